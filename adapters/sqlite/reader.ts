@@ -1,0 +1,168 @@
+/** Reads of one handle. All synchronous: paging and letting the event loop go is the caller's. */
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
+import type { Database, Statement, Value } from './driver.js'
+import type { Heads } from './heads.js'
+import { PAGE_SIZE, type PageSource } from './pages.js'
+import { toNumber, toPosition } from './positions.js'
+import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, WIDE } from './rows.js'
+import { REMOVED } from './schema.js'
+import type { Reading } from './subscriptions.js'
+
+/** Positions that one read of a filtered log looks through at most: some 5 ms. */
+const WINDOW = 10_000
+
+/** Greater than every character of a name that follows a prefix. */
+const AFTER_ALL = '\u{10FFFF}'
+
+const VISIBLE = `e.type <> '${REMOVED}'`
+
+const AFTER = `SELECT ${NARROW} FROM ${NAMED_EVENTS} WHERE e.position > ? AND ${VISIBLE} ORDER BY e.position LIMIT ${PAGE_SIZE}`
+
+/** The SQL of one stream's events. The first event is found by its position, the others by the index of revisions. */
+function streamSql(columns: string): { readonly first: string; readonly forwards: string; readonly backwards: string } {
+  const later = `SELECT ${columns} FROM events e WHERE e.stream = ? AND e.revision > 0`
+  return {
+    first: `SELECT ${columns} FROM events e WHERE e.position = ? AND ${VISIBLE}`,
+    forwards: `${later} AND e.revision >= ? ORDER BY e.revision LIMIT ?`,
+    backwards: `${later} AND e.revision <= ? ORDER BY e.revision DESC LIMIT ?`,
+  }
+}
+
+/** The name is known when one stream is read. */
+const NARROW_STREAM = streamSql(NARROW.replace('coalesce(e.name, s.name)', "''"))
+const WIDE_STREAM = streamSql(WIDE.replace('coalesce(e.name, s.name)', "''"))
+
+export class Reader {
+  readonly #db: Database
+  readonly #onUnreadable: OnUnreadable
+  readonly #prepared = new Map<string, Statement>()
+
+  constructor(db: Database, onUnreadable: OnUnreadable) {
+    this.#db = db
+    this.#onUnreadable = onUnreadable
+  }
+
+  /** Events after a position, a page of them. */
+  after(position: number): Reading {
+    const rows = this.#rows(AFTER, [position])
+    const through = rows.at(-1)?.[0] ?? position
+    return { events: toEvents(rows, this.#onUnreadable), through, more: rows.length === PAGE_SIZE }
+  }
+
+  /** Pages of the log. */
+  all(options: ReadAllOptions): PageSource {
+    const filter = filterOf(options)
+    const until = options.until === undefined ? Number.POSITIVE_INFINITY : toNumber(options.until)
+    let after = toNumber(options.after ?? '')
+    let left = options.limit ?? Number.POSITIVE_INFINITY
+    let more = left > 0
+    const read = (): RecordedEvent[] => {
+      const size = Math.min(left, PAGE_SIZE)
+      const through = Math.min(after + WINDOW, until, this.last())
+      const rows = this.#rows(filter.sql, [after, through, ...filter.values, size])
+      after = rows.length === size ? (rows.at(-1)?.[0] ?? through) : Math.max(after, through)
+      left -= rows.length
+      more = left > 0 && after < Math.min(until, this.last())
+      return toEvents(rows, this.#onUnreadable)
+    }
+    return { more: () => more, read }
+  }
+
+  /** Pages of one stream. `heads` may know its number, and learns it. */
+  stream(name: string, options: ReadStreamOptions, heads: Heads): PageSource {
+    const { backwards = false, bodies = false } = options
+    let from = options.from ?? (backwards ? Number.MAX_SAFE_INTEGER : 0)
+    let left = options.limit ?? Number.POSITIVE_INFINITY
+    let more = left > 0
+    const read = (): RecordedEvent[] => {
+      const size = Math.min(left, PAGE_SIZE)
+      const number = heads.number(name) ?? this.#number(name, heads)
+      const rows = number === undefined ? [] : this.#ofStream(number, { from, size, backwards, bodies })
+      const last = rows.at(-1)?.[2] ?? from
+      from = backwards ? last - 1 : last + 1
+      left -= rows.length
+      more = rows.length === size && left > 0 && from >= 0
+      return toEvents(rows, this.#onUnreadable, name)
+    }
+    return { more: () => more, read }
+  }
+
+  /** The last position in use. */
+  last(): number {
+    return this.#one('SELECT max(position) FROM events', []) ?? 0
+  }
+
+  /** Position of the last event that can be read, at or before one. */
+  lastVisible(through: number): Position {
+    const sql = `SELECT e.position FROM events e WHERE e.position <= ? AND ${VISIBLE} ORDER BY e.position DESC LIMIT 1`
+    return toPosition(this.#one(sql, [through]) ?? 0)
+  }
+
+  /**
+   * A row (at, position) of `instants` vouches for everything up to that position. From there it is at most about a second
+   * of progress to the first event that is later.
+   */
+  positionAt(instant: number): Position {
+    const sure = this.#one('SELECT position FROM instants WHERE at <= ? ORDER BY at DESC LIMIT 1', [instant]) ?? 0
+    const later = this.#one(
+      `SELECT e.position FROM events e WHERE e.position > ? AND e.at > ? AND ${VISIBLE} ORDER BY e.position LIMIT 1`,
+      [sure, instant],
+    )
+    return this.lastVisible(later === undefined ? Number.MAX_SAFE_INTEGER : later - 1)
+  }
+
+  #number(name: string, heads: Heads): number | undefined {
+    const number = this.#one('SELECT position FROM events WHERE name = ?', [name])
+    if (number !== undefined) heads.setNumber(name, number)
+    return number
+  }
+
+  #ofStream(number: number, page: { from: number; size: number; backwards: boolean; bodies: boolean }): EventRow[] {
+    const { from, size, backwards } = page
+    const sql = page.bodies ? WIDE_STREAM : NARROW_STREAM
+    const later = (count: number): EventRow[] =>
+      this.#rows(backwards ? sql.backwards : sql.forwards, [number, from, count])
+    if (backwards) {
+      const rows = from > 0 ? later(size) : []
+      return rows.length < size && from >= 0 ? rows.concat(this.#rows(sql.first, [number])) : rows
+    }
+    const rows = from <= 0 ? this.#rows(sql.first, [number]) : []
+    return rows.length < size ? rows.concat(later(size - rows.length)) : rows
+  }
+
+  #rows(sql: string, values: readonly Value[]): EventRow[] {
+    return this.#statement(sql).all(values) as EventRow[]
+  }
+
+  #one(sql: string, values: readonly Value[]): number | undefined {
+    const row = this.#statement(sql).get(values) as readonly [number | null] | undefined
+    return row?.[0] ?? undefined
+  }
+
+  #statement(sql: string): Statement {
+    let statement = this.#prepared.get(sql)
+    if (statement === undefined) {
+      // The handle may be the caller's, with settings of its own.
+      statement = this.#db.prepare(sql).safeIntegers(false).raw(true)
+      this.#prepared.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function filterOf({ streams, types, bodies = false }: ReadAllOptions): { sql: string; values: Value[] } {
+  const conditions = ['e.position > ?', 'e.position <= ?', VISIBLE]
+  const values: Value[] = []
+  if (types !== undefined) {
+    conditions.push('e.type IN (SELECT value FROM json_each(?))')
+    values.push(JSON.stringify(types))
+  }
+  if (streams !== undefined) {
+    const name = 'coalesce(e.name, s.name)'
+    conditions.push(`(${streams.map(() => `(${name} >= ? AND ${name} < ?)`).join(' OR ') || 'false'})`)
+    values.push(...streams.flatMap((prefix) => [prefix, prefix + AFTER_ALL]))
+  }
+  const sql = `SELECT ${bodies ? WIDE : NARROW} FROM ${NAMED_EVENTS} WHERE ${conditions.join(' AND ')} ORDER BY e.position LIMIT ?`
+  return { sql, values }
+}

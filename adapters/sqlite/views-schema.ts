@@ -1,0 +1,104 @@
+/** The second, disposable file. Whatever is wrong with it, it is made anew. */
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
+import { type Database, loadDriver } from './driver.js'
+import { isDamage, toStoreError } from './errors.js'
+
+/** 'Jlvw'. */
+const APPLICATION_ID = 0x4a6c7677
+const SCHEMA_VERSION = 1
+
+/** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
+const BUSY_MS = 100
+const CREATE_BUSY_MS = 5000
+
+const TABLES = `
+  CREATE TABLE checkpoint (
+    one INTEGER PRIMARY KEY CHECK (one = 1), log_id TEXT NOT NULL, position TEXT NOT NULL, event_id TEXT NOT NULL, version INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, position TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, channel TEXT NOT NULL,
+    phase TEXT NOT NULL, state TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX jobs_by_position ON jobs (position);
+  CREATE INDEX jobs_by_phase ON jobs (phase, position);
+  CREATE INDEX jobs_live ON jobs (position) WHERE phase IN ('waiting', 'leased');
+  CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+`
+
+/** Opens the file; one that is damaged, of another version or no database at all is deleted and made anew. */
+export function openViewsFile(path: string): Database {
+  if (!existsSync(dirname(path))) throw new StoreUnavailable(`${path}: there is no directory ${dirname(path)}.`)
+  try {
+    return tryOpen(path) ?? recreate(path)
+  } catch (error) {
+    if (isDamage(error)) return recreate(path)
+    throw toStoreError(error, path)
+  }
+}
+
+export function deleteViewsFile(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+}
+
+function recreate(path: string): Database {
+  deleteViewsFile(path)
+  const db = tryOpen(path)
+  if (db === undefined) throw new StoreUnusable(`${path}: the file for views was replaced while it was made.`)
+  return db
+}
+
+/** Another handle on a file that is known to be sound. */
+export function connectViews(path: string): Database {
+  const Driver = loadDriver()
+  const db = new Driver(path, { timeout: BUSY_MS, readonly: false, fileMustExist: true })
+  db.pragma('synchronous = NORMAL')
+  return db
+}
+
+/** Undefined: a views file of another version. */
+function tryOpen(path: string): Database | undefined {
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
+  const db = connectViews(path)
+  try {
+    if (prepareFile(db, path)) return db
+    db.close()
+    return undefined
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** Takes the write lock only for a new file: another process may be in the middle of a long save. */
+function prepareFile(db: Database, path: string): boolean {
+  db.pragma('journal_mode = WAL')
+  if (isEmpty(db)) create(db)
+  const id = db.pragma('application_id', { simple: true })
+  if (id !== APPLICATION_ID) {
+    throw new StoreUnusable(
+      `${path}: expected a file for views, found another program's database (application id ${id}).`,
+    )
+  }
+  if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) return false
+  // Reads a page of each table: gross damage shows here, not in the middle of a query.
+  for (const table of ['checkpoint', 'jobs', 'texts']) db.prepare(`SELECT * FROM ${table} LIMIT 1`).get()
+  return true
+}
+
+function isEmpty(db: Database): boolean {
+  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck(true).get()
+  return tables === 0 && db.pragma('application_id', { simple: true }) === 0
+}
+
+function create(db: Database): void {
+  db.pragma(`busy_timeout = ${CREATE_BUSY_MS}`)
+  db.exec('BEGIN IMMEDIATE')
+  // Somebody else may have been faster.
+  if (isEmpty(db)) {
+    db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`)
+  }
+  db.exec('COMMIT')
+  db.pragma(`busy_timeout = ${BUSY_MS}`)
+}

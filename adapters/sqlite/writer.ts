@@ -1,0 +1,187 @@
+/**
+ * Puts groups of events into the tables, inside a transaction that somebody else begins and ends.
+ * Hopeful: a stream that is believed to be new is not looked up; the unique index on names refuses it, and the caller
+ * rolls back and comes again, carefully. Revisions are always checked, against what is remembered or, failing that, read.
+ */
+import type { NewEvent, RecordedEvent } from '../../domain/event.js'
+import type { AppendGroup, AppendOutcome, ExpectedRevision } from '../../runtime/ports/event-store.js'
+import type { Database, Value } from './driver.js'
+import { HEAD_REMOVED, type Head, type Heads } from './heads.js'
+import { toPosition } from './positions.js'
+import { INSTANT_STEP } from './schema.js'
+import { WriterStatements } from './writer-statements.js'
+
+/** Rows per INSERT statement: measured some 20 % faster than one by one; more brings no more. */
+const CHUNK = 10
+const COLUMNS = 11
+
+export interface WriteOptions {
+  /** Look every stream up before writing. */
+  readonly careful: boolean
+  /** Keep what is written as recorded events. */
+  readonly record: boolean
+}
+
+/** What one call has done so far. */
+export interface Written {
+  readonly outcomes: AppendOutcome[]
+  readonly recorded: RecordedEvent[]
+  /** The log's last position before the call, and after it. */
+  readonly previous: number
+  readonly last: number
+}
+
+export class Writer {
+  readonly #heads: Heads
+  readonly #statements: WriterStatements
+  readonly #row: Value[] = []
+  readonly #created = new Set<string>()
+  #version: unknown
+  #last = 0
+  #nextInstant = 0
+  #careful = false
+  #recorded: RecordedEvent[] | undefined
+
+  constructor(db: Database, heads: Heads) {
+    this.#heads = heads
+    this.#statements = new WriterStatements(db, CHUNK)
+  }
+
+  /** Writes what holds and leaves out what conflicts. When it throws, call `undo` after the rollback. */
+  write(groups: readonly AppendGroup[], { careful, record }: WriteOptions): Written {
+    this.#refresh()
+    this.#careful = careful
+    this.#recorded = record ? [] : undefined
+    this.#created.clear()
+    const previous = this.#last
+    const outcomes = groups.map((group) => this.#group(group))
+    this.#flush()
+    return { outcomes, recorded: this.#recorded ?? [], previous, last: this.#last }
+  }
+
+  /** Forgets what a transaction has taught that was rolled back. */
+  undo(): void {
+    this.#row.length = 0
+    this.#heads.forget(this.#created)
+    this.#heads.invalidate()
+    this.#version = undefined
+  }
+
+  /** What is remembered of the log is true as long as nobody else has written. */
+  #refresh(): void {
+    const version = this.#statements.dataVersion.get()
+    if (version === this.#version) return
+    this.#heads.invalidate()
+    this.#last = this.#statements.lastPosition()
+    this.#nextInstant = this.#statements.lastInstant() + INSTANT_STEP
+    this.#version = version
+  }
+
+  #group(group: AppendGroup): AppendOutcome {
+    for (const [stream, expected] of group.expect) {
+      if (this.#holds(group, stream, expected)) continue
+      const head = this.#look(stream)
+      const actual = head === undefined ? 'none' : head.revision === HEAD_REMOVED ? 'removed' : head.revision
+      return this.#repetition(group) ?? { kind: 'conflict', stream, actual }
+    }
+    for (const event of group.events) this.#insert(event, group)
+    return { kind: 'ok', position: this.#recorded?.at(-1)?.position ?? toPosition(this.#last) }
+  }
+
+  #holds(group: AppendGroup, stream: string, expected: ExpectedRevision): boolean {
+    if (expected !== 'none') return this.#look(stream)?.revision === expected
+    // A stream that is only read has no row on which the index could refuse it.
+    const hopeful = !this.#careful && (group.expect.size === 1 || group.events.some((event) => event.stream === stream))
+    return (hopeful ? this.#heads.get(stream) : this.#look(stream)) === undefined
+  }
+
+  #look(stream: string): Head | undefined {
+    const known = this.#heads.get(stream)
+    if (known !== undefined) return known
+    const found = this.#statements.head(stream)
+    return found && this.#heads.set(stream, found.number, found.revision)
+  }
+
+  #insert(event: NewEvent, group: AppendGroup): void {
+    const position = this.#last + 1
+    const known = this.#heads.get(event.stream) ?? this.#recall(event.stream, group)
+    const first = known === undefined
+    const head = known ?? this.#heads.set(event.stream, position, 0)
+    if (first) this.#created.add(event.stream)
+    else head.revision += 1
+    this.#last = position
+    this.#put(event, position, head, first)
+    if (event.at >= this.#nextInstant) {
+      this.#statements.addInstant.run(event.at, position)
+      this.#nextInstant = event.at + INSTANT_STEP
+    }
+    if (this.#recorded !== undefined) this.#recorded.push(asRecorded(event, head.revision, toPosition(position)))
+  }
+
+  /** Nothing for a new stream; else it was remembered a moment ago, and a call of very many streams has pushed it out. */
+  #recall(stream: string, group: AppendGroup): Head | undefined {
+    if (group.expect.get(stream) === 'none' && !this.#created.has(stream)) return undefined
+    this.#flush()
+    return this.#look(stream)
+  }
+
+  #put(event: NewEvent, position: number, { number, revision }: Head, first: boolean): void {
+    const { stream, type, at, id, body } = event
+    this.#row.push(
+      position,
+      number,
+      revision,
+      first ? stream : null,
+      type,
+      at,
+      id,
+      JSON.stringify(event.data),
+      metadataText(event),
+      body === undefined ? null : body.salt,
+      body === undefined ? null : body.content,
+    )
+    if (this.#row.length === CHUNK * COLUMNS) this.#flush()
+  }
+
+  #flush(): void {
+    if (this.#row.length === 0) return
+    this.#statements.insert(this.#row.length / COLUMNS).run(this.#row)
+    this.#row.length = 0
+  }
+
+  /** `ok` if every event of the group is stored already, just where this group would put it. */
+  #repetition(group: AppendGroup): AppendOutcome | undefined {
+    this.#flush()
+    const reached = new Map<string, number>()
+    let position = 0
+    for (const event of group.events) {
+      const head = this.#look(event.stream)
+      if (head === undefined) return undefined
+      const expected = group.expect.get(event.stream)
+      const revision = (reached.get(event.stream) ?? (typeof expected === 'number' ? expected : -1)) + 1
+      reached.set(event.stream, revision)
+      const found = this.#statements.eventAt(head.number, revision)
+      if (found?.id !== event.id) return undefined
+      position = found.position
+    }
+    return { kind: 'ok', position: toPosition(position) }
+  }
+}
+
+function metadataText({ metadata }: NewEvent): string | null {
+  if (metadata === undefined) return null
+  const text = JSON.stringify(metadata)
+  return text === '{}' ? null : text
+}
+
+/** The same keys in the same order as an event that was read. */
+function asRecorded(event: NewEvent, revision: number, position: string): RecordedEvent {
+  const { stream, id, type, at, data, body } = event
+  return { stream, id, type, at, data, metadata: emptyAsNone(event), revision, position, body }
+}
+
+function emptyAsNone({ metadata }: NewEvent): RecordedEvent['metadata'] {
+  if (metadata === undefined) return undefined
+  for (const key in metadata) if (Object.hasOwn(metadata, key)) return metadata
+  return undefined
+}

@@ -1,0 +1,50 @@
+/** The root of every error this library throws on purpose. `code` is stable; match on it, not on the message. */
+export abstract class JobledgerError extends Error {
+  abstract readonly code: string
+  /** The family an error belongs to, for coarse handling. */
+  abstract readonly family: 'option' | 'job' | 'lease' | 'run' | 'ledger' | 'store'
+  override get name(): string {
+    return this.constructor.name
+  }
+}
+
+/** A value that a caller gave and that cannot be used. Nothing was stored. */
+export class InvalidOption extends JobledgerError {
+  readonly code: string = 'INVALID_OPTION'
+  readonly family = 'option'
+  /** Path of the option, as `enqueue.priority`. */
+  readonly option: string
+  readonly expected: string
+  readonly received: string
+  constructor(option: string, expected: string, received: unknown) {
+    super(`Expected \`${option}\` to be ${expected}, got ${show(received)}.`)
+    this.option = option
+    this.expected = expected
+    this.received = show(received)
+  }
+}
+
+/** A payload that cannot be stored or does not fit its schema. Nothing was stored. */
+export class InvalidPayload extends InvalidOption {
+  override readonly code = 'INVALID_PAYLOAD'
+}
+
+/** How a received value is named in a message: short, and never the whole of a large one. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'function') return value.name ? `function ${value.name}` : 'a function'
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
+  if (typeof value === 'object' && value !== null) return `an object (${Object.keys(value).slice(0, 5).join(', ')})`
+  return String(value)
+}
+
+/** An event that the lifecycle does not allow where it stands: the stream was not written by this library's rules. */
+export class IllegalEvent extends JobledgerError {
+  readonly code = 'ILLEGAL_EVENT'
+  readonly family = 'store'
+  constructor(stream: string, type: string, status: string) {
+    super(`${type} cannot follow in stream ${stream}, which is ${status}.`)
+  }
+}

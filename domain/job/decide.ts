@@ -1,0 +1,220 @@
+/**
+ * Deciders: state and command in, facts or a refusal out. They may be run again on a newer state. Instants, tokens and
+ * random draws come in with the command.
+ */
+import { backoffDelay } from '../backoff.js'
+import type { Draft } from '../event.js'
+import type { JobledgerError } from '../errors.js'
+import {
+  DependencyUnknown,
+  JobEnded,
+  JobExists,
+  JobNotEnded,
+  JobNotPending,
+  JobRunning,
+  JobUnknown,
+  LeaseLost,
+} from '../rejection.js'
+import { isOpen, judgeEdge } from './edges.js'
+import type { Cancelled, DependencyEdge, Failed, JobEventMap, JobEventType, JobFacts, Queued } from './events.js'
+import { jobStream } from './events.js'
+import type { JobState, Outcome } from './evolve.js'
+
+/** Facts to append, or why not. */
+export type Decision = readonly Draft[] | JobledgerError
+
+/** Lost leases of one round that a job survives. */
+export const LOST_LEASE_CAP = 2
+
+type Content = string | Uint8Array | undefined
+
+function draft<T extends JobEventType>(id: string, type: T, data: JobEventMap[T], body?: Content): Draft<T, JobEventMap[T]> {
+  return body === undefined ? { stream: jobStream(id), type, data } : { stream: jobStream(id), type, data, body }
+}
+
+export interface EnqueueCommand {
+  readonly id: string
+  readonly facts: Queued
+  readonly payload: string | Uint8Array | undefined
+}
+
+/**
+ * `states` answers for the job's own id and for each of its dependencies; `batch` are the ids that the same decision
+ * enqueues before or after this one.
+ */
+export function enqueue(
+  command: EnqueueCommand,
+  states: (id: string) => JobState | undefined,
+  batch: ReadonlySet<string>,
+): Decision {
+  const { id, facts, payload } = command
+  if (states(id) !== undefined) return new JobExists(id, 'content')
+  const edges: DependencyEdge[] = []
+  for (const edge of facts.dependsOn ?? []) {
+    const state = states(edge.id)
+    if (state === undefined && !batch.has(edge.id)) return new DependencyUnknown(id, edge.id)
+    edges.push(asOfNow(edge, state))
+  }
+  const data = edges.length === 0 ? facts : { ...facts, dependsOn: edges }
+  const queued = draft(id, 'Queued', data, payload)
+  const doomed = edges.find((edge) => edge.now === 'failed' && edge.otherwise === 'cancel')
+  return doomed === undefined ? [queued] : [queued, draft(id, 'Cancelled', dependencyFailed(doomed.id))]
+}
+
+function asOfNow(edge: DependencyEdge, dependency: JobState | undefined): DependencyEdge {
+  const { id, on, otherwise } = edge
+  if (dependency?.outcome === undefined) return { id, on, otherwise }
+  return { id, on, otherwise, now: judgeEdge(edge, dependency.outcome) }
+}
+
+const dependencyFailed = (id: string): Cancelled => ({ by: 'dependency', reason: `dependency ${id} failed` })
+
+export interface LeaseCommand {
+  readonly token: string
+  readonly workerId: string
+  readonly now: number
+  readonly leaseMs: number
+  readonly codeVersion?: string | undefined
+}
+
+/** Edges are not looked at here: once met they stay met, and the pending index offers a job only then. */
+export function lease(id: string, state: JobState | undefined, command: LeaseCommand): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  const why = whyNotPending(state, command.now)
+  if (why !== undefined) return new JobNotPending(id, why)
+  const { token, workerId, now, leaseMs, codeVersion } = command
+  const facts = { token, workerId, run: state.run + 1, attempt: state.attempt + 1, expiresAt: now + leaseMs }
+  return [draft(id, 'Leased', codeVersion === undefined ? facts : { ...facts, codeVersion })]
+}
+
+function whyNotPending(state: JobState, now: number): string | undefined {
+  if (state.phase === 'leased') return 'running'
+  if (state.phase !== 'waiting') return state.outcome ?? state.phase
+  if (state.held) return 'held'
+  return state.runAt > now ? `scheduled for ${new Date(state.runAt).toISOString()}` : undefined
+}
+
+/** The lease that `token` still holds, or the refusal. */
+function holding(id: string, state: JobState | undefined, token: string): JobState | JobledgerError {
+  if (state === undefined) return new JobUnknown(id)
+  return state.lease?.token === token ? state : new LeaseLost(id, token)
+}
+
+export interface HeartbeatCommand {
+  readonly token: string
+  readonly expiresAt: number
+  readonly progress?: number | undefined
+  readonly partial?: string | undefined
+}
+
+export function heartbeat(id: string, state: JobState | undefined, command: HeartbeatCommand): Decision {
+  const held = holding(id, state, command.token)
+  if (held instanceof Error) return held
+  const { token, expiresAt, progress, partial } = command
+  return [draft(id, 'Heartbeat', progress === undefined ? { token, expiresAt } : { token, expiresAt, progress }, partial)]
+}
+
+export function finish(id: string, state: JobState | undefined, token: string, result: Content): Decision {
+  const held = holding(id, state, token)
+  return held instanceof Error ? held : [draft(id, 'Finished', { outcome: 'succeeded' }, result)]
+}
+
+export interface Failure {
+  readonly cause: Exclude<Failed['cause'], 'lease-lost' | 'not-started'>
+  /** Name of the error. */
+  readonly error: string
+  /** JSON text { message, stack? }. */
+  readonly details: string
+  readonly retryable: boolean
+}
+
+/** `draw` in [0, 1) decides the jitter; the delay it gives is recorded, so that a replay needs no randomness. */
+export function fail(
+  id: string,
+  state: JobState | undefined,
+  token: string,
+  failure: Failure,
+  at: { readonly now: number; readonly draw: number },
+): Decision {
+  const held = holding(id, state, token)
+  if (held instanceof Error) return held
+  const attempt = held.attempt + 1
+  const { cause, error, retryable, details } = failure
+  const failed = draft(id, 'Failed', { token, run: held.run, attempt, cause, error, retryable }, details)
+  const again = retryable && (held.maxAttempts === null || attempt < held.maxAttempts)
+  if (!again) return [failed, draft(id, 'Finished', { outcome: 'failed', error })]
+  const runAt = at.now + backoffDelay(held.backoff, attempt, at.draw)
+  return [failed, draft(id, 'Retried', { runAt, by: 'policy' })]
+}
+
+/** The worker is gone or silent: no attempt is spent, but a job loses its leases only so often. */
+export function loseLease(id: string, state: JobState | undefined, token: string, why: string, now: number): Decision {
+  const held = holding(id, state, token)
+  if (held instanceof Error) return held
+  const error = 'LeaseLost'
+  const facts = { token, run: held.run, attempt: held.attempt + 1, cause: 'lease-lost', error } as const
+  const details = JSON.stringify({ message: why })
+  const again = held.lost < LOST_LEASE_CAP
+  const failed = draft(id, 'Failed', { ...facts, retryable: again }, details)
+  if (again) return [failed, draft(id, 'Retried', { runAt: now, by: 'lease-lost' })]
+  return [failed, draft(id, 'Finished', { outcome: 'failed', error })]
+}
+
+/** Given back unspent, at shutdown. */
+export function release(id: string, state: JobState | undefined, token: string): Decision {
+  const held = holding(id, state, token)
+  return held instanceof Error ? held : [draft(id, 'Released', { token })]
+}
+
+export interface CancelCommand extends Cancelled {
+  /** Refuse when the job runs. */
+  readonly ifIdle?: boolean
+}
+
+export function cancel(id: string, state: JobState | undefined, command: CancelCommand): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  if (state.phase === 'ended') return new JobEnded(id, state.outcome as string)
+  if (command.ifIdle === true && state.phase === 'leased') return new JobRunning(id)
+  const { by, reason } = command
+  return [draft(id, 'Cancelled', reason === undefined ? { by } : { by, reason })]
+}
+
+/** A new round, by an operator: attempts restart, history stays. Edges that failed before it are open again. */
+export function retry(
+  id: string,
+  state: JobState | undefined,
+  now: number,
+  dependency: (id: string) => JobState | undefined,
+): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  if (state.phase !== 'ended') return new JobNotEnded(id, state.phase === 'leased' ? 'running' : 'waiting')
+  const dependsOn = state.dependsOn.map((edge) => edgeOfNewRound(state, edge, dependency(edge.id)))
+  const { run, queuedAt, outcome } = state
+  const job = { ...factsOf(state, dependsOn), run, queuedAt, outcome: outcome as Outcome }
+  return [draft(id, 'Retried', { runAt: now, by: 'operator', job })]
+}
+
+function edgeOfNewRound(state: JobState, edge: DependencyEdge, dependency: JobState | undefined): DependencyEdge {
+  if (!isOpen(edge)) return edge
+  const { id, on, otherwise } = edge
+  // A met edge stays met, and a job that has run had all of its edges met.
+  if (state.run > 0) return { id, on, otherwise, now: 'met' }
+  const judged = asOfNow(edge, dependency)
+  return judged.now === 'failed' ? { id, on, otherwise } : judged
+}
+
+/** The facts that a new round carries along. */
+function factsOf(state: JobState, dependsOn: readonly DependencyEdge[]): JobFacts {
+  const { type, queue, channel, name, priority, maxAttempts, backoff, timeoutMs } = state
+  return {
+    type,
+    queue,
+    maxAttempts,
+    backoff,
+    timeoutMs,
+    ...(channel !== '' && { channel }),
+    ...(priority !== 0 && { priority }),
+    ...(name !== undefined && { name }),
+    ...(dependsOn.length > 0 && { dependsOn }),
+  }
+}

@@ -1,0 +1,177 @@
+import type { Backoff } from '../backoff.js'
+import { DEFAULT_BACKOFF } from '../backoff.js'
+import { IllegalEvent } from '../errors.js'
+import type { Position } from '../event.js'
+import type { DependencyEdge, Failed, JobEvent, JobFacts, Leased, Retried } from './events.js'
+import { jobIdOf } from './events.js'
+import type { Phase } from './lifecycle.js'
+import { nextPhase } from './lifecycle.js'
+
+export interface Lease {
+  readonly token: string
+  readonly workerId: string
+  /** When it was taken (ms). */
+  readonly at: number
+  readonly expiresAt: number
+  readonly attempt: number
+}
+
+export type Outcome = 'succeeded' | 'failed' | 'cancelled'
+
+/** All that deciders and the pending index need of a job. Small: a runtime holds one for every job that has not ended. */
+export interface JobState {
+  readonly id: string
+  /** Of the last event folded. */
+  readonly revision: number
+  /** Of the first event; '' while it is only decided. */
+  readonly position: Position
+  readonly phase: Phase
+  readonly type: string
+  readonly queue: string
+  readonly channel: string
+  readonly name: string | undefined
+  readonly priority: number
+  /** 0: at once. */
+  readonly runAt: number
+  readonly held: boolean
+  readonly dependsOn: readonly DependencyEdge[]
+  readonly maxAttempts: number | null
+  readonly backoff: Backoff
+  readonly timeoutMs: number | null
+  readonly queuedAt: number
+  /** Age within a priority: when it was queued, or the instant it was last told to run at. */
+  readonly since: number
+  /** Runs so far, over its whole life. */
+  readonly run: number
+  /** Attempts that ended by themselves, in this round. */
+  readonly attempt: number
+  /** Leases lost in this round. */
+  readonly lost: number
+  readonly lease: Lease | undefined
+  readonly outcome: Outcome | undefined
+  /** Name of the last error. */
+  readonly error: string | undefined
+  /** When it was last leased, 0 if never, and when it ended, 0 if it has not. */
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly progress: number | undefined
+}
+
+const NO_EDGES: readonly DependencyEdge[] = Object.freeze([])
+
+/** State after one more event. Throws IllegalEvent where the machine refuses it. */
+export function evolve(state: JobState | undefined, event: JobEvent): JobState {
+  const before = state ?? revive(event)
+  const from = before?.phase ?? 'absent'
+  const phase = nextPhase(from, event.type)
+  if (phase === undefined) throw new IllegalEvent(event.stream, event.type, from)
+  if (before === undefined) return queued(event as JobEvent & { type: 'Queued' })
+  return { ...before, ...change(before, event), phase, revision: event.revision ?? before.revision + 1 }
+}
+
+function change(state: JobState, event: JobEvent): Partial<JobState> {
+  switch (event.type) {
+    case 'Leased':
+      return leased(event.data, event.at)
+    case 'Heartbeat': {
+      const { expiresAt, progress = state.progress } = event.data
+      return { lease: state.lease && { ...state.lease, expiresAt }, progress }
+    }
+    case 'Failed':
+      return failed(state, event.data)
+    case 'Retried':
+      return retried(state, event.data)
+    case 'Finished':
+      return { ...ENDED, outcome: event.data.outcome, endedAt: event.at, error: event.data.error ?? state.error }
+    case 'Cancelled':
+      return { ...ENDED, outcome: 'cancelled', endedAt: event.at }
+    case 'Released':
+      return { lease: undefined, ...runTime(state, event.data.runAt) }
+    case 'Rescheduled': {
+      const { runAt, priority = state.priority, held = state.held } = event.data
+      return { priority, held, ...runTime(state, runAt) }
+    }
+    default:
+      return {}
+  }
+}
+
+const ENDED = { lease: undefined } as const
+
+function leased(facts: Leased, at: number): Partial<JobState> {
+  const { token, workerId, expiresAt, attempt, run } = facts
+  return { run, startedAt: at, progress: undefined, lease: { token, workerId, at, expiresAt, attempt } }
+}
+
+function failed(state: JobState, facts: Failed): Partial<JobState> {
+  const lost = facts.cause === 'lease-lost'
+  return {
+    lease: undefined,
+    attempt: lost ? state.attempt : facts.attempt,
+    lost: lost ? state.lost + 1 : state.lost,
+    error: facts.error ?? state.error,
+  }
+}
+
+function retried(state: JobState, facts: Retried): Partial<JobState> {
+  // A lost lease keeps the job's place; a failed attempt comes in again by its new run time (C8).
+  if (facts.by === 'lease-lost') return {}
+  const round = state.phase === 'ended' ? { attempt: 0, lost: 0, outcome: undefined, endedAt: 0, held: false } : {}
+  return { ...round, ...runTime(state, facts.runAt), dependsOn: facts.job?.dependsOn ?? state.dependsOn }
+}
+
+function runTime(state: JobState, runAt: number | undefined): Partial<JobState> {
+  return runAt === undefined ? {} : { runAt, since: Math.max(runAt, state.queuedAt) }
+}
+
+function queued(event: JobEvent & { type: 'Queued' }): JobState {
+  return fresh(event, event.data, event.at)
+}
+
+/** A projection keeps no ended jobs: the `Retried` that opens a new round brings all that is needed to go on. */
+export function revive(event: JobEvent): JobState | undefined {
+  if (event.type !== 'Retried' || event.data.job === undefined) return undefined
+  const { run, queuedAt, outcome } = event.data.job
+  return { ...fresh(event, event.data.job, queuedAt), run, outcome, phase: 'ended' }
+}
+
+function fresh(event: JobEvent, facts: JobFacts, queuedAt: number): JobState {
+  return {
+    id: jobIdOf(event.stream),
+    revision: event.revision ?? 0,
+    position: event.position ?? '',
+    phase: 'waiting',
+    type: facts.type,
+    queue: facts.queue,
+    channel: facts.channel ?? '',
+    name: facts.name,
+    priority: facts.priority ?? 0,
+    runAt: facts.runAt ?? 0,
+    held: facts.held ?? false,
+    dependsOn: facts.dependsOn ?? NO_EDGES,
+    maxAttempts: facts.maxAttempts,
+    backoff: sharedBackoff(facts.backoff),
+    timeoutMs: facts.timeoutMs,
+    queuedAt,
+    since: Math.max(queuedAt, facts.runAt ?? 0),
+    run: 0,
+    attempt: 0,
+    lost: 0,
+    lease: undefined,
+    outcome: undefined,
+    error: undefined,
+    startedAt: 0,
+    endedAt: 0,
+    progress: undefined,
+  }
+}
+
+/** One object for the policy that nearly every job has: 500,000 waiting jobs need not hold 500,000 copies. */
+function sharedBackoff(given: Backoff): Backoff {
+  const same =
+    given.min === DEFAULT_BACKOFF.min &&
+    given.max === DEFAULT_BACKOFF.max &&
+    given.factor === DEFAULT_BACKOFF.factor &&
+    given.jitter === DEFAULT_BACKOFF.jitter
+  return same ? DEFAULT_BACKOFF : given
+}

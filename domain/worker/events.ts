@@ -1,0 +1,49 @@
+/** The facts of a worker's events. Storage format: see `../event.ts` for the rules under which it may grow. */
+import type { NewEvent, RecordedEvent } from '../event.js'
+
+/** Which process a worker lives in: enough to tell, on the same host, that it is gone and not just another one of its number. */
+export interface ProcessIdentity {
+  readonly host: string
+  /** Changes with each boot of the kernel. */
+  readonly bootId: string
+  /** Process numbers mean something only inside one namespace: two containers both have a process 1. */
+  readonly pidNamespace: string
+  readonly pid: number
+  /** Start time in the kernel's own units: a process number may be used again. */
+  readonly startTime: string
+}
+
+export interface WorkerRegistered {
+  readonly process: ProcessIdentity
+  readonly types: readonly string[]
+  /** Absent: every queue. */
+  readonly queues?: readonly string[]
+  readonly concurrency: number
+  readonly codeVersion?: string
+}
+
+/** A sign of life of a worker that has nothing else to say. */
+export type WorkerBeat = Readonly<Record<string, never>>
+export type WorkerDraining = Readonly<Record<string, never>>
+export type WorkerStopped = Readonly<Record<string, never>>
+export interface WorkerLost {
+  readonly reason: string
+}
+
+export interface WorkerEventMap {
+  WorkerRegistered: WorkerRegistered
+  WorkerBeat: WorkerBeat
+  WorkerDraining: WorkerDraining
+  WorkerStopped: WorkerStopped
+  WorkerLost: WorkerLost
+}
+export type WorkerEventType = keyof WorkerEventMap
+export type WorkerEvent = {
+  [T in WorkerEventType]: Pick<NewEvent<T, WorkerEventMap[T]>, 'stream' | 'type' | 'at' | 'data'> &
+    Partial<Pick<RecordedEvent, 'revision'>>
+}[WorkerEventType]
+
+const PREFIX = 'worker-'
+export const workerStream = (id: string): string => PREFIX + id
+export const isWorkerStream = (stream: string): boolean => stream.startsWith(PREFIX)
+export const workerIdOf = (stream: string): string => stream.slice(PREFIX.length)

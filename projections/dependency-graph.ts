@@ -1,0 +1,85 @@
+import { isOpen, judgeEdge } from '../domain/job/edges.js'
+import type { DependencyEdge } from '../domain/job/events.js'
+import type { JobState, Outcome } from '../domain/job/evolve.js'
+
+/** What the end of a job does to one that depends on it. */
+export interface EdgeChange {
+  readonly id: string
+  /** `free`: no open edge is left. `doomed`: the edge failed and asks for a cancel. `waits`: still blocked. */
+  readonly now: 'free' | 'doomed' | 'waits'
+}
+
+/**
+ * Which waiting jobs wait for which. An edge is met once and for all. One that failed acts at once under `cancel` and
+ * `run`; under `block` it stays open, so that a retry of the dependency can still meet it.
+ */
+export class DependencyGraph {
+  /** Job -> its open edges by dependency. Edges that failed stay here, marked. */
+  readonly #open = new Map<string, Map<string, DependencyEdge>>()
+  /** Dependency -> jobs with an open edge to it. */
+  readonly #dependents = new Map<string, Set<string>>()
+
+  /** Takes up a waiting job's edges. */
+  add(job: JobState): void {
+    const open = job.dependsOn.filter(isOpen)
+    if (open.length === 0) return
+    this.#open.set(job.id, new Map(open.map((edge) => [edge.id, edge])))
+    for (const edge of open) {
+      const known = this.#dependents.get(edge.id)
+      if (known === undefined) this.#dependents.set(edge.id, new Set([job.id]))
+      else known.add(job.id)
+    }
+  }
+
+  isBlocked(id: string): boolean {
+    return this.#open.has(id)
+  }
+
+  /** Open edges of a job, those that failed included. */
+  openEdges(id: string): readonly DependencyEdge[] {
+    return [...(this.#open.get(id)?.values() ?? [])]
+  }
+
+  /** Jobs that wait for this one. */
+  dependents(id: string): readonly string[] {
+    return [...(this.#dependents.get(id) ?? [])]
+  }
+
+  /** The job's edges as they stand now, for a checkpoint. */
+  edgesNow(job: JobState): readonly DependencyEdge[] {
+    const open = this.#open.get(job.id)
+    return job.dependsOn.map((edge) => open?.get(edge.id) ?? (isOpen(edge) ? { ...edge, now: 'met' } : edge))
+  }
+
+  /** A dependency has ended. */
+  ended(id: string, outcome: Outcome): EdgeChange[] {
+    return this.dependents(id).map((dependent) => ({ id: dependent, now: this.#settle(dependent, id, outcome) }))
+  }
+
+  #settle(dependent: string, id: string, outcome: Outcome): EdgeChange['now'] {
+    const open = this.#open.get(dependent) as Map<string, DependencyEdge>
+    const edge = open.get(id) as DependencyEdge
+    const now = judgeEdge(edge, outcome)
+    if (isOpen({ ...edge, now })) {
+      open.set(id, { ...edge, now })
+      return edge.otherwise === 'cancel' ? 'doomed' : 'waits'
+    }
+    open.delete(id)
+    this.#forget(id, dependent)
+    if (open.size > 0) return 'waits'
+    this.#open.delete(dependent)
+    return 'free'
+  }
+
+  /** The job has ended itself: its edges do not matter any more. */
+  drop(id: string): void {
+    for (const dependency of this.#open.get(id)?.keys() ?? []) this.#forget(dependency, id)
+    this.#open.delete(id)
+  }
+
+  #forget(dependency: string, dependent: string): void {
+    const dependents = this.#dependents.get(dependency)
+    dependents?.delete(dependent)
+    if (dependents?.size === 0) this.#dependents.delete(dependency)
+  }
+}

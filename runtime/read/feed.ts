@@ -1,0 +1,151 @@
+import type { Observable } from 'rxjs'
+import { Subject } from 'rxjs'
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import { START } from '../../domain/event.js'
+import type { JobEvent } from '../../domain/job/events.js'
+import { isJobStream, jobIdOf } from '../../domain/job/events.js'
+import type { JobState } from '../../domain/job/evolve.js'
+import { evolve } from '../../domain/job/evolve.js'
+import type { WorkerEvent } from '../../domain/worker/events.js'
+import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
+import type { WorkerState } from '../../domain/worker/evolve.js'
+import { evolveWorker } from '../../domain/worker/evolve.js'
+import type { JobChange } from '../../projections/job-board.js'
+import { JobBoard } from '../../projections/job-board.js'
+import { WorkerRegistry } from '../../projections/worker-registry.js'
+import type { Clock } from '../ports/clock.js'
+import type { EventStore } from '../ports/event-store.js'
+import type { Logger } from '../ports/logger.js'
+import type { Memory, StreamState } from '../write/command.js'
+
+interface Awaiting {
+  readonly position: Position
+  readonly resolve: () => void
+}
+
+/**
+ * The one subscription of a runtime: folds every event into the projections and tells who listens. Nothing else folds.
+ */
+export class Feed implements Memory {
+  readonly board: JobBoard = new JobBoard()
+  readonly workers: WorkerRegistry = new WorkerRegistry()
+  readonly #store: EventStore
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #events = new Subject<RecordedEvent>()
+  readonly #changes = new Subject<JobChange>()
+  readonly #pages = new Subject<void>()
+  #position: Position = START
+  #last: RecordedEvent | undefined
+  #awaiting: Awaiting[] = []
+  #caughtUp = false
+  #skipped = 0
+
+  constructor(options: { readonly store: EventStore; readonly clock: Clock; readonly logger: Logger }) {
+    this.#store = options.store
+    this.#clock = options.clock
+    this.#log = options.logger
+  }
+
+  /** Every event as it is folded, after the projections have it. Bodies only of this process's own. */
+  get events$(): Observable<RecordedEvent> {
+    return this.#events
+  }
+
+  /** What each event did to its job. */
+  get changes$(): Observable<JobChange> {
+    return this.#changes
+  }
+
+  /** Once per page folded: time to look whether there is something to do. */
+  get pages$(): Observable<void> {
+    return this.#pages
+  }
+
+  get position(): Position {
+    return this.#position
+  }
+
+  /** The event at `position`, unless nothing was folded since the checkpoint that this feed started from. */
+  get last(): RecordedEvent | undefined {
+    return this.#last
+  }
+
+  /** Events that could not be folded; each is logged. */
+  get skipped(): number {
+    return this.#skipped
+  }
+
+  /** Starts after a checkpoint whose rows the caller has restored. */
+  resumeAfter(position: Position): void {
+    this.#position = position
+  }
+
+  /** Follows the log until `signal` aborts. Fails with the store's error; may then be run again and goes on where it was. */
+  async run(signal: AbortSignal, afterPage?: () => Promise<void> | undefined): Promise<void> {
+    for await (const batch of this.#store.subscribe({ after: this.#position, signal })) {
+      if (batch.kind === 'events') this.#fold(batch.events)
+      else this.#caughtUp = true
+      this.#advance(batch.position)
+      const pause = afterPage?.()
+      if (pause !== undefined) await pause
+    }
+  }
+
+  #fold(events: readonly RecordedEvent[]): void {
+    const now = this.#clock.now()
+    for (const event of events) {
+      this.#foldOne(event, now)
+      this.#position = event.position
+    }
+    this.#last = events.at(-1) ?? this.#last
+  }
+
+  /** One bad event must not stop the engine: it is left out, counted and reported. */
+  #foldOne(event: RecordedEvent, now: number): void {
+    try {
+      const change = this.board.apply(event, now)
+      if (change === undefined) this.workers.apply(event)
+      else this.#changes.next(change)
+    } catch (error) {
+      this.#skipped += 1
+      const { stream, revision, position, type } = event
+      this.#log.error({ err: error, stream, revision, position, type }, 'event skipped: it does not fit its stream')
+      return
+    }
+    this.#events.next(event)
+  }
+
+  #advance(position: Position): void {
+    this.#position = position
+    while (this.#awaiting.length > 0 && (this.#awaiting[0] as Awaiting).position <= position) {
+      ;(this.#awaiting.shift() as Awaiting).resolve()
+    }
+    if (this.#caughtUp) this.#pages.next()
+  }
+
+  reached(position: Position): Promise<void> | undefined {
+    if (position <= this.#position) return undefined
+    return new Promise((resolve) => {
+      const index = this.#awaiting.findIndex((other) => other.position > position)
+      this.#awaiting.splice(index === -1 ? this.#awaiting.length : index, 0, { position, resolve })
+    })
+  }
+
+  recall(stream: string): StreamState | undefined {
+    if (isJobStream(stream)) return this.board.get(jobIdOf(stream))
+    return isWorkerStream(stream) ? this.workers.get(workerIdOf(stream)) : undefined
+  }
+
+  evolve(state: StreamState | undefined, event: RecordedEvent): StreamState {
+    if (isJobStream(event.stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
+    if (isWorkerStream(event.stream)) return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
+    return { revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
+  }
+
+  /** Ends what listens. */
+  close(): void {
+    for (const { resolve } of this.#awaiting.splice(0)) resolve()
+    for (const subject of [this.#events, this.#changes, this.#pages]) subject.complete()
+  }
+}

@@ -1,0 +1,118 @@
+import type { Position } from '../../domain/event.js'
+import type { JobState } from '../../domain/job/evolve.js'
+import type { WorkerState } from '../../domain/worker/evolve.js'
+import { JOB_BOARD_VERSION } from '../../projections/job-board.js'
+import type { JobRow } from '../../projections/job-row.js'
+import { fromRow, toRow } from '../../projections/job-row.js'
+import type { PhaseCounts } from '../../projections/queue-stats.js'
+import type { Clock } from '../ports/clock.js'
+import { delay } from '../ports/clock.js'
+import type { EventStore } from '../ports/event-store.js'
+import type { Logger } from '../ports/logger.js'
+import type { Checkpoint, Views } from '../ports/views.js'
+import type { Feed } from '../read/feed.js'
+
+/** How often changed rows are written (ms), and how many changed rows are too many to wait for that. */
+const INTERVAL = 5_000
+const MANY = 50_000
+
+/**
+ * Keeps the projections' rows in the views, so that opening does not replay all history and `list` can ask for jobs that
+ * have ended. Nothing here is truth: on any doubt the rows are built again from the log.
+ */
+export class Checkpointer {
+  readonly #store: EventStore
+  readonly #views: Views
+  readonly #feed: Feed
+  readonly #clock: Clock
+  readonly #log: Logger
+  /** Position up to which the kept rows are known to be complete. */
+  #since: Position | 'all' = 'all'
+  #saving: Promise<void> | undefined
+
+  constructor(options: {
+    readonly store: EventStore
+    readonly views: Views
+    readonly feed: Feed
+    readonly clock: Clock
+    readonly logger: Logger
+  }) {
+    this.#store = options.store
+    this.#views = options.views
+    this.#feed = options.feed
+    this.#clock = options.clock
+    this.#log = options.logger
+  }
+
+  /** Restores the projections, if what is kept is of this log; else the feed starts from the beginning. */
+  async load(): Promise<void> {
+    const checkpoint = await this.#views.checkpoint()
+    if (checkpoint === undefined) return
+    if (!(await this.#fits(checkpoint))) {
+      this.#log.info({ checkpoint }, 'views do not fit the log: they are built again')
+      return
+    }
+    const { board, workers } = this.#feed
+    const now = this.#clock.now()
+    for await (const page of this.#views.live()) for (const state of page) board.restore(fromRow(state), now)
+    const texts = await this.#views.texts()
+    board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '{}') as Record<string, PhaseCounts>)
+    workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
+    this.#since = checkpoint.position
+    this.#feed.resumeAfter(checkpoint.position)
+  }
+
+  async #fits({ logId, version, stream, revision, eventId, position }: Checkpoint): Promise<boolean> {
+    if (logId !== this.#store.logId || version !== JOB_BOARD_VERSION) return false
+    for await (const [event] of this.#store.readStream(stream, { from: revision, limit: 1 })) {
+      return event?.id === eventId && event.position === position
+    }
+    return false
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await delay(this.#clock, INTERVAL, signal)
+      await this.save()
+    }
+  }
+
+  /** Holds the feed up while it catches up on a long history, so that changed rows do not pile up in memory. */
+  afterPage(): Promise<void> | undefined {
+    return this.#feed.board.dirtyCount > MANY ? this.save() : undefined
+  }
+
+  /** Writes what has changed. One at a time: who comes while one is under way waits, then writes the rest. */
+  async save(): Promise<void> {
+    while (this.#saving !== undefined) await this.#saving
+    const { last, board } = this.#feed
+    if (last === undefined || board.dirtyCount === 0) return
+    this.#saving = this.#write(last).finally(() => {
+      this.#saving = undefined
+    })
+    await this.#saving
+  }
+
+  async #write(last: NonNullable<Feed['last']>): Promise<void> {
+    const { board, workers } = this.#feed
+    const { position, stream, revision, id } = last
+    const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
+    const texts = new Map([
+      ['queue-stats', JSON.stringify(board.stats)],
+      ['workers', JSON.stringify(workers)],
+    ])
+    const dirty = board.takeDirty()
+    try {
+      const kept = await this.#views.save({ checkpoint, since: this.#since, rows: this.#rows(dirty), texts })
+      if (kept) this.#since = position
+      else this.#log.warn({ position }, 'views were replaced by another process that is behind: left to it')
+    } catch (error) {
+      board.markDirty(dirty)
+      throw error
+    }
+  }
+
+  *#rows(jobs: ReadonlyMap<string, JobState>): Iterable<JobRow> {
+    for (const job of jobs.values()) yield toRow(job, this.#feed.board.graph)
+  }
+}

@@ -1,0 +1,123 @@
+import type { JobState, Lease } from '../../domain/job/evolve.js'
+import { JobledgerError } from '../../domain/errors.js'
+import type { JobBoard } from '../../projections/job-board.js'
+import type { Lane } from '../../projections/pending-index.js'
+import type { Clock } from '../ports/clock.js'
+import type { Ids } from '../ports/ids.js'
+import type { Logger } from '../ports/logger.js'
+import * as commands from '../write/commands.js'
+import type { Journal } from '../write/journal.js'
+import { Alarm } from './alarm.js'
+import type { Bell } from './bell.js'
+
+/** Pause after a lease that the store could not record (ms): a full disk is not met with a busy loop. */
+const STORE_PAUSE = 1_000
+
+export interface DispatcherOptions {
+  readonly board: JobBoard
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly log: Logger
+  readonly bell: Bell
+  readonly workerId: string
+  readonly leaseMs: number
+  readonly codeVersion: string | undefined
+  accepts(lane: Lane): boolean
+  /** Slots that are neither running nor about to. */
+  free(): number
+  /** A lease is durable: run it. */
+  begin(job: JobState, lease: Lease): void
+}
+
+/**
+ * Pending index + free slots -> leases. The index only proposes; whether the job is ours is decided by the append.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #due: Alarm
+  #lanes: Lane[] = []
+  #lanesSeen = -1
+  #leasing = 0
+  /** The one job of those that have lost a lease that this runtime tries now, and until when it blocks the next. */
+  #suspect: { readonly id: string; readonly until: number } | undefined
+  #pausedUntil = 0
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    this.#due = new Alarm(options.clock, () => options.bell.ring())
+  }
+
+  get leasing(): number {
+    return this.#leasing
+  }
+
+  /** Takes what the free slots allow. All leases of one call end up in one commit. */
+  dispatch(): void {
+    const { board, clock, free } = this.#options
+    const now = clock.now()
+    if (now < this.#pausedUntil) return this.#due.by(this.#pausedUntil)
+    board.pending.promoteDue(now)
+    const lanes = this.#accepted()
+    for (let slots = free() - this.#leasing; slots > 0; slots -= 1) {
+      const job = board.pending.take(lanes, this.#suspectAllowed(now))
+      if (job === undefined) break
+      void this.#lease(job, now)
+    }
+    const next = board.pending.nextDue()
+    if (next !== undefined) this.#due.by(next)
+  }
+
+  #accepted(): readonly Lane[] {
+    const { pending } = this.#options.board
+    if (pending.laneCount !== this.#lanesSeen) {
+      this.#lanes = [...pending.lanes].filter((lane) => this.#options.accepts(lane))
+      this.#lanesSeen = pending.laneCount
+    }
+    return this.#lanes
+  }
+
+  #suspectAllowed(now: number): boolean {
+    const { board } = this.#options
+    const suspect = this.#suspect
+    if (suspect === undefined) return true
+    if (board.get(suspect.id)?.phase === 'leased' && now < suspect.until) {
+      this.#due.by(suspect.until)
+      return false
+    }
+    return true
+  }
+
+  async #lease(job: JobState, now: number): Promise<void> {
+    const { ids, workerId, leaseMs, codeVersion, journal, board } = this.#options
+    const token = ids.uuid()
+    if (job.lost > 0) this.#suspect = { id: job.id, until: now + leaseMs }
+    this.#leasing += 1
+    try {
+      await journal.submit(commands.lease(job.id, { token, workerId, leaseMs, codeVersion }))
+    } catch (error) {
+      this.#leasing -= 1
+      return this.#failed(job, error as Error)
+    }
+    this.#leasing -= 1
+    const leased = board.get(job.id)
+    // Between the commit and now somebody may have cancelled it.
+    if (leased?.lease?.token === token) this.#options.begin(leased, leased.lease)
+    else this.#options.bell.ring()
+  }
+
+  /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */
+  #failed(job: JobState, error: Error): void {
+    const { board, clock, log, bell } = this.#options
+    if (!(error instanceof JobledgerError && error.family === 'job')) {
+      log.error({ err: error, jobId: job.id }, 'lease not recorded')
+      this.#pausedUntil = clock.now() + STORE_PAUSE
+      if (board.get(job.id) === job) board.pending.push(job, clock.now())
+    }
+    bell.ring()
+  }
+
+  stop(): void {
+    this.#due.stop()
+  }
+}

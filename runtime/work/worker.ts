@@ -1,0 +1,273 @@
+import type { Subscription } from 'rxjs'
+import { LeaseLost } from '../../domain/rejection.js'
+import type { Cancelled } from '../../domain/job/events.js'
+import type { JobState, Lease } from '../../domain/job/evolve.js'
+import type { JobChange } from '../../projections/job-board.js'
+import { JobCancelled, ShuttingDown } from '../errors.js'
+import type { Clock } from '../ports/clock.js'
+import { delay } from '../ports/clock.js'
+import { StoreUnavailable } from '../ports/event-store.js'
+import type { Host } from '../ports/host.js'
+import type { Ids } from '../ports/ids.js'
+import type { Logger } from '../ports/logger.js'
+import type { Feed } from '../read/feed.js'
+import type { Command } from '../write/command.js'
+import * as commands from '../write/commands.js'
+import type { Journal } from '../write/journal.js'
+import * as workers from '../write/worker-commands.js'
+import type { AttemptOutcome, AttemptServices } from './attempt.js'
+import { Attempt } from './attempt.js'
+import { Bell } from './bell.js'
+import type { JobDefinition } from './definition.js'
+import { Dispatcher } from './dispatcher.js'
+import { LeaseKeeper } from './lease-keeper.js'
+import type { Payloads } from './payloads.js'
+import type { WorkerActor } from './worker-actor.js'
+import { createWorkerActor } from './worker-actor.js'
+
+/** Pause before an outcome is written again that the store could not record (ms). */
+const RECORD_PAUSE = 500
+
+export interface WorkerOptions {
+  readonly definitions: ReadonlyMap<string, JobDefinition>
+  readonly concurrency: number
+  readonly leaseMs: number
+  readonly queues: readonly string[] | undefined
+}
+
+export interface WorkerServices {
+  readonly feed: Feed
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly host: Host
+  readonly log: Logger
+  readonly payloads: Payloads
+  readonly maxBodyBytes: number
+  readonly codeVersion: string | undefined
+  readonly dependencies: AttemptServices['dependencies']
+}
+
+/** A pool of slots in this process: leases jobs, runs their handlers, records how they end. */
+export class Worker {
+  readonly id: string
+  readonly bell: Bell = new Bell()
+  readonly #options: WorkerOptions
+  readonly #services: WorkerServices
+  readonly #log: Logger
+  readonly #running = new Map<string, Attempt>()
+  readonly #recording = new Set<Promise<void>>()
+  readonly #attemptServices: AttemptServices
+  readonly #dispatcher: Dispatcher
+  readonly #keeper: LeaseKeeper
+  readonly #actor: WorkerActor
+  readonly #closing = new AbortController()
+  #subscriptions: Subscription[] = []
+  #leasing = false
+  #deadlines = { drainMs: 0, timeoutMs: 0 }
+  #emptied: (() => void) | undefined
+
+  constructor(options: WorkerOptions, services: WorkerServices) {
+    const { clock, ids, feed, journal, codeVersion, payloads, maxBodyBytes, dependencies } = services
+    this.id = ids.uuid()
+    this.#options = options
+    this.#services = services
+    this.#log = services.log.child({ workerId: this.id })
+    this.#attemptServices = {
+      log: this.#log,
+      maxBodyBytes,
+      payload: (id) => payloads.load(id),
+      heartbeat: (attempt, progress, partial) => this.#beat(attempt, progress, partial),
+      dependencies,
+    }
+    this.#keeper = new LeaseKeeper({
+      clock,
+      running: this.#running,
+      leaseMs: options.leaseMs,
+      beat: (attempt) => void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
+    })
+    this.#dispatcher = new Dispatcher({
+      board: feed.board,
+      journal,
+      clock,
+      ids,
+      log: this.#log,
+      bell: this.bell,
+      workerId: this.id,
+      leaseMs: options.leaseMs,
+      codeVersion,
+      accepts: ({ type, queue }) => options.definitions.has(type) && (options.queues?.includes(queue) ?? true),
+      free: () => (this.#leasing ? options.concurrency - this.#running.size : 0),
+      begin: (job, lease) => this.#begin(job, lease),
+    })
+    this.#actor = createWorkerActor(
+      this.id,
+      { register: () => this.#register(), drain: () => this.#drain(), stop: () => this.#signOff() },
+      this.#log,
+    )
+  }
+
+  /** Runs in progress. */
+  get running(): number {
+    return this.#running.size
+  }
+
+  holds(token: string): boolean {
+    return this.#running.has(token)
+  }
+
+  /** The dispatch loop, for the supervisor. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      this.#dispatcher.dispatch()
+      await this.bell.wait(signal)
+    }
+  }
+
+  /** Resolves once the worker is known in the log and leases; rejects when it cannot be recorded. */
+  start(): Promise<void> {
+    this.#actor.start()
+    return this.#reach('active')
+  }
+
+  /** Lets runs end until `drainMs`, then aborts them, waits until `timeoutMs`, gives back what is left. */
+  stop(drainMs: number, timeoutMs: number): Promise<void> {
+    this.#deadlines = { drainMs, timeoutMs }
+    this.#actor.send({ type: 'stop' })
+    return this.#reach('stopped')
+  }
+
+  #reach(state: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const { value } = this.#actor.getSnapshot()
+        if (value === state) resolve()
+        else if (value === 'stopped') reject(this.#failure ?? new Error('the worker stopped'))
+      }
+      this.#actor.subscribe({ next: look, complete: look })
+      look()
+    })
+  }
+
+  #failure: Error | undefined
+
+  async #register(): Promise<void> {
+    const { feed, journal, host, codeVersion } = this.#services
+    const { definitions, queues, concurrency } = this.#options
+    try {
+      const types = [...definitions.keys()]
+      await journal.submit(workers.register(this.id, { process: host.identity(), types, queues, concurrency, codeVersion }))
+    } catch (error) {
+      this.#failure = error as Error
+      throw error
+    }
+    this.#subscriptions = [
+      feed.pages$.subscribe(() => this.bell.ring()),
+      feed.changes$.subscribe((change) => this.#follow(change)),
+    ]
+    this.#leasing = true
+    this.bell.ring()
+  }
+
+  #begin(job: JobState, lease: Lease): void {
+    const attempt = new Attempt(job, lease, this.#keeper.beatAfter(lease.at), this.#attemptServices, (ended, outcome) =>
+      this.#ended(ended, outcome),
+    )
+    this.#running.set(lease.token, attempt)
+    this.#keeper.watch(attempt)
+    void attempt.perform(this.#options.definitions.get(job.type) as JobDefinition)
+  }
+
+  /** The slot is free as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
+  #ended(attempt: Attempt, outcome: AttemptOutcome): void {
+    this.#running.delete(attempt.lease.token)
+    this.#services.payloads.forget(attempt.id)
+    const command = this.#commandFor(attempt, outcome)
+    if (command !== undefined) {
+      const recording = this.#record(attempt, command)
+      this.#recording.add(recording)
+      void recording.finally(() => this.#recording.delete(recording))
+    }
+    if (this.#running.size === 0) this.#emptied?.()
+    this.bell.ring()
+  }
+
+  #commandFor({ id, lease }: Attempt, outcome: AttemptOutcome): Command<void> | undefined {
+    switch (outcome.kind) {
+      case 'succeeded':
+        return commands.finish(id, lease.token, outcome.result)
+      case 'failed':
+        return commands.fail(id, lease.token, outcome.failure)
+      case 'interrupted':
+        return commands.release(id, lease.token)
+      case 'superseded':
+        return undefined
+    }
+  }
+
+  /** A store that cannot write now may be able to later: the outcome is kept for as long as the lease may still be ours. */
+  async #record(attempt: Attempt, command: Command<void>): Promise<void> {
+    const { journal, clock } = this.#services
+    for (;;) {
+      try {
+        return await journal.submit(command)
+      } catch (error) {
+        const { id, type, run } = attempt
+        this.#log.warn({ err: error, jobId: id, jobType: type, run }, 'outcome not recorded')
+        if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return
+        await delay(clock, RECORD_PAUSE, this.#closing.signal).catch(() => {})
+      }
+    }
+  }
+
+  #beat(attempt: Attempt, progress?: number, partial?: string): Promise<void> {
+    const { id, lease } = attempt
+    if (attempt.concluded) return Promise.reject(new LeaseLost(id, lease.token))
+    const beat = { token: lease.token, progress, partial }
+    return this.#services.journal.submit(commands.heartbeat(id, beat, this.#options.leaseMs))
+  }
+
+  /** A run of ours whose lease is gone without our doing: cancelled by somebody, or taken for dead. */
+  #follow({ event, before, after }: JobChange): void {
+    const token = before?.lease?.token
+    if (token === undefined || after.lease?.token === token) return
+    const attempt = this.#running.get(token)
+    if (attempt === undefined) return
+    const cancelled = after.outcome === 'cancelled'
+    attempt.abort(cancelled ? new JobCancelled(after.id, (event.data as Cancelled).reason) : new LeaseLost(after.id, token))
+    attempt.conclude({ kind: 'superseded' })
+  }
+
+  async #drain(): Promise<void> {
+    this.#leasing = false
+    const { drainMs, timeoutMs } = this.#deadlines
+    if (await this.#empty(drainMs)) return
+    for (const attempt of this.#running.values()) attempt.abort(new ShuttingDown())
+    await this.#empty(Math.max(0, timeoutMs - drainMs))
+  }
+
+  /** True once nothing runs, false when `ms` are over before. */
+  #empty(ms: number): Promise<boolean> {
+    const { clock } = this.#services
+    if (this.#running.size === 0 && this.#dispatcher.leasing === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const cancel = clock.at(clock.now() + ms, () => resolve(false))
+      this.#emptied = () => {
+        if (this.#dispatcher.leasing > 0) return
+        cancel()
+        resolve(true)
+      }
+    })
+  }
+
+  async #signOff(): Promise<void> {
+    for (const attempt of [...this.#running.values()]) attempt.conclude({ kind: 'interrupted' })
+    this.#keeper.stop()
+    this.#dispatcher.stop()
+    await this.#services.journal.idle()
+    this.#closing.abort()
+    await Promise.all(this.#recording)
+    await this.#services.journal.submit(workers.stop(this.id))
+    for (const subscription of this.#subscriptions) subscription.unsubscribe()
+  }
+}
