@@ -26,10 +26,11 @@ export const DEFAULT_BACKOFF: Backoff = Object.freeze({ min: 1_000, max: 3_600_0
 
 /** Delay in ms after the `attempt`-th failed attempt (from 1). `draw` is a random number in [0, 1). */
 export function backoffDelay(backoff: Backoff, attempt: number, draw: number): number {
-  const grown = backoff.min * backoff.factor ** (attempt - 1)
-  const delay = Math.min(backoff.max, Math.max(backoff.min, grown))
+  // A job without an attempt limit gets to where the power overflows, and 0 times infinity is no delay at all.
+  const growth = Math.min(Number.MAX_VALUE, backoff.factor ** (attempt - 1))
+  const delay = Math.min(backoff.max, backoff.min * growth)
   if (backoff.jitter === 'full') return Math.round(delay * draw)
-  return Math.round(delay * (1 + backoff.jitter * (2 * draw - 1)))
+  return Math.min(backoff.max, Math.round(delay * (1 + backoff.jitter * (2 * draw - 1))))
 }
 
 /** Throws InvalidOption that names the field under `option`. */

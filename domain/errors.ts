@@ -29,8 +29,20 @@ export class InvalidPayload extends InvalidOption {
   override readonly code = 'INVALID_PAYLOAD'
 }
 
-/** How a received value is named in a message: short, and never the whole of a large one. */
+const SHOWN = 100
+
+/** How a received value is named in a message: short, never the whole of a large one, and never an error of its own. */
 export function show(value: unknown): string {
+  try {
+    const text = describe(value)
+    return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text
+  } catch {
+    // A getter or a proxy that throws.
+    return `a value of type ${typeof value}`
+  }
+}
+
+function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function') return value.name ? `function ${value.name}` : 'a function'

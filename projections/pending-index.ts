@@ -1,5 +1,6 @@
 import TinyQueue from 'tinyqueue'
 import type { JobState } from '../domain/job/evolve.js'
+import { byUrgency, UrgencyQueue } from './urgency-queue.js'
 
 /** Jobs that one kind of worker may take: equal queue, channel and type. */
 export interface Lane {
@@ -8,25 +9,28 @@ export interface Lane {
   readonly type: string
 }
 
-interface LaneHeap extends Lane {
-  readonly ready: TinyQueue<JobState>
+interface LaneQueues extends Lane {
+  readonly ready: UrgencyQueue
   /** Jobs that have lost a lease: run again one at a time, because one of them may be killing its processes. */
-  readonly suspects: TinyQueue<JobState>
+  readonly suspects: UrgencyQueue
 }
 
-/** Priority, then age, then place in the log. */
-function byUrgency(a: JobState, b: JobState): number {
-  return a.priority - b.priority || a.since - b.since || (a.position < b.position ? -1 : 1)
+/** What both kinds of queue here can do. */
+interface Queue {
+  peek(): JobState | undefined
+  pop(): JobState | undefined
 }
 
 /**
  * Which jobs may be leased next. Holds job states by reference and lets go of them lazily: an entry whose state is not the
  * job's present one any more is dropped when it comes up, so that a cancel or a reschedule costs nothing here.
- * `push` and `take` are O(log n) in the jobs of one lane.
+ * `push` and `take` cost the same whatever the backlog, as long as jobs come in the order in which they go; else O(log n).
  */
 export class PendingIndex {
   readonly #current: (id: string) => JobState | undefined
-  readonly #lanes = new Map<string, LaneHeap>()
+  readonly #lanes = new Map<string, LaneQueues>()
+  /** Jobs come in crowds of one kind. */
+  #lastLane: LaneQueues | undefined
   readonly #scheduled = new TinyQueue<JobState>([], (a, b) => a.runAt - b.runAt)
 
   /** `current` answers with the job's present state: the same object, or the entry is stale. */
@@ -78,37 +82,39 @@ export class PendingIndex {
 
   /** Takes the most urgent job of the lanes out of the index. `suspects` allows jobs that have lost a lease. */
   take(lanes: Iterable<Lane>, suspects: boolean): JobState | undefined {
-    let best: TinyQueue<JobState> | undefined
-    for (const lane of lanes as Iterable<LaneHeap>) {
+    let best: Queue | undefined
+    for (const lane of lanes as Iterable<LaneQueues>) {
       best = this.#better(best, lane.ready)
       if (suspects) best = this.#better(best, lane.suspects)
     }
     return best?.pop()
   }
 
-  #better(best: TinyQueue<JobState> | undefined, heap: TinyQueue<JobState>): TinyQueue<JobState> | undefined {
-    const job = this.#top(heap)
+  #better(best: Queue | undefined, queue: Queue): Queue | undefined {
+    const job = this.#top(queue)
     if (job === undefined) return best
-    return best === undefined || byUrgency(job, best.peek() as JobState) < 0 ? heap : best
+    return best === undefined || byUrgency(job, best.peek() as JobState) < 0 ? queue : best
   }
 
-  #top(heap: TinyQueue<JobState>): JobState | undefined {
-    for (let job = heap.peek(); job !== undefined; job = heap.peek()) {
+  #top(queue: Queue): JobState | undefined {
+    for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
       if (this.#current(job.id) === job) return job
-      heap.pop()
+      queue.pop()
     }
     return undefined
   }
 
-  #lane(job: JobState): LaneHeap {
-    const key = `${job.queue}\0${job.channel}\0${job.type}`
+  #lane(job: JobState): LaneQueues {
+    const last = this.#lastLane
+    if (last !== undefined && last.type === job.type && last.queue === job.queue && last.channel === job.channel) return last
+    const { queue, channel, type } = job
+    const key = JSON.stringify([queue, channel, type])
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      const { queue, channel, type } = job
-      const heap = (): TinyQueue<JobState> => new TinyQueue<JobState>([], byUrgency)
-      lane = { queue, channel, type, ready: heap(), suspects: heap() }
+      lane = { queue, channel, type, ready: new UrgencyQueue(), suspects: new UrgencyQueue() }
       this.#lanes.set(key, lane)
     }
+    this.#lastLane = lane
     return lane
   }
 }

@@ -45,16 +45,13 @@ export class Subscriptions {
   }
 }
 
-interface Waiter {
-  readonly resolve: (result: IteratorResult<Batch>) => void
-  readonly reject: (error: Error) => void
-}
+type Answer = (result: IteratorResult<Batch>) => void
 
 class Subscription implements AsyncIterator<Batch> {
   readonly #readAfter: ReadAfter
   readonly #signal: AbortSignal
   readonly #leave: () => void
-  readonly #waiters: Waiter[] = []
+  readonly #waiters: Answer[] = []
   readonly #end = (): void => this.end()
   #position: Position
   #toldEnd = false
@@ -72,14 +69,9 @@ class Subscription implements AsyncIterator<Batch> {
     signal.addEventListener('abort', this.#end, { once: true })
   }
 
-  async next(): Promise<IteratorResult<Batch>> {
-    if (this.#failure !== undefined) throw this.#failure
-    if (this.#tired) await nextTurn()
-    this.#tired = false
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
-      this.serve()
-    })
+  /** Not an async function: that would answer some microtasks later than the appender is answered. */
+  next(): Promise<IteratorResult<Batch>> {
+    return this.#tired ? nextTurn().then(() => this.#ask()) : this.#ask()
   }
 
   async return(): Promise<IteratorResult<Batch>> {
@@ -91,7 +83,7 @@ class Subscription implements AsyncIterator<Batch> {
     while (this.#waiters.length > 0) {
       const result = this.#result()
       if (result === undefined) return
-      this.#waiters.shift()?.resolve(result)
+      this.#waiters.shift()?.(result)
     }
   }
 
@@ -105,6 +97,15 @@ class Subscription implements AsyncIterator<Batch> {
     this.#leave()
     this.#signal.removeEventListener('abort', this.#end)
     this.serve()
+  }
+
+  #ask(): Promise<IteratorResult<Batch>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    this.#tired = false
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve)
+      this.serve()
+    })
   }
 
   #result(): IteratorResult<Batch> | undefined {

@@ -8,15 +8,21 @@ import { verdict } from './view-checkpoints.js'
 
 type Changes = Parameters<Views['save']>[0]
 
+/** Rows taken before the event loop is let go. */
+const SLICE = 300
+
 export class MemoryViews implements Views {
   #checkpoint: Checkpoint | undefined
   #rows = new Map<string, JobRow>()
   readonly #texts = new Map<string, string>()
+  /** What `checkpoint` said last. */
+  #seen: Checkpoint | undefined
   #closed = false
 
   async checkpoint(): Promise<Checkpoint | undefined> {
     this.#checkOpen()
-    return this.#checkpoint
+    this.#seen = this.#checkpoint
+    return this.#seen
   }
 
   async *live(): AsyncIterable<string[]> {
@@ -37,9 +43,12 @@ export class MemoryViews implements Views {
   async save(changes: Changes): Promise<boolean> {
     this.#checkOpen()
     const rows: JobRow[] = []
-    for await (const row of changes.rows) rows.push(row)
+    for await (const row of changes.rows) {
+      rows.push(row)
+      if (rows.length % SLICE === 0) await nextTurn()
+    }
     // Judged only now: another save may have come in between.
-    const answer = verdict(this.#checkpoint, changes)
+    const answer = verdict(this.#checkpoint, { ...changes, seen: this.#seen })
     if (answer !== 'write') return answer === 'ahead'
     if (changes.since === 'all') {
       this.#rows = new Map()

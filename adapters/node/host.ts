@@ -25,7 +25,9 @@ function identity(): ProcessIdentity {
 function isGone(other: ProcessIdentity): boolean {
   const here = identity()
   const comparable =
-    other.bootId === here.bootId && other.pidNamespace === here.pidNamespace && (here.bootId !== '' || other.host === here.host)
+    other.bootId === here.bootId &&
+    other.pidNamespace === here.pidNamespace &&
+    (here.bootId !== '' || other.host === here.host)
   if (!comparable) return false
   if (here.startTime !== '') return startTime(other.pid) !== other.startTime
   return !isAlive(other.pid)

@@ -130,11 +130,8 @@ class Subscription implements AsyncIterator<Batch> {
 
   offer(commit: Commit): void {
     if (this.#behind) return
-    if (commit.previous !== this.#edge || this.#buffered > BUFFER_LIMIT) return this.look()
-    this.#buffer.push(commit.events)
-    this.#buffered += commit.events.length
-    this.#edge = commit.last
-    this.#serve()
+    if (commit.previous === this.#edge && this.#buffered <= BUFFER_LIMIT) this.#keep(commit)
+    else this.look()
   }
 
   look(): void {
@@ -162,9 +159,16 @@ class Subscription implements AsyncIterator<Batch> {
     })
   }
 
+  #keep({ events, last }: Commit): void {
+    this.#buffer.push(events)
+    this.#buffered += events.length
+    this.#edge = last
+    this.#serve()
+  }
+
   #start(): void {
-    this.#state = 'running'
-    if (this.#signal.aborted) return this.end()
+    this.#state = this.#signal.aborted ? 'ended' : 'running'
+    if (this.#state === 'ended') return
     this.#hub.join(this)
     this.#signal.addEventListener('abort', this.#end, { once: true })
   }

@@ -15,7 +15,8 @@ const CREATE_BUSY_MS = 5000
 
 const TABLES = `
   CREATE TABLE checkpoint (
-    one INTEGER PRIMARY KEY CHECK (one = 1), log_id TEXT NOT NULL, position TEXT NOT NULL, event_id TEXT NOT NULL, version INTEGER NOT NULL
+    one INTEGER PRIMARY KEY CHECK (one = 1), log_id TEXT NOT NULL, position TEXT NOT NULL, stream TEXT NOT NULL,
+    revision INTEGER NOT NULL, event_id TEXT NOT NULL, version INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE jobs (
     id TEXT PRIMARY KEY, position TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, channel TEXT NOT NULL,

@@ -18,9 +18,9 @@ const SLICE = 300
 const SAVE_PATIENCE_MS = 30_000
 const SAVE_RETRY_MS = 50
 
-const CHECKPOINT = 'SELECT log_id AS logId, position, event_id AS eventId, version FROM checkpoint'
-const SET_CHECKPOINT =
-  'INSERT OR REPLACE INTO checkpoint (one, log_id, position, event_id, version) VALUES (1, ?, ?, ?, ?)'
+const CHECKPOINT = 'SELECT log_id AS logId, position, stream, revision, event_id AS eventId, version FROM checkpoint'
+const SET_CHECKPOINT = `
+  INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
 const SET_JOB = `
   INSERT INTO jobs (id, position, type, queue, channel, phase, state) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -43,6 +43,8 @@ export class SqliteViews implements Views {
   #inode: number
   /** One save at a time. */
   #saving: Promise<unknown> = Promise.resolve()
+  /** What `checkpoint` said last. */
+  #seen: Checkpoint | undefined
   #closed = false
 
   constructor(path: string, db: Database) {
@@ -52,7 +54,8 @@ export class SqliteViews implements Views {
   }
 
   async checkpoint(): Promise<Checkpoint | undefined> {
-    return this.#read((db) => db.prepare(CHECKPOINT).get() as Checkpoint | undefined)
+    this.#seen = this.#read((db) => db.prepare(CHECKPOINT).get() as Checkpoint | undefined)
+    return this.#seen
   }
 
   async *live(): AsyncIterable<string[]> {
@@ -121,7 +124,7 @@ export class SqliteViews implements Views {
       db = connectViews(this.#path)
       await begin(db)
       const kept = db.prepare(CHECKPOINT).get() as Checkpoint | undefined
-      const answer = verdict(kept, changes)
+      const answer = verdict(kept, { ...changes, seen: this.#seen })
       if (answer === 'write') await write(db, changes)
       db.exec('COMMIT')
       return answer !== 'gap'
@@ -165,7 +168,8 @@ async function write(db: Database, { checkpoint, since, rows, texts }: Changes):
   }
   const setText = db.prepare(SET_TEXT)
   for (const [name, text] of texts) setText.run(name, text)
-  db.prepare(SET_CHECKPOINT).run(checkpoint.logId, checkpoint.position, checkpoint.eventId, checkpoint.version)
+  const { logId, position, stream, revision, eventId, version } = checkpoint
+  db.prepare(SET_CHECKPOINT).run(logId, position, stream, revision, eventId, version)
 }
 
 function listSql({ types, queues, channels, phases, before, limit }: JobRowFilter): { sql: string; values: Value[] } {

@@ -15,6 +15,8 @@ import { WriterStatements } from './writer-statements.js'
 const CHUNK = 10
 const COLUMNS = 11
 
+const NOTHING: ReadonlySet<string> = new Set()
+
 export interface WriteOptions {
   /** Look every stream up before writing. */
   readonly careful: boolean
@@ -78,8 +80,9 @@ export class Writer {
   }
 
   #group(group: AppendGroup): AppendOutcome {
+    const surelyWritten = this.#careful ? NOTHING : streamsWritten(group)
     for (const [stream, expected] of group.expect) {
-      if (this.#holds(group, stream, expected)) continue
+      if (this.#holds(stream, expected, surelyWritten.has(stream))) continue
       const head = this.#look(stream)
       const actual = head === undefined ? 'none' : head.revision === HEAD_REMOVED ? 'removed' : head.revision
       return this.#repetition(group) ?? { kind: 'conflict', stream, actual }
@@ -88,10 +91,9 @@ export class Writer {
     return { kind: 'ok', position: this.#recorded?.at(-1)?.position ?? toPosition(this.#last) }
   }
 
-  #holds(group: AppendGroup, stream: string, expected: ExpectedRevision): boolean {
+  /** `hopeful`: if the stream is there after all, the index will refuse its new first row. */
+  #holds(stream: string, expected: ExpectedRevision, hopeful: boolean): boolean {
     if (expected !== 'none') return this.#look(stream)?.revision === expected
-    // A stream that is only read has no row on which the index could refuse it.
-    const hopeful = !this.#careful && (group.expect.size === 1 || group.events.some((event) => event.stream === stream))
     return (hopeful ? this.#heads.get(stream) : this.#look(stream)) === undefined
   }
 
@@ -166,6 +168,11 @@ export class Writer {
     }
     return { kind: 'ok', position: toPosition(position) }
   }
+}
+
+/** A stream that is only read has no row on which the index could refuse it. */
+function streamsWritten({ expect, events }: AppendGroup): { has(stream: string): boolean } {
+  return expect.size === 1 ? expect : new Set(events.map(({ stream }) => stream))
 }
 
 function metadataText({ metadata }: NewEvent): string | null {

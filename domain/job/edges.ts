@@ -36,7 +36,8 @@ export function findCycle(jobs: ReadonlyMap<string, readonly string[]>): Depende
       path.push(id)
       onPath.add(id)
       // undefined marks the way back out of this job.
-      stack.push(undefined, ...(jobs.get(id) ?? []))
+      stack.push(undefined)
+      for (const edge of jobs.get(id) ?? []) stack.push(edge)
     }
   }
   return undefined

@@ -17,15 +17,20 @@ export function nextPhase(phase: Phase, type: JobEventType): Phase | undefined {
 }
 
 function compile(): Table {
-  const rows = PHASES.map((phase) => [phase, Object.fromEntries(stepsFrom(phase))])
-  return Object.freeze(Object.fromEntries(rows))
+  return Object.freeze(Object.fromEntries(PHASES.map((phase) => [phase, row(phase)])) as Record<Phase, Table[Phase]>)
+}
+
+/** Without a prototype: an event called `toString` or `constructor` is not in it. */
+function row(phase: Phase): Table[Phase] {
+  return Object.freeze(Object.assign(Object.create(null), Object.fromEntries(stepsFrom(phase))))
 }
 
 function stepsFrom(phase: Phase): [JobEventType, Phase][] {
   const before = jobMachine.resolveState({ value: phase, context: {} })
-  return JOB_EVENT_TYPES.flatMap((type): [JobEventType, Phase][] => {
+  // Asked before the step: XState answers an event it refuses and one that leads back to the same state alike, with the
+  // very same snapshot.
+  return JOB_EVENT_TYPES.filter((type) => before.can({ type })).map((type): [JobEventType, Phase] => {
     const [after] = transition(jobMachine, before, { type })
-    // XState answers an event it refuses with the very same snapshot.
-    return after === before ? [] : [[type, after.value as Phase]]
+    return [type, after.value as Phase]
   })
 }

@@ -25,7 +25,9 @@ export function tell<T extends Exclude<WorkerEventType, 'WorkerRegistered'>>(
   facts: WorkerEventMap[T],
 ): readonly Draft[] | WorkerGone {
   const gone = state === undefined || state.status === 'stopped' || state.status === 'lost'
-  return gone ? new WorkerGone(id, state?.status ?? 'unknown') : [draft(id, type, facts)]
+  if (gone) return new WorkerGone(id, state?.status ?? 'unknown')
+  // Told twice, it drains all the same.
+  return type === 'WorkerDraining' && state.status === 'draining' ? [] : [draft(id, type, facts)]
 }
 
 const draft = <T extends WorkerEventType>(id: string, type: T, data: WorkerEventMap[T]): Draft => ({

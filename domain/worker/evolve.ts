@@ -23,8 +23,8 @@ export interface WorkerState {
 /** State after one more event. A few events a minute: the machine itself decides here. Throws IllegalEvent. */
 export function evolveWorker(state: WorkerState | undefined, event: WorkerEvent): WorkerState {
   const before = workerMachine.resolveState({ value: state?.status ?? 'absent', context: {} })
+  if (!before.can({ type: event.type })) throw new IllegalEvent(event.stream, event.type, String(before.value))
   const [after] = transition(workerMachine, before, { type: event.type })
-  if (after === before) throw new IllegalEvent(event.stream, event.type, String(before.value))
   const status = after.value as WorkerStatus
   const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
   if (event.type !== 'WorkerRegistered') return { ...(state as WorkerState), revision, status, lastSeenAt: event.at }

@@ -1,0 +1,200 @@
+/** doctor: is this ledger sound, and does anything ask for an operator? */
+import { statSync } from 'node:fs'
+import type { Command } from 'commander'
+import type { Ledger } from '../../runtime/ledger.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import { EXIT, exitCodeOf, messageOf } from './exit-codes.js'
+import { JsonLogger } from './logger.js'
+import { bytes, type Output, printable } from './output.js'
+import { pathOf, requireLedger, Session, withLedger } from './session.js'
+import { type Survey, survey } from './survey.js'
+
+/** `warning`: works, but somebody should look. `problem`: the ledger cannot be trusted as it is. */
+interface Check {
+  readonly name: string
+  readonly status: 'ok' | 'warning' | 'problem'
+  readonly message: string
+  readonly details?: object
+}
+
+interface DoctorFlags {
+  readonly quick?: true
+  readonly strict?: true
+}
+
+/** From here on somebody should decide what is kept. */
+const LARGE_LOG = 1024 ** 3
+/** SQLite empties it at some 4 MiB, and cuts it at 64 MiB: more than that means that somebody reads without end. */
+const LARGE_WAL = 256 * 1024 ** 2
+
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .summary('check that the ledger is sound')
+    .description(
+      'Opens the ledger, reads every job again and compares it with the views. Nothing is repaired, but as with every verb, jobs of workers that have died are taken back.',
+    )
+    .option('--quick', 'do not read every job: seconds even for a large ledger')
+    .option('--strict', 'warnings make it exit with 1')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async ({ quick, strict }: DoctorFlags, command: Command) => {
+      const session = new Session(command)
+      const url = session.url()
+      requireLedger(url)
+      const checks = await examine(url, session.log, quick === true)
+      const worst = (['problem', 'warning'] as const).find((status) => checks.some((check) => check.status === status))
+      session.output.data({ ledger: url, verdict: worst ?? 'ok', checks }, () => reportText(session.output, checks))
+      if (worst === 'problem') process.exitCode = EXIT.integrity
+      else if (worst === 'warning' && strict) process.exitCode = EXIT.failure
+    })
+}
+
+const DOCTOR_HELP = `
+Exit codes: 0 sound (warnings included), 1 warnings with --strict, 5 a problem was found.
+
+Examples:
+  $ jobledger doctor
+  $ jobledger doctor --quick --strict --json`
+
+async function examine(url: string, log: Logger, quick: boolean): Promise<Check[]> {
+  const noted = new Notes(log)
+  const checks: Check[] = []
+  try {
+    await withLedger({ url, logger: noted.logger }, async (ledger) => {
+      await ledger.ping()
+      checks.push({ name: 'open', status: 'ok', message: `${url} opens, is of a schema we know, and answers` })
+      checks.push(...sizes(url), await deadLetters(ledger))
+      if (!quick) checks.push(...judge(await survey(ledger), url))
+    })
+  } catch (error) {
+    if (exitCodeOf(error) !== EXIT.integrity) throw error
+    checks.push({ name: 'open', status: 'problem', message: messageOf(error) })
+  }
+  // Last: closing waits for what the upkeep of this process has found on its way.
+  return [...checks, noted.skipped(), noted.lost()]
+}
+
+function sizes(url: string): Check[] {
+  const path = pathOf(url)
+  if (path === undefined) return []
+  const size = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const [log, wal, views] = [size(path), size(`${path}-wal`), size(`${path}-views`)]
+  const large = log > LARGE_LOG
+  return [
+    {
+      name: 'log',
+      status: large ? 'warning' : 'ok',
+      message: `${bytes(log)}, and ${bytes(views)} of views. ${large ? 'It grows with every job: nothing' : 'Nothing'} is removed by default`,
+      details: { log, views },
+    },
+    wal > LARGE_WAL
+      ? {
+          name: 'wal',
+          status: 'warning',
+          message: `${bytes(wal)}: some process reads without end and keeps it from being emptied`,
+          details: { wal },
+        }
+      : { name: 'wal', status: 'ok', message: bytes(wal), details: { wal } },
+  ]
+}
+
+async function deadLetters(ledger: Ledger): Promise<Check> {
+  const queues = await ledger.queues.stats()
+  const failed = Object.fromEntries(
+    Object.entries(queues).flatMap(([name, counts]) => (counts.failed > 0 ? [[name, counts.failed]] : [])),
+  )
+  const total = Object.values(failed).reduce((sum, count) => sum + count, 0)
+  if (total === 0) return { name: 'dead letters', status: 'ok', message: 'no job has failed for good' }
+  const where = Object.entries(failed).map(([queue, count]) => `${count} in ${printable(queue) || '""'}`)
+  const message = `${plural(total, 'job')} failed for good (${where.join(', ')}). See: jobledger list --state failed`
+  return { name: 'dead letters', status: 'warning', message, details: { queues: failed } }
+}
+
+function judge({ jobs, events, unreadable, different }: Survey, url: string): Check[] {
+  const read = `${plural(jobs, 'job')} with ${plural(events, 'event')} read`
+  return [
+    unreadable.length === 0
+      ? { name: 'histories', status: 'ok', message: `${read}: each follows the lifecycle`, details: { jobs, events } }
+      : {
+          name: 'histories',
+          status: 'problem',
+          message: `${plural(unreadable.length, 'history', 'histories')} of ${read} cannot be read or break the lifecycle, first: ${printable(unreadable[0]?.why ?? '')}`,
+          details: { jobs, events, unreadable },
+        },
+    different.length === 0
+      ? { name: 'views', status: 'ok', message: 'they say what the log says' }
+      : {
+          name: 'views',
+          status: 'problem',
+          message: `wrong about ${plural(different.length, 'job')}, first: ${printable(different[0] ?? '')}. Stop all workers and delete ${pathOf(url)}-views*: they are built again`,
+          details: { different },
+        },
+  ]
+}
+
+/** Listens to what the engine says of its own while it is open. */
+class Notes {
+  readonly logger: Logger
+  readonly #said = new Map<string, number>()
+
+  constructor(log: Logger) {
+    const listen = (line: string): void => {
+      const { msg } = JSON.parse(line) as { msg: string }
+      this.#said.set(msg, (this.#said.get(msg) ?? 0) + 1)
+    }
+    this.logger = both(log, new JsonLogger('warn', {}, listen))
+  }
+
+  #count(start: string): number {
+    return [...this.#said].reduce((sum, [message, count]) => sum + (message.startsWith(start) ? count : 0), 0)
+  }
+
+  skipped(): Check {
+    const skipped = this.#count('event skipped')
+    if (skipped === 0)
+      return { name: 'feed', status: 'ok', message: 'every event since the checkpoint of the views could be folded' }
+    return {
+      name: 'feed',
+      status: 'problem',
+      message: `${plural(skipped, 'event')} do not fit their streams and were left out`,
+      details: { skipped },
+    }
+  }
+
+  lost(): Check {
+    const [leases, workers] = [this.#count('lease lost'), this.#count('worker lost')]
+    if (leases + workers === 0) return { name: 'workers', status: 'ok', message: 'none was found dead' }
+    const message = `${plural(workers, 'worker')} found dead, ${plural(leases, 'lease')} taken back just now`
+    return { name: 'workers', status: 'warning', message, details: { workers, leases } }
+  }
+}
+
+function both(one: Logger, other: Logger): Logger {
+  const say =
+    (level: Exclude<keyof Logger, 'child'>) =>
+    (facts: object, message: string): void => {
+      one[level](facts, message)
+      other[level](facts, message)
+    }
+  const child = (bindings: object): Logger => both(one.child(bindings), other.child(bindings))
+  return {
+    trace: say('trace'),
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+    fatal: say('fatal'),
+    child,
+  }
+}
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
+const MARKS = { ok: 'green', warning: 'yellow', problem: 'red' } as const
+
+function reportText(output: Output, checks: readonly Check[]): string {
+  const rows = checks.map(({ name, status, message }) => [output.style(MARKS[status], status), name, message])
+  return output.table(['STATUS', 'CHECK', 'FOUND'], rows)
+}

@@ -1,0 +1,72 @@
+/** What a process of ours ends with, and which error means which. */
+import { JobledgerError } from '../../domain/errors.js'
+
+export const EXIT = { ok: 0, failure: 1, usage: 2, notFound: 3, conflict: 4, integrity: 5, timeout: 6 } as const
+
+/** What only the command line has to say. */
+type OwnCode = 'USAGE' | 'LEDGER_MISSING' | 'WAIT_TIMEOUT' | 'SIGINT' | 'SIGTERM'
+
+/** Told on purpose, by the command line itself. */
+export class CliError extends Error {
+  readonly code: OwnCode
+  constructor(code: OwnCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** By the stable code of the library's errors. What is not here is a failure. */
+const BY_CODE: Readonly<Record<string, number>> = {
+  USAGE: EXIT.usage,
+  LEDGER_MISSING: EXIT.notFound,
+  WAIT_TIMEOUT: EXIT.timeout,
+  SIGINT: 130,
+  SIGTERM: 143,
+  INVALID_OPTION: EXIT.usage,
+  INVALID_PAYLOAD: EXIT.usage,
+  DUPLICATE_TYPE: EXIT.usage,
+  NO_HANDLERS: EXIT.usage,
+  JOB_UNKNOWN: EXIT.notFound,
+  DEPENDENCY_UNKNOWN: EXIT.notFound,
+  JOB_EXISTS: EXIT.conflict,
+  JOB_ENDED: EXIT.conflict,
+  JOB_NOT_ENDED: EXIT.conflict,
+  JOB_RUNNING: EXIT.conflict,
+  STREAM_REMOVED: EXIT.conflict,
+  ILLEGAL_EVENT: EXIT.integrity,
+  STORE_UNUSABLE: EXIT.integrity,
+}
+
+export function exitCodeOf(error: unknown): number {
+  if (isMissingDriver(error)) return EXIT.failure
+  if (isDamage(error)) return EXIT.integrity
+  return BY_CODE[codeOf(error) ?? ''] ?? EXIT.failure
+}
+
+/** Undefined for an error that nobody threw on purpose. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof JobledgerError || error instanceof CliError ? error.code : undefined
+}
+
+/** The file is not as it was written. A store says so by the error beneath its own. */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(causeCode(error))
+}
+
+/** The store's own package is not there: nothing is said about the ledger. */
+function isMissingDriver(error: unknown): boolean {
+  return ['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED'].includes(causeCode(error))
+}
+
+function causeCode(error: unknown): string {
+  const cause = error instanceof JobledgerError ? error.cause : undefined
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' ? code : ''
+}
+
+/** An option is named as on the command line and in a config, not by the call that refused it. */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  if (codeOf(error) === undefined) return message
+  return message.replaceAll(/`(?:openLedger|start|close|list|enqueue|cancel|defineJob)\./g, '`')
+}

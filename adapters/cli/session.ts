@@ -1,0 +1,79 @@
+/** What every verb begins with: the global options, where the ledger is, how to speak. */
+import { statSync } from 'node:fs'
+import type { Command } from 'commander'
+import type { Ledger } from '../../runtime/ledger.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import { type OpenLedgerOptions, openLedger } from '../open-ledger.js'
+import { CliError } from './exit-codes.js'
+import { JsonLogger, type LogLevel } from './logger.js'
+import { Output } from './output.js'
+
+export interface GlobalOptions {
+  readonly ledger?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+  readonly color: boolean
+  readonly logLevel?: LogLevel
+}
+
+export const DEFAULT_LEDGER = 'sqlite:./jobledger.db'
+
+export class Session {
+  readonly output: Output
+  readonly log: Logger
+  readonly #asked: string | undefined
+
+  /** `defaultLevel`: what a verb logs when nobody says how much. */
+  constructor(command: Command, defaultLevel: LogLevel = 'error') {
+    const { json = false, quiet = false, color, logLevel, ledger } = command.optsWithGlobals<GlobalOptions>()
+    this.output = new Output({ json, quiet, color })
+    this.log = new JsonLogger(logLevel ?? (quiet ? 'error' : defaultLevel))
+    this.#asked = ledger ?? (process.env.JOBLEDGER_URL || undefined)
+  }
+
+  /** Flag, then environment, then a config file's own word, then the default. */
+  url(configured: string = DEFAULT_LEDGER): string {
+    return toUrl(this.#asked ?? configured)
+  }
+
+  /** Runs `work` on the ledger, which must be there already. Reading must not leave an empty ledger behind. */
+  async read<Result>(work: (ledger: Ledger) => Promise<Result>): Promise<Result> {
+    const url = this.url()
+    requireLedger(url)
+    return withLedger({ url, logger: this.log }, work)
+  }
+}
+
+export async function withLedger<Result>(
+  options: OpenLedgerOptions,
+  work: (ledger: Ledger) => Promise<Result>,
+): Promise<Result> {
+  const ledger = await openLedger(options)
+  try {
+    return await work(ledger)
+  } finally {
+    await ledger.close()
+  }
+}
+
+/** A bare path is a SQLite ledger. One letter before the colon is a drive. */
+export function toUrl(text: string): string {
+  const url = /^[a-z][a-z0-9+.-]+:/i.test(text) ? text : `sqlite:${text}`
+  if (url !== 'memory:') return url
+  throw new CliError('USAGE', 'A memory: ledger ends with its process. Give a file: --ledger sqlite:./jobs.db')
+}
+
+/** Throws LEDGER_MISSING where there is no file, or only an empty one. */
+export function requireLedger(url: string): void {
+  const path = pathOf(url)
+  if (path === undefined || statSync(path, { throwIfNoEntry: false })?.size) return
+  throw new CliError(
+    'LEDGER_MISSING',
+    `There is no ledger at ${path}. Enqueue a job to make one, or name another with --ledger.`,
+  )
+}
+
+/** The file of a SQLite ledger; undefined for one that is not a file. */
+export function pathOf(url: string): string | undefined {
+  return /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1]
+}

@@ -1,0 +1,180 @@
+/** work: the worker process. Runs jobs until it is told to stop, or until nothing is left to run. */
+import { type Command, Option } from 'commander'
+import { formatMs, toMs } from '../../domain/duration.js'
+import type { Ledger } from '../../runtime/ledger.js'
+import type { CloseOptions, StartOptions } from '../../runtime/options.js'
+import { checkCloseOptions } from '../../runtime/options.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import { openLedger } from '../open-ledger.js'
+import { closePart, loadConfig, startPart, type WorkerConfig } from './config.js'
+import { storageOf } from './enqueue.js'
+import { CliError, exitCodeOf } from './exit-codes.js'
+import { duration, integer, repeated } from './flags.js'
+import { Runs } from './runs.js'
+import { Session } from './session.js'
+import { onStopSignal, type StopSignal } from './wait.js'
+
+interface WorkFlags {
+  readonly config: string
+  readonly concurrency?: number
+  readonly queue?: string[]
+  readonly lease?: number
+  readonly drain?: number
+  readonly timeout?: number
+  readonly untilEmpty?: true
+  readonly once?: true
+}
+
+interface Plan {
+  readonly config: WorkerConfig
+  readonly start: StartOptions
+  readonly close: CloseOptions
+  readonly untilEmpty: boolean
+}
+
+export function addWork(program: Command): void {
+  program
+    .command('work')
+    .summary('run jobs')
+    .description(
+      'Runs jobs until SIGTERM or SIGINT. The first signal drains: no new job is begun, running ones may end. The second one ends the process at once.',
+    )
+    .requiredOption('-c, --config <file>', 'what to run: a .js, .mjs, .ts or .mts file')
+    .option('--concurrency <n>', 'runs at once (default: 10)', integer('--concurrency', 1))
+    .option('--queue <name>', 'serve only this queue; may be repeated', repeated(String))
+    .option('--lease <duration>', 'how long a run lives without a sign of life (default: 30s)', duration('--lease'))
+    .option('--drain <duration>', 'at the end, let running jobs go on for so long (default: 20s)', duration('--drain'))
+    .option(
+      '--timeout <duration>',
+      'then abort them, and give back after so long in all (default: 30s)',
+      duration('--timeout'),
+    )
+    .option('--until-empty', 'end when none of these jobs is ready or running; later ones are left')
+    .addOption(new Option('--once', 'the same as --until-empty'))
+    .addHelpText('after', WORK_HELP)
+    .action(async (flags: WorkFlags, command: Command) => {
+      const session = new Session(command, 'info')
+      const plan = await toPlan(flags)
+      const url = session.url(plan.config.url)
+      const runs = await work(url, plan, session.log)
+      session.output.data({ workerId: runs.workerId, runs: runs.counts }, () => '')
+    })
+}
+
+const WORK_HELP = `
+The config file:
+  import { defineJob } from 'jobledger'
+
+  export default {
+    jobs: [defineJob({ type: 'send-mail', async handle({ to }, ctx) { } })],
+    concurrency: 20,
+  }
+  Other keys: url, durability, queues, lease, drain, timeout, maxPayloadBytes,
+  codeVersion. A flag wins over the file; for the ledger --ledger, then
+  JOBLEDGER_URL, then url.
+
+How it ends:
+  0        drained after one signal, or nothing left to run
+  130/143  at once, after a second SIGINT or SIGTERM
+  A job that did not end in time is given back and has not spent an attempt.
+  Logs are JSON lines on stderr.
+
+Examples:
+  $ jobledger work --config jobs.config.ts
+  $ jobledger work -c jobs.config.js --queue mail --concurrency 50 --drain 1m
+  $ jobledger work -c jobs.config.js --until-empty`
+
+/** Flags over file. Whatever is wrong is said before the first job runs. */
+async function toPlan(flags: WorkFlags): Promise<Plan> {
+  const config = await loadConfig(flags.config)
+  const { concurrency, queue, lease, drain, timeout } = flags
+  const start = {
+    ...startPart(config),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(queue !== undefined && { queues: queue }),
+    ...(lease !== undefined && { lease }),
+  }
+  const close = withRoom({
+    ...closePart(config),
+    ...(drain !== undefined && { drain }),
+    ...(timeout !== undefined && { timeout }),
+  })
+  checkCloseOptions(close)
+  return { config, start, close, untilEmpty: flags.untilEmpty === true || flags.once === true }
+}
+
+/** Who asks for a long drain alone wants the deadline to follow. */
+function withRoom(close: CloseOptions): CloseOptions {
+  const { drain, timeout } = close
+  return drain === undefined || timeout !== undefined ? close : { drain, timeout: toMs(drain, 'drain') + 10_000 }
+}
+
+async function work(url: string, plan: Plan, log: Logger): Promise<Runs> {
+  const stop = new StopRequest(log)
+  const ledger = await openLedger({ url, logger: log, ...storageOf(plan.config) })
+  const runs = new Runs(ledger, log)
+  try {
+    await ledger.start(plan.start)
+    log.info({ url, workerId: runs.workerId, types: typesOf(plan), ...plan.start }, 'worker started')
+    await Promise.race([stop.requested, ...(plan.untilEmpty ? [emptied(ledger, runs, plan)] : [])])
+  } finally {
+    await close(ledger, runs, plan, log)
+    stop.forget()
+  }
+  return runs
+}
+
+async function close(ledger: Ledger, runs: Runs, { close }: Plan, log: Logger): Promise<void> {
+  const { drainMs, timeoutMs } = checkCloseOptions(close)
+  if (runs.running > 0) {
+    log.info({ running: runs.running, drain: formatMs(drainMs), timeout: formatMs(timeoutMs) }, 'draining')
+  }
+  await ledger.close(close)
+  runs.stop()
+  log.info({ workerId: runs.workerId, ...runs.counts }, 'worker stopped')
+}
+
+/** Resolves when none of our jobs is ready, and none runs, here or elsewhere. */
+function emptied(ledger: Ledger, runs: Runs, plan: Plan): Promise<void> {
+  const { queues } = plan.start
+  const filter = {
+    state: ['ready', 'running'],
+    type: typesOf(plan),
+    ...(queues && { queue: queues }),
+    limit: 1,
+  } as const
+  return new Promise((resolve, reject) => {
+    runs.onIdle(() => {
+      ledger.list(filter).then(({ jobs }) => {
+        if (jobs.length === 0) resolve()
+      }, reject)
+    })
+  })
+}
+
+const typesOf = ({ config }: Plan): string[] => config.jobs.map((job) => job.type)
+
+/** The first signal asks, the second one ends the process: the leases it leaves behind are taken back by the next one. */
+class StopRequest {
+  readonly requested: Promise<void>
+  readonly forget: () => void
+
+  constructor(log: Logger) {
+    let ask = (): void => {}
+    this.requested = new Promise((resolve) => {
+      ask = resolve
+    })
+    let asked = false
+    this.forget = onStopSignal((signal) => {
+      if (asked) return endNow(signal, log)
+      asked = true
+      log.info({ signal }, 'asked to stop')
+      ask()
+    })
+  }
+}
+
+function endNow(signal: StopSignal, log: Logger): void {
+  log.warn({ signal }, 'stopped at once')
+  process.exit(exitCodeOf(new CliError(signal, '')))
+}

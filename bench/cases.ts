@@ -1,0 +1,45 @@
+/** Every case by name, and every task that one of them runs in a process of its own. */
+import { backlogCase } from './backlog.js'
+import type { Bench } from './bench.js'
+import { drain, drainCase } from './drain.js'
+import {
+  enqueueBulk,
+  enqueueBulkCase,
+  enqueueConcurrent,
+  enqueueConcurrentCase,
+  enqueueSingle,
+  enqueueSingleCase,
+} from './enqueue.js'
+import type { Figure } from './figure.js'
+import { floor } from './floor.js'
+import { history } from './history.js'
+import { latency, latencyCase } from './latency.js'
+import { open, openCase } from './open.js'
+import { readOnly, replay, replayCase } from './replay.js'
+import type { Message, Task } from './task.js'
+import { prepare } from './workload.js'
+
+export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = new Map([
+  ['drain', drainCase],
+  ['enqueue-bulk', enqueueBulkCase],
+  ['enqueue-single', enqueueSingleCase],
+  ['enqueue-concurrent', enqueueConcurrentCase],
+  ['latency', latencyCase],
+  ['replay', replayCase],
+  ['open', openCase],
+  ['backlog', backlogCase],
+])
+
+export const TASKS: readonly Task<never, Message>[] = [
+  prepare,
+  drain,
+  floor,
+  enqueueBulk,
+  enqueueSingle,
+  enqueueConcurrent,
+  latency,
+  history,
+  replay,
+  readOnly,
+  open,
+]
