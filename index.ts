@@ -16,7 +16,15 @@ export {
   LeaseLost,
 } from './domain/rejection.js'
 export type { JobStatusName } from './projections/job-status.js'
-export { DuplicateType, JobCancelled, JobFailed, LedgerClosed, NoHandlers, ShuttingDown, Timeout } from './runtime/errors.js'
+export {
+  DuplicateType,
+  JobCancelled,
+  JobFailed,
+  LedgerClosed,
+  NoHandlers,
+  ShuttingDown,
+  Timeout,
+} from './runtime/errors.js'
 export type { BatchElement, CancelOptions, JobHandle, Ledger } from './runtime/ledger.js'
 export type { CloseOptions, LedgerOptions, StartOptions } from './runtime/options.js'
 export type { Clock } from './runtime/ports/clock.js'

@@ -32,7 +32,7 @@ export async function runTask<Args extends Message, Result extends Message>(
   })
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
   clearTimeout(limit)
-  if (answer === undefined) throw new Error(`${name}: no answer within ${limitMs} ms (exit ${code ?? signal})`)
+  if (answer === undefined) throw new Error(`${name}: ended with ${code ?? signal} before it answered`)
   if ('error' in answer) throw new Error(`${name}: ${answer.error}`)
   return answer.result
 }

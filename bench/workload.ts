@@ -3,7 +3,7 @@ import type { BatchElement, JobDefinition, Ledger } from '../index.js'
 import { defineJob, openLedger } from '../index.js'
 import type { Task } from './task.js'
 
-export const PAYLOAD_BYTES = 200
+const PAYLOAD_BYTES = 200
 /** Jobs per `enqueueMany` and per transaction of a floor. */
 export const GROUP = 1_000
 /** Numbers of equal width make payloads of equal length. */

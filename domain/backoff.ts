@@ -36,12 +36,14 @@ export function backoffDelay(backoff: Backoff, attempt: number, draw: number): n
 /** Throws InvalidOption that names the field under `option`. */
 export function toBackoff(given: BackoffOptions | undefined, option: string, base: Backoff = DEFAULT_BACKOFF): Backoff {
   if (given === undefined) return base
-  if (typeof given !== 'object' || given === null) throw new InvalidOption(option, 'an object { min, max, factor, jitter }', given)
+  if (typeof given !== 'object' || given === null)
+    throw new InvalidOption(option, 'an object { min, max, factor, jitter }', given)
   const min = given.min === undefined ? base.min : toMs(given.min, `${option}.min`)
   const max = given.max === undefined ? Math.max(base.max, min) : toMs(given.max, `${option}.max`)
   if (max < min) throw new InvalidOption(`${option}.max`, `at least \`${option}.min\` (${min} ms)`, given.max)
   const factor = given.factor ?? base.factor
-  if (!(Number.isFinite(factor) && factor >= 1)) throw new InvalidOption(`${option}.factor`, 'a number >= 1', given.factor)
+  if (!(Number.isFinite(factor) && factor >= 1))
+    throw new InvalidOption(`${option}.factor`, 'a number >= 1', given.factor)
   const jitter = given.jitter === 'none' ? 0 : (given.jitter ?? base.jitter)
   const known = jitter === 'full' || (typeof jitter === 'number' && jitter >= 0 && jitter <= 1)
   if (!known) throw new InvalidOption(`${option}.jitter`, '"full", "none" or a fraction from 0 to 1', given.jitter)

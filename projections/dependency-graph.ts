@@ -59,6 +59,8 @@ export class DependencyGraph {
   #settle(dependent: string, id: string, outcome: Outcome): EdgeChange['now'] {
     const open = this.#open.get(dependent) as Map<string, DependencyEdge>
     const edge = open.get(id) as DependencyEdge
+    // It has acted already: the job is as good as cancelled, whatever a later round of the dependency brings.
+    if (edge.now === 'failed' && edge.otherwise === 'cancel') return 'doomed'
     const now = judgeEdge(edge, outcome)
     if (isOpen({ ...edge, now })) {
       open.set(id, { ...edge, now })

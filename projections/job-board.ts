@@ -60,6 +60,8 @@ export class JobBoard {
     const id = jobIdOf(event.stream)
     const jobEvent = event as RecordedEvent & JobEvent
     const before = this.#jobs.get(id) ?? revive(jobEvent)
+    // Of a job that was let go of: retention erases bodies mostly after the end.
+    if (before === undefined && event.type === 'Expunged') return undefined
     const after = evolve(before, jobEvent)
     this.stats.moved(before, after)
     this.#dirty.set(id, after)

@@ -1,11 +1,13 @@
+import type { Backoff } from '../domain/backoff.js'
 import { DEFAULT_BACKOFF } from '../domain/backoff.js'
 import type { Position } from '../domain/event.js'
-import type { JobState } from '../domain/job/evolve.js'
+import type { DependencyEdge } from '../domain/job/events.js'
+import type { JobState, Lease, Outcome } from '../domain/job/evolve.js'
 import { NO_EDGES } from '../domain/job/evolve.js'
 import type { DependencyGraph } from './dependency-graph.js'
 import { phaseOf } from './queue-stats.js'
 
-/** A job as the views keep it: columns to filter by, and its state as JSON text without what is default. */
+/** A job as the views keep it: columns to filter by, and its state as JSON text. */
 export interface JobRow {
   readonly id: string
   /** Position of its first event: the order of listing. */
@@ -18,38 +20,102 @@ export interface JobRow {
   readonly state: string
 }
 
-const EMPTY: Omit<JobState, 'id' | 'revision' | 'position' | 'phase' | 'type' | 'queue' | 'queuedAt' | 'since'> = {
-  channel: '',
-  name: undefined,
-  priority: 0,
-  runAt: 0,
-  held: false,
-  dependsOn: NO_EDGES,
-  maxAttempts: 1,
-  backoff: DEFAULT_BACKOFF,
-  timeoutMs: null,
-  run: 0,
-  attempt: 0,
-  lost: 0,
-  lease: undefined,
-  outcome: undefined,
-  error: undefined,
-  startedAt: 0,
-  endedAt: 0,
-  progress: undefined,
-}
-const OPTIONAL = Object.keys(EMPTY) as (keyof typeof EMPTY)[]
+/** A job's state as a row keeps it: by place, not by name. A third of the bytes and of the time of an object. */
+type Saved = readonly [
+  id: string,
+  revision: number,
+  position: Position,
+  phase: JobState['phase'],
+  type: string,
+  queue: string,
+  channel: string,
+  name: string | null,
+  priority: number,
+  runAt: number,
+  held: 0 | 1,
+  dependsOn: readonly DependencyEdge[] | null,
+  maxAttempts: number | null,
+  backoff: Backoff | null,
+  timeoutMs: number | null,
+  queuedAt: number,
+  since: number,
+  run: number,
+  attempt: number,
+  lost: number,
+  lease: Lease | null,
+  outcome: Outcome | null,
+  error: string | null,
+  startedAt: number,
+  endedAt: number,
+  progress: number | null,
+]
 
 /** Budget 2 us: one of these for every job that was touched since the last checkpoint. */
 export function toRow(job: JobState, graph: DependencyGraph): JobRow {
-  const { id, position, type, queue, channel, revision, phase, queuedAt, since } = job
-  const kept: Record<string, unknown> = { id, revision, position, phase, type, queue, queuedAt, since }
-  for (const key of OPTIONAL) if (job[key] !== EMPTY[key]) kept[key] = job[key]
-  if (job.dependsOn.length > 0) kept['dependsOn'] = graph.edgesNow(job)
-  return { id, position, type, queue, channel, phase: phaseOf(job), state: JSON.stringify(kept) }
+  const { id, position, type, queue, channel, queuedAt } = job
+  const saved: Saved = [
+    id,
+    job.revision,
+    position,
+    job.phase,
+    type,
+    queue,
+    channel,
+    job.name ?? null,
+    job.priority,
+    job.runAt,
+    job.held ? 1 : 0,
+    job.dependsOn.length > 0 ? graph.edgesNow(job) : null,
+    job.maxAttempts,
+    job.backoff === DEFAULT_BACKOFF ? null : job.backoff,
+    job.timeoutMs,
+    queuedAt,
+    job.since,
+    job.run,
+    job.attempt,
+    job.lost,
+    job.lease ?? null,
+    job.outcome ?? null,
+    job.error ?? null,
+    job.startedAt,
+    job.endedAt,
+    job.progress ?? null,
+  ]
+  return { id, position, type, queue, channel, phase: phaseOf(job), state: JSON.stringify(saved) }
 }
 
-/** Budget 5 us: opening a ledger reads one of these for every job that has not ended. */
+/**
+ * Budget 5 us: opening a ledger reads one of these for every job that has not ended. The keys stand in the order in which
+ * `evolve` makes them: all job states have one shape, and copying one is cheap.
+ */
 export function fromRow(state: string): JobState {
-  return { ...EMPTY, ...(JSON.parse(state) as JobState) }
+  const saved = JSON.parse(state) as Saved
+  return {
+    id: saved[0],
+    revision: saved[1],
+    position: saved[2],
+    phase: saved[3],
+    type: saved[4],
+    queue: saved[5],
+    channel: saved[6],
+    name: saved[7] ?? undefined,
+    priority: saved[8],
+    runAt: saved[9],
+    held: saved[10] === 1,
+    dependsOn: saved[11] ?? NO_EDGES,
+    maxAttempts: saved[12],
+    backoff: saved[13] ?? DEFAULT_BACKOFF,
+    timeoutMs: saved[14],
+    queuedAt: saved[15],
+    since: saved[16],
+    run: saved[17],
+    attempt: saved[18],
+    lost: saved[19],
+    lease: saved[20] ?? undefined,
+    outcome: saved[21] ?? undefined,
+    error: saved[22] ?? undefined,
+    startedAt: saved[23],
+    endedAt: saved[24],
+    progress: saved[25] ?? undefined,
+  }
 }

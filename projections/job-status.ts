@@ -1,7 +1,15 @@
 import type { JobState } from '../domain/job/evolve.js'
 
 /** What a user is shown. All but the ended ones are derived from facts and the present time. */
-export type JobStatusName = 'held' | 'blocked' | 'scheduled' | 'ready' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+export type JobStatusName =
+  | 'held'
+  | 'blocked'
+  | 'scheduled'
+  | 'ready'
+  | 'running'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled'
 
 export const JOB_STATUS_NAMES: readonly JobStatusName[] = [
   'held',

@@ -80,6 +80,14 @@ export class PendingIndex {
     for (const job of this.#scheduled.data) if (this.#current(job.id) === job) yield job
   }
 
+  /** Whether no job of the lanes is due. */
+  isEmpty(lanes: Iterable<Lane>): boolean {
+    for (const { ready, suspects } of lanes as Iterable<LaneQueues>) {
+      if (this.#top(ready) !== undefined || this.#top(suspects) !== undefined) return false
+    }
+    return true
+  }
+
   /** Takes the most urgent job of the lanes out of the index. `suspects` allows jobs that have lost a lease. */
   take(lanes: Iterable<Lane>, suspects: boolean): JobState | undefined {
     let best: Queue | undefined
@@ -106,7 +114,8 @@ export class PendingIndex {
 
   #lane(job: JobState): LaneQueues {
     const last = this.#lastLane
-    if (last !== undefined && last.type === job.type && last.queue === job.queue && last.channel === job.channel) return last
+    if (last !== undefined && last.type === job.type && last.queue === job.queue && last.channel === job.channel)
+      return last
     const { queue, channel, type } = job
     const key = JSON.stringify([queue, channel, type])
     let lane = this.#lanes.get(key)

@@ -25,8 +25,8 @@ import { Bell } from './work/bell.js'
 import type { JobDefinition } from './work/definition.js'
 import { Payloads } from './work/payloads.js'
 import { Worker } from './work/worker.js'
-import * as commands from './write/commands.js'
 import type { EnqueueOutcome } from './write/commands.js'
+import * as commands from './write/commands.js'
 import type { EnqueueOptions } from './write/enqueue-options.js'
 import { Enqueuer } from './write/enqueuer.js'
 import { Journal } from './write/journal.js'
@@ -95,7 +95,14 @@ export class Ledger implements AsyncDisposable {
     this.#workerSettings = { maxBodyBytes, codeVersion }
     this.#feed = new Feed({ store, clock, logger })
     this.#journal = new Journal({ store, memory: this.#feed, clock, ids })
-    this.#enqueuer = new Enqueuer({ journal: this.#journal, clock, ids, maxBodyBytes, codeVersion })
+    this.#enqueuer = new Enqueuer({
+      journal: this.#journal,
+      clock,
+      ids,
+      maxBodyBytes,
+      codeVersion,
+      onSubmitted: (job) => this.#worker?.anticipate(job),
+    })
     this.#checkpointer = new Checkpointer({ store, views, feed: this.#feed, clock, logger })
     this.#queries = new Queries({ store, views, feed: this.#feed, clock, sync: () => this.#checkpointer.save() })
     this.#outcomes = new Outcomes(this.#feed, this.#queries)

@@ -49,7 +49,10 @@ export function refuseUnknownKeys(given: object, known: ReadonlySet<string>, pat
 }
 
 /** Throws InvalidOption, DuplicateType. */
-export function checkLedgerOptions(options: LedgerOptions): { definitions: Map<string, JobDefinition>; maxBodyBytes: number } {
+export function checkLedgerOptions(options: LedgerOptions): {
+  definitions: Map<string, JobDefinition>
+  maxBodyBytes: number
+} {
   refuseUnknownKeys(options, LEDGER_KEYS, 'openLedger')
   const { logger, maxPayloadBytes: maxBodyBytes = DEFAULT_MAX_BODY, codeVersion } = options
   if (logger !== undefined && LOGGER_METHODS.some((method) => typeof logger?.[method] !== 'function')) {
@@ -84,7 +87,10 @@ export function checkStartOptions(options: StartOptions): Omit<WorkerOptions, 'd
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
     throw new InvalidOption('start.concurrency', 'an integer from 1 to 10000', concurrency)
   }
-  if (queues !== undefined && !(Array.isArray(queues) && queues.length > 0 && queues.every((queue) => typeof queue === 'string'))) {
+  if (
+    queues !== undefined &&
+    !(Array.isArray(queues) && queues.length > 0 && queues.every((queue) => typeof queue === 'string'))
+  ) {
     throw new InvalidOption('start.queues', 'an array of queue names', queues)
   }
   const leaseMs = toMs(lease, 'start.lease')
@@ -97,6 +103,7 @@ export function checkCloseOptions(options: CloseOptions): { drainMs: number; tim
   refuseUnknownKeys(options, CLOSE_KEYS, 'close')
   const timeoutMs = options.timeout === undefined ? 30_000 : toMs(options.timeout, 'close.timeout')
   const drainMs = options.drain === undefined ? Math.min(20_000, timeoutMs) : toMs(options.drain, 'close.drain')
-  if (drainMs > timeoutMs) throw new InvalidOption('close.drain', `at most \`close.timeout\` (${timeoutMs} ms)`, options.drain)
+  if (drainMs > timeoutMs)
+    throw new InvalidOption('close.drain', `at most \`close.timeout\` (${timeoutMs} ms)`, options.drain)
   return { drainMs, timeoutMs }
 }

@@ -11,7 +11,7 @@ import { CliError } from './exit-codes.js'
 import { backoff, dependency, duration, instant, integer, orWord, readPayload, repeated } from './flags.js'
 import { bytesAsText, type Output } from './output.js'
 import { Session, withLedger } from './session.js'
-import { waiting } from './wait.js'
+import { waitFor } from './wait.js'
 
 interface EnqueueFlags {
   readonly file?: string
@@ -36,7 +36,7 @@ export function addEnqueue(program: Command): void {
     .command('enqueue')
     .summary('record a new job; prints its id')
     .description(
-      'Records a new job and prints its id. It is durable when the command returns. The type is enough: the handler lives with the worker.',
+      'Records a new job and prints its id. It is durable when the command returns. The type is enough: the handler lives with the worker. Without --config its defaults (attempts, queue ...) are not known here, and the general ones are recorded.',
     )
     .argument('<type>', 'job type, as the worker defines it')
     .argument('[payload]', 'JSON text, or - to read it from stdin (default: {})')
@@ -117,7 +117,7 @@ async function report(output: Output, handle: JobHandle, { wait }: EnqueueFlags)
   if (wait === undefined) output.data({ id, outcome }, () => id)
   output.talk(outcome === 'created' ? `Job ${id} is queued.` : `Job ${id} was there already, with the same content.`)
   if (wait === undefined) return
-  const result = await waiting(wait === true ? undefined : wait, (signal) => handle.result({ signal }))
+  const result = await waitFor(id, wait === true ? undefined : wait, (signal) => handle.result({ signal }))
   output.data({ id, outcome, result }, () => resultText(result))
 }
 
@@ -134,7 +134,7 @@ export function addResult(program: Command): void {
     .action(async (id: string, { timeout }: { timeout?: number }, command: Command) => {
       const session = new Session(command)
       await session.read(async (ledger) => {
-        const result = await waiting(timeout, (signal) => ledger.result(id, { signal }))
+        const result = await waitFor(id, timeout, (signal) => ledger.result(id, { signal }))
         session.output.data({ id, result }, () => resultText(result))
       })
     })

@@ -9,9 +9,12 @@ type OwnCode = 'USAGE' | 'LEDGER_MISSING' | 'WAIT_TIMEOUT' | 'SIGINT' | 'SIGTERM
 /** Told on purpose, by the command line itself. */
 export class CliError extends Error {
   readonly code: OwnCode
-  constructor(code: OwnCode, message: string, options?: ErrorOptions) {
+  /** The job it is about, if it is about one. */
+  readonly jobId: string | undefined
+  constructor(code: OwnCode, message: string, options: ErrorOptions & { readonly jobId?: string } = {}) {
     super(message, options)
     this.code = code
+    this.jobId = options.jobId
   }
 }
 
@@ -46,6 +49,11 @@ export function exitCodeOf(error: unknown): number {
 /** Undefined for an error that nobody threw on purpose. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof JobledgerError || error instanceof CliError ? error.code : undefined
+}
+
+/** The job that an error is about. */
+export function jobIdOf(error: unknown): string | undefined {
+  return error instanceof Error && 'jobId' in error && typeof error.jobId === 'string' ? error.jobId : undefined
 }
 
 /** The file is not as it was written. A store says so by the error beneath its own. */

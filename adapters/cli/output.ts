@@ -63,7 +63,7 @@ export class Output {
 /** Columns for what is cut last, however narrow the terminal. */
 const LEAST_ROOM = 20
 
-const screenWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY)
+const screenWidth = (): number => (process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY)
 
 /** Shortened to so many columns. Text with colours in it is short anyway. */
 function cut(text: string, room: number): string {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
-import { codeOf, EXIT, exitCodeOf, messageOf } from './exit-codes.js'
+import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
 import { addHistory, addList, addStats, addStatus } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
 import { addCancel, addRetry } from './operate.js'
@@ -80,7 +80,8 @@ function report(error: unknown, program: Command): number {
   const exitCode = exitCodeOf(error)
   const known = codeOf(error) !== undefined
   const message = known ? messageOf(error) : `Unexpected: ${messageOf(error)} (JOBLEDGER_DEBUG=1 shows where)`
-  complain(program, { code: codeOf(error) ?? 'UNEXPECTED', message, exitCode })
+  const jobId = jobIdOf(error)
+  complain(program, { code: codeOf(error) ?? 'UNEXPECTED', message, exitCode, ...(jobId !== undefined && { jobId }) })
   if (wantsStack(program) && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   return exitCode
 }
@@ -95,7 +96,7 @@ function reportUsage({ code, exitCode, message }: CommanderError, program: Comma
   return EXIT.usage
 }
 
-function complain(program: Command, error: { code: string; message: string; exitCode: number }): void {
+function complain(program: Command, error: { code: string; message: string; exitCode: number; jobId?: string }): void {
   const hint = error.exitCode === EXIT.usage ? '\nSee: jobledger --help, or jobledger <verb> --help' : ''
   process.stderr.write(program.opts().json ? `${JSON.stringify({ error })}\n` : `error: ${error.message}${hint}\n`)
 }

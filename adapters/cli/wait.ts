@@ -14,15 +14,17 @@ export function onStopSignal(listener: (signal: StopSignal) => void): () => void
 }
 
 /** `wait` is given a signal that aborts with WAIT_TIMEOUT after `limitMs`, or with the name of what stopped us. */
-export async function waiting<Result>(
+export async function waitFor<Result>(
+  jobId: string,
   limitMs: number | undefined,
   wait: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const controller = new AbortController()
-  const giveUp = (): void =>
-    controller.abort(new CliError('WAIT_TIMEOUT', `Not ended after ${formatMs(limitMs ?? 0)}.`))
-  const timer = limitMs === undefined ? undefined : setTimeout(giveUp, limitMs)
-  const deafen = onStopSignal((signal) => controller.abort(new CliError(signal, `Stopped waiting: ${signal}.`)))
+  const stop = (code: 'WAIT_TIMEOUT' | StopSignal, message: string): void =>
+    controller.abort(new CliError(code, message, { jobId }))
+  const late = (): void => stop('WAIT_TIMEOUT', `Job ${jobId} has not ended after ${formatMs(limitMs ?? 0)}.`)
+  const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs)
+  const deafen = onStopSignal((signal) => stop(signal, `${signal}: no longer waiting for job ${jobId}.`))
   try {
     return await wait(controller.signal)
   } finally {

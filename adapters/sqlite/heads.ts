@@ -21,6 +21,15 @@ export class Heads {
   #young = new Map<string, Head>()
   #old = new Map<string, Head>()
   #epoch = 0
+  /** The last question and its answer: a stream is asked for twice in a row when it is checked and then written. */
+  #lastName: string | undefined
+  #lastHead: Head | undefined
+  #generation = 0
+
+  /** Grows when streams may have been pushed out. */
+  get generation(): number {
+    return this.#generation
+  }
 
   /** Where a stream surely stands, or undefined: then the caller must look. */
   get(name: string): Head | undefined {
@@ -49,12 +58,14 @@ export class Heads {
       this.#young.delete(name)
       this.#old.delete(name)
     }
+    this.#lastName = undefined
   }
 
   /** Nothing that was learnt can be relied on. */
   clear(): void {
     this.#young.clear()
     this.#old.clear()
+    this.#lastName = undefined
   }
 
   /** Somebody else has written: numbers stay, revisions do not. */
@@ -63,18 +74,27 @@ export class Heads {
   }
 
   #find(name: string): Head | undefined {
-    const young = this.#young.get(name)
-    if (young !== undefined) return young
-    const old = this.#old.get(name)
-    if (old !== undefined) this.#remember(name, old)
-    return old
+    if (name !== this.#lastName) {
+      this.#lastHead = this.#young.get(name) ?? this.#revive(name)
+      this.#lastName = name
+    }
+    return this.#lastHead
+  }
+
+  #revive(name: string): Head | undefined {
+    const head = this.#old.get(name)
+    if (head !== undefined) this.#remember(name, head)
+    return head
   }
 
   #remember(name: string, head: Head): void {
     if (this.#young.size >= GENERATION) {
       this.#old = this.#young
       this.#young = new Map()
+      this.#generation += 1
     }
     this.#young.set(name, head)
+    this.#lastName = name
+    this.#lastHead = head
   }
 }

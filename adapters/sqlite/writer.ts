@@ -36,12 +36,17 @@ export interface Written {
 export class Writer {
   readonly #heads: Heads
   readonly #statements: WriterStatements
-  readonly #row: Value[] = []
-  readonly #created = new Set<string>()
+  /** Rows waiting to be inserted, column after column; the array is made once. */
+  readonly #rows: Value[] = Array<Value>(CHUNK * COLUMNS).fill(null)
+  #filled = 0
+  readonly #created: string[] = []
   #version: unknown
   #last = 0
+  /** The last position before this call. */
+  #start = 0
   #nextInstant = 0
   #careful = false
+  #generation = 0
   #recorded: RecordedEvent[] | undefined
 
   constructor(db: Database, heads: Heads) {
@@ -54,16 +59,17 @@ export class Writer {
     this.#refresh()
     this.#careful = careful
     this.#recorded = record ? [] : undefined
-    this.#created.clear()
-    const previous = this.#last
+    this.#created.length = 0
+    this.#generation = this.#heads.generation
+    this.#start = this.#last
     const outcomes = groups.map((group) => this.#group(group))
     this.#flush()
-    return { outcomes, recorded: this.#recorded ?? [], previous, last: this.#last }
+    return { outcomes, recorded: this.#recorded ?? [], previous: this.#start, last: this.#last }
   }
 
   /** Forgets what a transaction has taught that was rolled back. */
   undo(): void {
-    this.#row.length = 0
+    this.#filled = 0
     this.#heads.forget(this.#created)
     this.#heads.invalidate()
     this.#version = undefined
@@ -109,7 +115,7 @@ export class Writer {
     const known = this.#heads.get(event.stream) ?? this.#recall(event.stream, group)
     const first = known === undefined
     const head = known ?? this.#heads.set(event.stream, position, 0)
-    if (first) this.#created.add(event.stream)
+    if (first) this.#created.push(event.stream)
     else head.revision += 1
     this.#last = position
     this.#put(event, position, head, first)
@@ -120,35 +126,41 @@ export class Writer {
     if (this.#recorded !== undefined) this.#recorded.push(asRecorded(event, head.revision, toPosition(position)))
   }
 
-  /** Nothing for a new stream; else it was remembered a moment ago, and a call of very many streams has pushed it out. */
-  #recall(stream: string, group: AppendGroup): Head | undefined {
-    if (group.expect.get(stream) === 'none' && !this.#created.has(stream)) return undefined
+  /** Nothing for a new stream, unless a call of very many streams has pushed out what it had just learnt. */
+  #recall(stream: string, { expect }: AppendGroup): Head | undefined {
+    if (this.#heads.generation === this.#generation) return undefined
     this.#flush()
-    return this.#look(stream)
+    const head = this.#look(stream)
+    // Hoped to be new and there before this call: its new first row is for the index to refuse.
+    return expect.get(stream) === 'none' && head !== undefined && head.number <= this.#start ? undefined : head
   }
 
   #put(event: NewEvent, position: number, { number, revision }: Head, first: boolean): void {
-    const { stream, type, at, id, body } = event
-    this.#row.push(
-      position,
-      number,
-      revision,
-      first ? stream : null,
-      type,
-      at,
-      id,
-      JSON.stringify(event.data),
-      metadataText(event),
-      body === undefined ? null : body.salt,
-      body === undefined ? null : body.content,
-    )
-    if (this.#row.length === CHUNK * COLUMNS) this.#flush()
+    const { body } = event
+    const rows = this.#rows
+    let next = this.#filled
+    rows[next++] = position
+    rows[next++] = number
+    rows[next++] = revision
+    rows[next++] = first ? event.stream : null
+    rows[next++] = event.type
+    rows[next++] = event.at
+    rows[next++] = event.id
+    rows[next++] = JSON.stringify(event.data)
+    rows[next++] = metadataText(event)
+    rows[next++] = body === undefined ? null : body.salt
+    rows[next++] = body === undefined ? null : body.content
+    this.#filled = next
+    if (next === rows.length) this.#flush()
   }
 
   #flush(): void {
-    if (this.#row.length === 0) return
-    this.#statements.insert(this.#row.length / COLUMNS).run(this.#row)
-    this.#row.length = 0
+    if (this.#filled === 0) return
+    const rows = this.#filled === this.#rows.length ? this.#rows : this.#rows.slice(0, this.#filled)
+    this.#statements.insert(this.#filled / COLUMNS).run(rows)
+    this.#filled = 0
+    // Not to hold on to bodies.
+    this.#rows.fill(null)
   }
 
   /** `ok` if every event of the group is stored already, just where this group would put it. */

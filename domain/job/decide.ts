@@ -28,7 +28,12 @@ export const LOST_LEASE_CAP = 2
 
 type Content = string | Uint8Array | undefined
 
-function draft<T extends JobEventType>(id: string, type: T, data: JobEventMap[T], body?: Content): Draft<T, JobEventMap[T]> {
+function draft<T extends JobEventType>(
+  id: string,
+  type: T,
+  data: JobEventMap[T],
+  body?: Content,
+): Draft<T, JobEventMap[T]> {
   return body === undefined ? { stream: jobStream(id), type, data } : { stream: jobStream(id), type, data, body }
 }
 
@@ -44,7 +49,7 @@ export interface EnqueueCommand {
  */
 export function enqueue(
   command: EnqueueCommand,
-  states: (id: string) => JobState | undefined,
+  states: (id: string) => Pick<JobState, 'outcome'> | undefined,
   batch: ReadonlySet<string>,
 ): Decision {
   const { id, facts, payload } = command
@@ -61,7 +66,7 @@ export function enqueue(
   return doomed === undefined ? [queued] : [queued, draft(id, 'Cancelled', dependencyFailed(doomed.id))]
 }
 
-function asOfNow(edge: DependencyEdge, dependency: JobState | undefined): DependencyEdge {
+function asOfNow(edge: DependencyEdge, dependency: Pick<JobState, 'outcome'> | undefined): DependencyEdge {
   const { id, on, otherwise } = edge
   if (dependency?.outcome === undefined) return { id, on, otherwise }
   return { id, on, otherwise, now: judgeEdge(edge, dependency.outcome) }
@@ -111,7 +116,9 @@ export function heartbeat(id: string, state: JobState | undefined, command: Hear
   const held = holding(id, state, command.token)
   if (held instanceof Error) return held
   const { token, expiresAt, progress, partial } = command
-  return [draft(id, 'Heartbeat', progress === undefined ? { token, expiresAt } : { token, expiresAt, progress }, partial)]
+  return [
+    draft(id, 'Heartbeat', progress === undefined ? { token, expiresAt } : { token, expiresAt, progress }, partial),
+  ]
 }
 
 export function finish(id: string, state: JobState | undefined, token: string, result: Content): Decision {

@@ -74,7 +74,11 @@ export interface Retried {
   readonly runAt: number
   readonly by: 'policy' | 'operator' | 'lease-lost'
   /** A new round, from an ended job: what the job is, so that a projection that has let go of it can take it up again. */
-  readonly job?: JobFacts & { readonly run: number; readonly queuedAt: number; readonly outcome: 'succeeded' | 'failed' | 'cancelled' }
+  readonly job?: JobFacts & {
+    readonly run: number
+    readonly queuedAt: number
+    readonly outcome: 'succeeded' | 'failed' | 'cancelled'
+  }
 }
 
 export interface Finished {

@@ -1,5 +1,5 @@
-import type { Draft } from '../event.js'
 import { JobledgerError } from '../errors.js'
+import type { Draft } from '../event.js'
 import type { WorkerEventMap, WorkerEventType } from './events.js'
 import { workerStream } from './events.js'
 import type { WorkerState } from './evolve.js'
@@ -13,7 +13,11 @@ export class WorkerGone extends JobledgerError {
   }
 }
 
-export function register(id: string, state: WorkerState | undefined, facts: WorkerEventMap['WorkerRegistered']): readonly Draft[] | WorkerGone {
+export function register(
+  id: string,
+  state: WorkerState | undefined,
+  facts: WorkerEventMap['WorkerRegistered'],
+): readonly Draft[] | WorkerGone {
   return state === undefined ? [draft(id, 'WorkerRegistered', facts)] : new WorkerGone(id, state.status)
 }
 

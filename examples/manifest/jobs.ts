@@ -10,8 +10,8 @@ import { defineJob } from '../../index.js'
 import { checksumLine, replaceFile } from './checksum-file.js'
 
 export interface DigestPayload {
-  readonly folder: string
   readonly path: string
+  readonly folder: string
   /** As the scan saw them. Another size or time is another job. */
   readonly size: number
   readonly mtimeMs: number
@@ -34,7 +34,7 @@ export const digest: JobDefinition<DigestPayload, Digest> = defineJob({
   ...RETRIES,
   // A disk image takes as long as it takes: the engine's heartbeats keep its lease.
   timeout: null,
-  async handle({ folder, path, size, mtimeMs }: DigestPayload, ctx) {
+  async handle({ path, folder, size, mtimeMs }: DigestPayload, ctx) {
     await using file = await open(join(folder, path), READ)
     const hash = createHash('sha256')
     const buffer = Buffer.allocUnsafe(Math.min(size + 1, CHUNK))

@@ -14,6 +14,8 @@ import { scan } from './scan.js'
 import { Tally } from './tally.js'
 
 const CONCURRENCY = 32
+/** Of a table where stdout is not a terminal. */
+const WIDTH = 120
 const USAGE = 2
 const INTERRUPTED = 130
 
@@ -43,7 +45,8 @@ async function digestFolder(given: Arguments, tally: Tally, progress: Progress, 
   const { folder, out } = given
   const read = (id: string): Promise<Manifest> => ledger.result(id) as Promise<Manifest>
   const write = defineWrite(read)
-  const ledger: Ledger = await openLedger({ url: `sqlite:${given.ledger}`, jobs: [digest, manifest, write], logger: errorLog })
+  const url = `sqlite:${given.ledger}`
+  const ledger: Ledger = await openLedger({ url, jobs: [digest, manifest, write], logger: errorLog })
   try {
     ledger.events$.subscribe((event) => {
       tally.follow(event)
@@ -62,8 +65,8 @@ async function digestFolder(given: Arguments, tally: Tally, progress: Progress, 
     const say = (line: string): void => progress.say(line)
     await listMissing(ledger, read, { top: run.top, totals, listAll: given.listAll, say })
     const example = tally.example ?? run.write.id
-    process.stdout.write(`${summary(totals, tally)}\nmanifest  ${out}\n\nHistory of job ${example}\n`)
-    console.table(await historyTable(ledger, example))
+    const table = await historyTable(ledger, example, process.stdout.columns ?? WIDTH)
+    process.stdout.write(`${summary(totals, tally)}\nmanifest  ${out}\n\nHistory of job ${example}\n${table}\n`)
     return totals.failed === 0 ? 0 : 1
   } finally {
     await ledger.close({ drain: '5s', timeout: '10s' })

@@ -41,7 +41,10 @@ export class Planner {
 
   /** The `manifest` job of a folder, and with it all jobs below. */
   folder({ path, entries }: Folder): Planned {
-    return this.#gather(path, entries.map((entry) => this.#entry(entry)))
+    return this.#gather(
+      path,
+      entries.map((entry) => this.#entry(entry)),
+    )
   }
 
   /** Makes the checksum file of the folder that `top` is the `manifest` job of. */
@@ -77,7 +80,7 @@ export class Planner {
   }
 
   #file({ path, size, mtimeMs }: File): Planned {
-    const payload: DigestPayload = { folder: this.#folder, path, size, mtimeMs }
+    const payload: DigestPayload = { path, folder: this.#folder, size, mtimeMs }
     return { job: digest, payload, options: { id: this.#id('digest', payload), ...this.#labels(path) }, needs: [] }
   }
 

@@ -60,11 +60,12 @@ export class Progress {
   }
 
   #draw(): void {
+    if (this.#expected === 0) return
     const { ended, rate } = this.#tally
-    const done = this.#expected === 0 ? 0 : Math.min(1, ended / this.#expected)
+    const done = Math.min(1, ended / this.#expected)
     const jobs = `${show(ended)} of ${show(this.#expected)} jobs, ${show(rate)} jobs/s`
-    if (!this.#stream.isTTY) return this.say(`${Math.floor(done * 100)} %: ${jobs}`)
     const bar = '█'.repeat(Math.round(done * BAR)).padEnd(BAR, '░')
-    this.#stream.write(`\r${bar} ${jobs}\x1b[K`)
+    if (this.#stream.isTTY) this.#stream.write(`\r${bar} ${jobs}\x1b[K`)
+    else this.say(`${Math.floor(done * 100)} %: ${jobs}`)
   }
 }

@@ -61,13 +61,14 @@ export function summary(totals: Totals, { ended, digested, runs, failures, lost,
 }
 
 /** The life of one job, an event a row. */
-export async function historyTable(ledger: Ledger, id: string): Promise<object[]> {
-  const history = await ledger.history(id)
-  return history.map((entry) => ({
-    at: new Date(entry.at).toISOString(),
-    event: entry.type,
-    what: whatHappened(entry).slice(0, 100),
-  }))
+export async function historyTable(ledger: Ledger, id: string, width: number): Promise<string> {
+  const rows = [['at', 'event', 'what']]
+  for (const entry of await ledger.history(id)) {
+    rows.push([new Date(entry.at).toISOString(), entry.type, whatHappened(entry)])
+  }
+  return rows
+    .map(([at = '', event = '', what]) => `${at.padEnd(26)}${event.padEnd(11)}${what}`.slice(0, width))
+    .join('\n')
 }
 
 function whatHappened({ type, data, body }: HistoryEntry): string {

@@ -139,7 +139,8 @@ export class Feed implements Memory {
 
   evolve(state: StreamState | undefined, event: RecordedEvent): StreamState {
     if (isJobStream(event.stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
-    if (isWorkerStream(event.stream)) return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
+    if (isWorkerStream(event.stream))
+      return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
     return { revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
   }
 

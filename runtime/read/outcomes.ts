@@ -17,7 +17,8 @@ export class Outcomes {
   constructor(feed: Feed, queries: Queries) {
     this.#queries = queries
     this.#subscription = feed.changes$.subscribe(({ after }) => {
-      if (after.phase === 'ended' && this.#waiters.size > 0) for (const waiter of this.#waiters.get(after.id) ?? []) waiter.wake()
+      if (after.phase === 'ended' && this.#waiters.size > 0)
+        for (const waiter of this.#waiters.get(after.id) ?? []) waiter.wake()
     })
   }
 

@@ -1,5 +1,5 @@
-import type { Body, ErasedBody, RecordedEvent } from '../../domain/event.js'
 import { InvalidOption } from '../../domain/errors.js'
+import type { Body, ErasedBody, RecordedEvent } from '../../domain/event.js'
 import type { DependencyEdge, JobEvent } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
@@ -11,8 +11,8 @@ import { JOB_STATUS_NAMES, statusName } from '../../projections/job-status.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { JobRowFilter, Views } from '../ports/views.js'
-import { decode } from '../write/codec.js'
 import type { DependencyResult } from '../work/context.js'
+import { decode } from '../write/codec.js'
 import type { Feed } from './feed.js'
 
 /** A job at a glance. Times are ms since the epoch; absent where they do not apply. */
@@ -267,7 +267,8 @@ function toRowFilter(filter: ListFilter): Wanted {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000) {
     throw new InvalidOption('list.limit', 'an integer from 1 to 1000', limit)
   }
-  if (cursor !== undefined && typeof cursor !== 'string') throw new InvalidOption('list.cursor', 'the cursor of a page', cursor)
+  if (cursor !== undefined && typeof cursor !== 'string')
+    throw new InvalidOption('list.cursor', 'the cursor of a page', cursor)
   const states = toTexts(state, 'state') as JobStatusName[] | undefined
   const odd = states?.find((name) => !JOB_STATUS_NAMES.includes(name))
   if (odd !== undefined) throw new InvalidOption('list.state', `one of ${JOB_STATUS_NAMES.join(', ')}`, odd)

@@ -31,7 +31,9 @@ export class Cascade {
   async #cancel(id: string, dependency: string): Promise<void> {
     this.#under.add(id)
     try {
-      await this.#journal.submit(commands.cancel(id, { by: 'dependency', reason: `dependency ${dependency} failed` }, true))
+      await this.#journal.submit(
+        commands.cancel(id, { by: 'dependency', reason: `dependency ${dependency} failed` }, true),
+      )
     } catch (error) {
       if (!(error instanceof JobledgerError && error.family === 'job')) throw error
     } finally {

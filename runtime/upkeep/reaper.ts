@@ -1,6 +1,6 @@
+import { JobledgerError } from '../../domain/errors.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
-import { JobledgerError } from '../../domain/errors.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { Host } from '../ports/host.js'
@@ -58,7 +58,9 @@ export class Reaper {
   #whyLost(lease: Lease, dead: ReadonlySet<string>, now: number): string | undefined {
     if (this.#options.isOurs(lease.token)) return undefined
     if (dead.has(lease.workerId)) return 'the worker process is gone'
-    return now > lease.expiresAt + GRACE ? `no sign of life since ${new Date(lease.expiresAt).toISOString()}` : undefined
+    return now > lease.expiresAt + GRACE
+      ? `no sign of life since ${new Date(lease.expiresAt).toISOString()}`
+      : undefined
   }
 
   async #takeBack(job: JobState, why: string): Promise<void> {

@@ -74,7 +74,10 @@ export class Supervisor {
       initial: 'running',
       context: { failures: 0, startedAt: clock.now() },
       states: {
-        running: { entry: 'started', invoke: { src: 'run', onError: { target: 'waiting', actions: ['failed', 'report'] } } },
+        running: {
+          entry: 'started',
+          invoke: { src: 'run', onError: { target: 'waiting', actions: ['failed', 'report'] } },
+        },
         waiting: {
           invoke: { src: 'wait', input: ({ context }) => context.failures - 1, onDone: 'running' },
         },

@@ -1,7 +1,8 @@
 /** One leased run, from its payload to its outcome: load -> check -> handle -> classify. */
+
+import { InvalidPayload } from '../../domain/errors.js'
 import type { Failure } from '../../domain/job/decide.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
-import { InvalidPayload } from '../../domain/errors.js'
 import { ShuttingDown, Timeout } from '../errors.js'
 import type { Logger } from '../ports/logger.js'
 import { encode } from '../write/codec.js'

@@ -74,7 +74,10 @@ export function defineJob(
     type: toName(options.type, 'defineJob.type'),
     queue: options.queue === undefined ? 'default' : toLabel(options.queue, 'defineJob.queue'),
     priority: toPriority(options.priority ?? 0, 'defineJob.priority'),
-    maxAttempts: options.maxAttempts === undefined ? DEFAULT_MAX_ATTEMPTS : toMaxAttempts(options.maxAttempts, 'defineJob.maxAttempts'),
+    maxAttempts:
+      options.maxAttempts === undefined
+        ? DEFAULT_MAX_ATTEMPTS
+        : toMaxAttempts(options.maxAttempts, 'defineJob.maxAttempts'),
     timeoutMs: options.timeout === undefined ? DEFAULT_TIMEOUT_MS : toTimeout(options.timeout, 'defineJob.timeout'),
     backoff: toBackoff(options.backoff, 'defineJob.backoff', DEFAULT_BACKOFF),
     schema,
@@ -96,16 +99,19 @@ function accept(outcome: StandardSchemaV1.Result<unknown>, path: string): unknow
   throw new InvalidPayload([path, ...within].join('.'), 'as its schema says', issue?.message)
 }
 
+/** Stored as UTF-8, two names with different halves of a character would become one. */
+const HALF_CHARACTER = /\p{Surrogate}/u
+
 /** 1 to 200 characters. */
 export function toName(value: unknown, option: string): string {
-  if (typeof value === 'string' && value.length > 0 && value.length <= 200) return value
-  throw new InvalidOption(option, 'a name of 1 to 200 characters', value)
+  if (typeof value === 'string' && value.length > 0 && value.length <= 200 && !HALF_CHARACTER.test(value)) return value
+  throw new InvalidOption(option, 'a name of 1 to 200 characters of well-formed Unicode', value)
 }
 
 /** A queue or a channel: '' is a name like any other. */
 export function toLabel(value: unknown, option: string): string {
-  if (typeof value === 'string' && value.length <= 200) return value
-  throw new InvalidOption(option, 'a name of at most 200 characters', value)
+  if (typeof value === 'string' && value.length <= 200 && !HALF_CHARACTER.test(value)) return value
+  throw new InvalidOption(option, 'a name of at most 200 characters of well-formed Unicode', value)
 }
 
 export function toPriority(value: unknown, option: string): number {

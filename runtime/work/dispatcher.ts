@@ -1,5 +1,5 @@
-import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { JobledgerError } from '../../domain/errors.js'
+import type { JobState, Lease } from '../../domain/job/evolve.js'
 import type { JobBoard } from '../../projections/job-board.js'
 import type { Lane } from '../../projections/pending-index.js'
 import type { Clock } from '../ports/clock.js'
@@ -62,7 +62,8 @@ export class Dispatcher {
     for (let slots = free() - this.#leasing; slots > 0; slots -= 1) {
       const job = board.pending.take(lanes, this.#suspectAllowed(now))
       if (job === undefined) break
-      void this.#lease(job, now)
+      if (job.lost > 0) this.#suspect = { id: job.id, until: now + this.#options.leaseMs }
+      void this.#lease(job.id).catch((error) => this.#failed(job, error))
     }
     const next = board.pending.nextDue()
     if (next !== undefined) this.#due.by(next)
@@ -88,22 +89,29 @@ export class Dispatcher {
     return true
   }
 
-  async #lease(job: JobState, now: number): Promise<void> {
-    const { ids, workerId, leaseMs, codeVersion, journal, board } = this.#options
+  /**
+   * A job that this process enqueues in this very tick, with a slot free and nothing before it: it is queued and leased in
+   * one commit. `job` says nothing of when it may run: call this only for one that may run at once.
+   */
+  anticipate(id: string, lane: Lane): void {
+    const { board, accepts, free, clock } = this.#options
+    if (!accepts(lane) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil) return
+    if (board.pending.isEmpty(this.#accepted())) void this.#lease(id, commands.leaseNew).catch(() => this.#options.bell.ring())
+  }
+
+  async #lease(id: string, command = commands.lease): Promise<void> {
+    const { ids, workerId, leaseMs, codeVersion, journal, board, bell, begin } = this.#options
     const token = ids.uuid()
-    if (job.lost > 0) this.#suspect = { id: job.id, until: now + leaseMs }
     this.#leasing += 1
     try {
-      await journal.submit(commands.lease(job.id, { token, workerId, leaseMs, codeVersion }))
-    } catch (error) {
+      await journal.submit(command(id, { token, workerId, leaseMs, codeVersion }))
+    } finally {
       this.#leasing -= 1
-      return this.#failed(job, error as Error)
     }
-    this.#leasing -= 1
-    const leased = board.get(job.id)
+    const leased = board.get(id)
     // Between the commit and now somebody may have cancelled it.
-    if (leased?.lease?.token === token) this.#options.begin(leased, leased.lease)
-    else this.#options.bell.ring()
+    if (leased?.lease?.token === token) begin(leased, leased.lease)
+    else bell.ring()
   }
 
   /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */

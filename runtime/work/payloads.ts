@@ -40,10 +40,10 @@ export class Payloads {
   }
 
   async #read(id: string): Promise<unknown> {
-    for await (const [first] of this.#store.readStream(jobStream(id), { limit: 1, bodies: true })) return decode(first?.body)
+    for await (const [first] of this.#store.readStream(jobStream(id), { limit: 1, bodies: true }))
+      return decode(first?.body)
     return undefined
   }
 }
 
-const sizeOf = ({ body }: RecordedEvent): number =>
-  body !== undefined && 'content' in body ? body.content.length : 0
+const sizeOf = ({ body }: RecordedEvent): number => (body !== undefined && 'content' in body ? body.content.length : 0)

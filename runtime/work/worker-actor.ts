@@ -24,7 +24,8 @@ export function createWorkerActor(id: string, steps: WorkerSteps, log: Logger): 
       stop: fromPromise(() => steps.stop()),
     },
     actions: {
-      report: ({ event }) => log.error({ err: (event as { error?: unknown }).error, workerId: id }, 'worker step failed'),
+      report: ({ event }) =>
+        log.error({ err: (event as { error?: unknown }).error, workerId: id }, 'worker step failed'),
     },
   }).createMachine({
     id: 'worker-actor',

@@ -1,7 +1,8 @@
 import type { Subscription } from 'rxjs'
-import { LeaseLost } from '../../domain/rejection.js'
+import type { EnqueueCommand } from '../../domain/job/decide.js'
 import type { Cancelled } from '../../domain/job/events.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
+import { LeaseLost } from '../../domain/rejection.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { JobCancelled, ShuttingDown } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
@@ -84,7 +85,8 @@ export class Worker {
       clock,
       running: this.#running,
       leaseMs: options.leaseMs,
-      beat: (attempt) => void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
+      beat: (attempt) =>
+        void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
     })
     this.#dispatcher = new Dispatcher({
       board: feed.board,
@@ -114,6 +116,13 @@ export class Worker {
 
   holds(token: string): boolean {
     return this.#running.has(token)
+  }
+
+  /** A job that is being enqueued in this tick; it is leased along if it may run at once and nothing is before it. */
+  anticipate({ id, facts }: EnqueueCommand): void {
+    const { type, queue, channel = '', runAt, held, dependsOn } = facts
+    if (runAt === undefined && !held && dependsOn === undefined)
+      this.#dispatcher.anticipate(id, { type, queue, channel })
   }
 
   /** The dispatch loop, for the supervisor. */
@@ -156,7 +165,9 @@ export class Worker {
     const { definitions, queues, concurrency } = this.#options
     try {
       const types = [...definitions.keys()]
-      await journal.submit(workers.register(this.id, { process: host.identity(), types, queues, concurrency, codeVersion }))
+      await journal.submit(
+        workers.register(this.id, { process: host.identity(), types, queues, concurrency, codeVersion }),
+      )
     } catch (error) {
       this.#failure = error as Error
       throw error
@@ -181,7 +192,6 @@ export class Worker {
   /** The slot is free as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
   #ended(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#running.delete(attempt.lease.token)
-    this.#services.payloads.forget(attempt.id)
     const command = this.#commandFor(attempt, outcome)
     if (command !== undefined) {
       const recording = this.#record(attempt, command)
@@ -229,12 +239,15 @@ export class Worker {
 
   /** A run of ours whose lease is gone without our doing: cancelled by somebody, or taken for dead. */
   #follow({ event, before, after }: JobChange): void {
+    if (after.phase === 'ended') this.#services.payloads.forget(after.id)
     const token = before?.lease?.token
     if (token === undefined || after.lease?.token === token) return
     const attempt = this.#running.get(token)
     if (attempt === undefined) return
     const cancelled = after.outcome === 'cancelled'
-    attempt.abort(cancelled ? new JobCancelled(after.id, (event.data as Cancelled).reason) : new LeaseLost(after.id, token))
+    attempt.abort(
+      cancelled ? new JobCancelled(after.id, (event.data as Cancelled).reason) : new LeaseLost(after.id, token),
+    )
     attempt.conclude({ kind: 'superseded' })
   }
 

@@ -1,5 +1,5 @@
-import type { Body, ErasedBody } from '../../domain/event.js'
 import { InvalidPayload, show } from '../../domain/errors.js'
+import type { Body, ErasedBody } from '../../domain/event.js'
 
 /** Bytes of JSON text, or of a binary payload, that one body may have unless the ledger is opened with another limit. */
 export const DEFAULT_MAX_BODY = 1_048_576
@@ -10,7 +10,12 @@ const JSON_VALUE = 'JSON (null, boolean, finite number, string, array, plain obj
  * The stored form of a user's value: JSON text, or the bytes of a Uint8Array. `undefined` is stored as no body where
  * `optional` (a handler without a result). Throws InvalidPayload that names the path of what does not fit.
  */
-export function encode(value: unknown, path: string, maxBytes: number, optional = false): string | Uint8Array | undefined {
+export function encode(
+  value: unknown,
+  path: string,
+  maxBytes: number,
+  optional = false,
+): string | Uint8Array | undefined {
   if (value === undefined && optional) return undefined
   if (value instanceof Uint8Array) return checkSize(value.slice(), value.length, path, maxBytes)
   const text = stringify(value, path)
@@ -21,8 +26,12 @@ export function encode(value: unknown, path: string, maxBytes: number, optional 
 
 export function decode(body: Body | ErasedBody | undefined): unknown {
   if (body === undefined || !('content' in body)) return undefined
-  return typeof body.content === 'string' ? JSON.parse(body.content) : body.content
+  return typeof body.content === 'string' ? JSON.parse(body.content) : plain(body.content)
 }
+
+/** Some stores give a Buffer, whose `slice` shares its memory: what is given out is the same on every store. */
+const plain = (bytes: Uint8Array): Uint8Array =>
+  bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 function checkSize<C>(content: C, bytes: number, path: string, maxBytes: number): C {
   if (bytes <= maxBytes) return content
@@ -37,27 +46,46 @@ function stringify(value: unknown, path: string): string {
     throw new InvalidPayload(path, JSON_VALUE, `${show(value)}: ${(error as Error).message.split('\n')[0]}`)
   }
   if (text === undefined) throw new InvalidPayload(path, JSON_VALUE, value)
-  refuseLosses(value, path)
+  const loss = lossIn(value)
+  if (loss !== undefined) throw new InvalidPayload(path + loss.path, JSON_VALUE, loss.value)
   return text
 }
 
-/** What JSON.stringify would drop or turn into something else without a word. An `undefined` property is simply absent. */
-function refuseLosses(value: unknown, path: string): void {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-    case 'undefined':
-      return
-    case 'number':
-      if (Number.isFinite(value)) return
-      break
-    case 'object':
-      if (value === null) return
-      if (Array.isArray(value)) return value.forEach((item, index) => refuseLosses(item ?? null, `${path}[${index}]`))
-      if ('toJSON' in value) return
-      if (value instanceof Map || value instanceof Set) break
-      for (const key in value) refuseLosses((value as Record<string, unknown>)[key], `${path}.${key}`)
-      return
+interface Loss {
+  /** From the value looked at: `.items[3].callback`. */
+  readonly path: string
+  readonly value: unknown
+}
+
+/**
+ * The first thing that JSON.stringify would drop, or turn into something else, without a word. An `undefined` property is
+ * simply absent. The path is put together only where there is something to tell. Does not meet cycles: stringify has.
+ */
+function lossIn(value: unknown): Loss | undefined {
+  if (typeof value !== 'object') return isLost(value) ? { path: '', value } : undefined
+  if (value === null || 'toJSON' in value) return undefined
+  if (value instanceof Map || value instanceof Set || value instanceof Promise || ArrayBuffer.isView(value)) {
+    return { path: '', value }
   }
-  throw new InvalidPayload(path, JSON_VALUE, value)
+  return Array.isArray(value) ? lossInItems(value) : lossInFields(value as Record<string, unknown>)
+}
+
+const isLost = (value: unknown): boolean =>
+  typeof value === 'function' || typeof value === 'symbol' || (typeof value === 'number' && !Number.isFinite(value))
+
+function lossInFields(fields: Readonly<Record<string, unknown>>): Loss | undefined {
+  for (const key in fields) {
+    const loss = lossIn(fields[key])
+    if (loss !== undefined) return { path: `.${key}${loss.path}`, value: loss.value }
+  }
+  return undefined
+}
+
+function lossInItems(items: readonly unknown[]): Loss | undefined {
+  for (let index = 0; index < items.length; index += 1) {
+    // A hole or an undefined item would come back as null.
+    const loss = items[index] === undefined ? { path: '', value: undefined } : lossIn(items[index])
+    if (loss !== undefined) return { path: `[${index}]${loss.path}`, value: loss.value }
+  }
+  return undefined
 }

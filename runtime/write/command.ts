@@ -1,5 +1,5 @@
-import type { Draft, RecordedEvent } from '../../domain/event.js'
 import type { JobledgerError } from '../../domain/errors.js'
+import type { Draft, NewEvent, RecordedEvent } from '../../domain/event.js'
 
 /** The folded state of any stream, as far as the journal cares. */
 export interface StreamState {
@@ -10,8 +10,8 @@ export interface StreamState {
 export interface Seen<S extends StreamState = StreamState> {
   /** undefined: never written. */
   readonly state: S | undefined
-  /** Its events with bodies, when they were read from the store for this decision. */
-  readonly events?: readonly RecordedEvent[] | undefined
+  /** Its events with bodies, when they were read from the store for this decision; those that the same flush adds come last. */
+  readonly events?: readonly (RecordedEvent | NewEvent)[] | undefined
 }
 
 export interface Facts<A> {
@@ -36,7 +36,10 @@ export interface Memory {
   /** State that the projections hold; undefined when they do not know the stream, which says nothing about the log. */
   recall(stream: string): StreamState | undefined
   /** Throws IllegalEvent. */
-  evolve(state: StreamState | undefined, event: RecordedEvent | Omit<RecordedEvent, 'revision' | 'position'>): StreamState
+  evolve(
+    state: StreamState | undefined,
+    event: RecordedEvent | Omit<RecordedEvent, 'revision' | 'position'>,
+  ): StreamState
   /** Resolves once the projections have folded everything up to and including `position`. */
   reached(position: string): Promise<void> | undefined
 }

@@ -1,13 +1,21 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
-import type { Draft } from '../../domain/event.js'
+
 import type { JobledgerError } from '../../domain/errors.js'
-import type { CancelCommand, Decision, EnqueueCommand, Failure, HeartbeatCommand, LeaseCommand } from '../../domain/job/decide.js'
+import type { Draft } from '../../domain/event.js'
+import type {
+  CancelCommand,
+  Decision,
+  EnqueueCommand,
+  Failure,
+  HeartbeatCommand,
+  LeaseCommand,
+} from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
 import { findCycle } from '../../domain/job/edges.js'
 import type { DependencyEdge, Queued } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
-import { JobEnded, JobExists } from '../../domain/rejection.js'
+import { JobEnded, JobExists, JobNotPending } from '../../domain/rejection.js'
 import type { Command, Seen, Verdict } from './command.js'
 
 /** What became of one job of an enqueue. */
@@ -29,13 +37,16 @@ export function enqueue(jobs: readonly EnqueueCommand[]): Command<EnqueueOutcome
   return { streams: [...streams], fresh, decide: (seen) => decideAll(jobs, ids, seen) }
 }
 
+const CANCELLED: Pick<JobState, 'outcome'> = { outcome: 'cancelled' }
+
 function decideAll(jobs: readonly EnqueueCommand[], ids: ReadonlySet<string>, seen: See): Verdict<EnqueueOutcome[]> {
   const cycle = findCycle(edgesOf(jobs))
   if (cycle !== undefined) return cycle
   const drafts: Draft[] = []
   const answer: EnqueueOutcome[] = []
+  const cancelled = new Set<string>()
   for (const job of jobs) {
-    const decision = decide.enqueue(job, (id) => jobIn(seen, id), ids)
+    const decision = decide.enqueue(job, (id) => (cancelled.has(id) ? CANCELLED : jobIn(seen, id)), ids)
     if (decision instanceof JobExists) {
       const difference = differs(job, seen(jobStream(job.id)))
       if (difference !== undefined) return new JobExists(job.id, difference)
@@ -43,6 +54,8 @@ function decideAll(jobs: readonly EnqueueCommand[], ids: ReadonlySet<string>, se
     } else if (decision instanceof Error) return decision
     else {
       for (const draft of decision) drafts.push(draft)
+      // The projections meet its end before those that come after it: these must know of it from the start.
+      if (decision.at(-1)?.type === 'Cancelled') cancelled.add(job.id)
       answer.push('created')
     }
   }
@@ -51,7 +64,12 @@ function decideAll(jobs: readonly EnqueueCommand[], ids: ReadonlySet<string>, se
 
 function edgesOf(jobs: readonly EnqueueCommand[]): Map<string, string[]> {
   const edges = new Map<string, string[]>()
-  for (const { id, facts } of jobs) if (facts.dependsOn) edges.set(id, facts.dependsOn.map((edge) => edge.id))
+  for (const { id, facts } of jobs)
+    if (facts.dependsOn)
+      edges.set(
+        id,
+        facts.dependsOn.map((edge) => edge.id),
+      )
   return edges
 }
 
@@ -77,7 +95,10 @@ function sameContent(a: string | Uint8Array | undefined, b: string | Uint8Array 
   return a.length === b.length && a.every((byte, index) => byte === b[index])
 }
 
-function onJob(id: string, decider: (state: JobState | undefined, now: number, draw: () => number) => Decision): Command<void> {
+function onJob(
+  id: string,
+  decider: (state: JobState | undefined, now: number, draw: () => number) => Decision,
+): Command<void> {
   const stream = jobStream(id)
   return {
     streams: [stream],
@@ -85,11 +106,28 @@ function onJob(id: string, decider: (state: JobState | undefined, now: number, d
   }
 }
 
-export const lease = (id: string, command: Omit<LeaseCommand, 'now'>): Command<void> =>
-  onJob(id, (state, now) => decide.lease(id, state, { ...command, now }))
+export function lease(id: string, command: Omit<LeaseCommand, 'now'>): Command<void> {
+  // Spelt out: a spread would cost as much as the decision.
+  const { token, workerId, leaseMs, codeVersion } = command
+  return onJob(id, (state, now) => decide.lease(id, state, { token, workerId, leaseMs, codeVersion, now }))
+}
 
-export const heartbeat = (id: string, beat: Omit<HeartbeatCommand, 'expiresAt'>, leaseMs: number): Command<void> =>
-  onJob(id, (state, now) => decide.heartbeat(id, state, { ...beat, expiresAt: now + leaseMs }))
+/**
+ * Together with the `enqueue` that precedes it in the same tick. A job that was there before is left alone: it may be
+ * blocked, or of a kind that this worker does not run.
+ */
+export const leaseNew = (id: string, command: Omit<LeaseCommand, 'now'>): Command<void> =>
+  onJob(id, (state, now) =>
+    state !== undefined && state.position !== ''
+      ? new JobNotPending(id, 'not new')
+      : decide.lease(id, state, { ...command, now }),
+  )
+
+export const heartbeat = (
+  id: string,
+  beat: Omit<HeartbeatCommand, 'expiresAt'>,
+  leaseMs: number,
+): Command<void> => onJob(id, (state, now) => decide.heartbeat(id, state, { ...beat, expiresAt: now + leaseMs }))
 
 export const finish = (id: string, token: string, result: string | Uint8Array | undefined): Command<void> =>
   onJob(id, (state) => decide.finish(id, state, token, result))

@@ -127,7 +127,8 @@ function toEdges(given: EnqueueOptions['dependsOn'], option: string): Dependency
 
 function toEdge(given: string | DependencyOption, option: string): DependencyEdge {
   const edge = typeof given === 'string' ? { id: given } : given
-  if (typeof edge !== 'object' || edge === null) throw new InvalidOption(option, 'a job id or { id, on, otherwise }', given)
+  if (typeof edge !== 'object' || edge === null)
+    throw new InvalidOption(option, 'a job id or { id, on, otherwise }', given)
   const { id, on = 'succeeded', otherwise = 'block' } = edge as DependencyOption
   if (on !== 'succeeded' && on !== 'finished') throw new InvalidOption(`${option}.on`, '"succeeded" or "finished"', on)
   if (otherwise !== 'block' && otherwise !== 'cancel' && otherwise !== 'run') {

@@ -18,6 +18,8 @@ export interface EnqueueSpec {
   readonly options?: EnqueueOptions | undefined
 }
 
+const SPEC_KEYS = new Set(['job', 'payload', 'options'])
+
 export interface Enqueued {
   readonly id: string
   readonly outcome: EnqueueOutcome
@@ -30,6 +32,7 @@ export class Enqueuer {
   readonly #ids: Ids
   readonly #maxBodyBytes: number
   readonly #codeVersion: string | undefined
+  readonly #onSubmitted: (job: EnqueueCommand) => void
 
   constructor(options: {
     readonly journal: Journal
@@ -37,12 +40,15 @@ export class Enqueuer {
     readonly ids: Ids
     readonly maxBodyBytes: number
     readonly codeVersion: string | undefined
+    /** Told of each job in the tick in which it was submitted, before it is decided. */
+    readonly onSubmitted: (job: EnqueueCommand) => void
   }) {
     this.#journal = options.journal
     this.#clock = options.clock
     this.#ids = options.ids
     this.#maxBodyBytes = options.maxBodyBytes
     this.#codeVersion = options.codeVersion
+    this.#onSubmitted = options.onSubmitted
   }
 
   /** `path` names an element in errors: `enqueue`, or `enqueueMany[3]`. */
@@ -55,12 +61,21 @@ export class Enqueuer {
       jobs.push(this.#command(spec, now, path(index)))
     }
     refuseTwins(jobs, path)
-    const outcomes = await this.#journal.submit(commands.enqueue(jobs))
+    const submitted = this.#journal.submit(commands.enqueue(jobs))
+    for (const job of jobs) this.#onSubmitted(job)
+    const outcomes = await submitted
     return jobs.map((job, index) => ({ id: job.id, outcome: outcomes[index] as EnqueueOutcome }))
   }
 
   /** A promise only where the schema needs one. */
-  #check({ job, payload }: EnqueueSpec, path: string): Promise<void> | undefined {
+  #check(spec: EnqueueSpec, path: string): Promise<void> | undefined {
+    if (typeof spec !== 'object' || spec === null) {
+      throw new InvalidOption(path, 'an object { job, payload, options }', spec)
+    }
+    for (const key in spec) {
+      if (!SPEC_KEYS.has(key)) throw new InvalidOption(`${path}.${key}`, `one of ${[...SPEC_KEYS].join(', ')}`, key)
+    }
+    const { job, payload } = spec
     if (typeof job?.handle !== 'function') throw new InvalidOption(`${path}.job`, 'made by defineJob()', job)
     const checked = validate(job, payload, `${path}.payload`)
     return checked instanceof Promise ? checked.then(() => {}) : undefined

@@ -5,8 +5,9 @@
  * no is told before it is durable: a refusal that rests on remembered state is looked up in the store first.
  * Commands that share a stream share one group; one flush is one append, so one fsync.
  */
-import type { Draft, NewEvent, RecordedEvent } from '../../domain/event.js'
+
 import { JobledgerError } from '../../domain/errors.js'
+import type { Draft, NewEvent, RecordedEvent } from '../../domain/event.js'
 import type { Clock } from '../ports/clock.js'
 import type { AppendGroup, AppendOutcome, EventStore, ExpectedRevision } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
@@ -166,12 +167,19 @@ export class Journal {
     for (const [index, group] of groups.entries()) await this.#settle(group, outcomes[index] as AppendOutcome)
   }
 
-  /** A store that breaks its promise and throws leaves everything open. */
+  /**
+   * A store that breaks its promise and throws leaves everything open. Only a TypeError says that a group is none that a
+   * store could keep, and that nothing was stored: the groups then go one by one, and the others do not suffer for it.
+   */
   async #append(groups: readonly Group[]): Promise<readonly AppendOutcome[]> {
     try {
       return await this.#store.append(groups.map((group) => group.append as AppendGroup))
     } catch (error) {
-      return groups.map(() => ({ kind: 'unknown', error: error as Error }))
+      if (!(error instanceof TypeError)) return groups.map(() => ({ kind: 'unknown', error: error as Error }))
+      if (groups.length === 1) return [{ kind: 'rejected', error }]
+      const outcomes: AppendOutcome[] = []
+      for (const group of groups) outcomes.push(...(await this.#append([group])))
+      return outcomes
     }
   }
 
@@ -218,9 +226,26 @@ export class Journal {
     }
     for (;;) {
       const doubtful = this.#judge(group)
-      if (doubtful.length === 0) return
+      if (doubtful.length === 0 && (group.append !== undefined || (await this.#isOneMoment(group)))) return
       for (const stream of doubtful) await this.#read(group, stream)
     }
+  }
+
+  /**
+   * Several streams were read one after the other, and no append will prove that they were ever so together: looks
+   * whether all still are, and takes up what has moved on.
+   */
+  async #isOneMoment(group: Group): Promise<boolean> {
+    if (group.streams.size === 1) return true
+    let still = true
+    for (const stream of group.streams) {
+      let revision: number | undefined
+      for await (const [last] of this.#store.readStream(stream, { backwards: true, limit: 1 })) revision = last?.revision
+      if (revision === group.beliefs.get(stream)?.state?.revision) continue
+      await this.#read(group, stream)
+      still = false
+    }
+    return still
   }
 
   /** No promise where memory has the answer: the hot path does not leave its tick. */
@@ -265,7 +290,7 @@ export class Journal {
           events.push(event)
           if (overlay === undefined) continue
           const { state, events: read } = seen(event.stream)
-          overlay.set(event.stream, { state: this.#memory.evolve(state, event), events: read })
+          overlay.set(event.stream, { state: this.#memory.evolve(state, event), events: read && [...read, event] })
         }
       }
       group.verdicts.push(verdict)

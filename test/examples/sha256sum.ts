@@ -15,9 +15,8 @@ export function check(folder: string, manifest: string): Verdict {
   return { code: status, output: stdout + stderr }
 }
 
-/** What sha256sum itself writes about the files below a folder that have names in UTF-8, sorted by the bytes of the path. */
+/** What sha256sum itself writes about all files below a folder, sorted by the bytes of their paths. */
 export function manifestOf(folder: string): string {
-  const list = "find . -type f -printf '%P\\0' | grep -zavx '.*[^[:print:][:space:]].*' | LC_ALL=C sort -z"
-  const script = `${list} | xargs -0 sha256sum --`
-  return execFileSync('sh', ['-c', script], { cwd: folder, encoding: 'utf8', env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  const script = "find . -type f -printf '%P\\0' | sort -z | xargs -0 sha256sum --"
+  return execFileSync('sh', ['-c', script], { cwd: folder, encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } })
 }

@@ -45,6 +45,11 @@ function folded(state: JobState | undefined, type: JobEventType): JobState | und
   }
 }
 
+interface Node {
+  readonly state: AnyMachineSnapshot
+  readonly transitions: Readonly<Record<string, { readonly state: AnyMachineSnapshot; readonly event: { readonly type: string } }>>
+}
+
 describe('the life of a job', { timeout: 0 }, () => {
   test('goes on alike in machine, table and fold on every path, and they refuse the same events', () => {
     let histories = 0
@@ -72,7 +77,7 @@ describe('the life of a job', { timeout: 0 }, () => {
 
   test('reaches every state, and the graph of the machine is the table', () => {
     const graph = getAdjacencyMap(jobMachine, { events: EVENTS })
-    const states = Object.values(graph)
+    const states: readonly Node[] = Object.values(graph)
     expect(states.map(({ state }) => String(state.value)).sort()).toEqual([...PHASES].sort())
     for (const { state, transitions } of states) {
       const phase = state.value as Phase

@@ -12,8 +12,6 @@ import {
   type StoreFactory,
 } from './harness.js'
 
-const NO_GROUPS = 'a group of this store has one stream only'
-
 export function fenceTests(factory: StoreFactory): void {
   const under = freshStores(factory)
 
@@ -31,7 +29,7 @@ export function fenceTests(factory: StoreFactory): void {
 
   it('are stored whole, in the order given', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
+    context.skip(!store.capabilities.atomicGroups, 'a group of this store has one stream only')
     await appendOk(store, { 'job-2': 'none' }, event('job-2'))
     const position = await appendOk(
       store,
@@ -54,7 +52,7 @@ export function fenceTests(factory: StoreFactory): void {
 
   it('leave nothing behind when one of the streams is not where it was expected', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
+    context.skip(!store.capabilities.atomicGroups, 'a group of this store has one stream only')
     await appendOk(store, { 'job-3': 'none' }, ...events('job-3', 2))
     const all = [event('job-1'), event('job-2'), event('job-3')]
     const outcome = await appendOne(store, { 'job-1': 'none', 'job-2': 'none', 'job-3': 0 }, ...all)
@@ -65,7 +63,7 @@ export function fenceTests(factory: StoreFactory): void {
 
   it('a stream that is only read must stand where it was seen', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
+    context.skip(!store.capabilities.atomicGroups, 'a group of this store has one stream only')
     await appendOk(store, { 'queue-a': 'none' }, event('queue-a'))
     await appendOk(store, { 'job-1': 'none', 'queue-a': 0, 'queue-b': 'none' }, event('job-1'))
     await appendOk(store, { 'queue-a': 0 }, event('queue-a'))
@@ -77,7 +75,7 @@ export function fenceTests(factory: StoreFactory): void {
 
   it('a stream that is only read and believed to be missing must be missing', async (context) => {
     const { store, openSecond } = under()
-    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
+    context.skip(!store.capabilities.atomicGroups, 'a group of this store has one stream only')
     const writer = (await openSecond?.()) ?? store
     await appendOk(writer, { 'queue-a': 'none' }, event('queue-a'))
     const outcome = await appendOne(store, { 'queue-a': 'none', 'job-1': 'none' }, event('job-1'))
@@ -87,7 +85,7 @@ export function fenceTests(factory: StoreFactory): void {
 
   it('see what earlier groups of the same call have done to the streams they only read', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
+    context.skip(!store.capabilities.atomicGroups, 'a group of this store has one stream only')
     const outcomes = await store.append([
       group({ 'queue-a': 'none' }, event('queue-a')),
       group({ 'queue-a': 'none', 'job-1': 'none' }, event('job-1')),
@@ -98,7 +96,7 @@ export function fenceTests(factory: StoreFactory): void {
 
   it('of many that race for two streams each, one wins each stream', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
+    context.skip(!store.capabilities.atomicGroups, 'a group of this store has one stream only')
     const pairs = Array.from({ length: 60 }, (_, index) => [`unique-${index % 5}`, `job-${index}`] as const)
     const outcomes = await Promise.all(
       pairs.map(([unique, job]) => appendOne(store, { [unique]: 'none', [job]: 'none' }, event(unique), event(job))),

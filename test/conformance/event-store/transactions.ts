@@ -16,8 +16,6 @@ import {
   type StoreFactory,
 } from './harness.js'
 
-const NONE = 'the store knows no transaction of the caller'
-
 export function transactionTests(factory: StoreFactory): void {
   const under = freshStores(factory)
 
@@ -37,13 +35,13 @@ export function transactionTests(factory: StoreFactory): void {
 
   it('is refused when it is something else', (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     for (const wrong of [undefined, null, {}, 'BEGIN']) expect(() => store.within(wrong)).toThrow(StoreRefused)
   })
 
   it('what is appended in it is there once it commits', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     await appendOk(store, { 'job-1': 'none' }, event('job-1'))
     const written = [event('job-1', { body: body('{"n":1}') }), event('job-2')]
     await own('commit', async (transaction) => {
@@ -61,7 +59,7 @@ export function transactionTests(factory: StoreFactory): void {
 
   it('nothing of it is there when it is rolled back', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     await appendOk(store, { 'job-1': 'none' }, event('job-1'))
     await own('rollback', async (transaction) => {
       await store.within(transaction).append([group({ 'job-1': 0, 'job-2': 'none' }, event('job-1'), event('job-2'))])
@@ -72,7 +70,7 @@ export function transactionTests(factory: StoreFactory): void {
 
   it('a group that conflicts leaves nothing in it, the others stay', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     await appendOk(store, { 'job-1': 'none' }, ...events('job-1', 2))
     await own('commit', async (transaction) => {
       const outcomes = await store
@@ -91,7 +89,7 @@ export function transactionTests(factory: StoreFactory): void {
 
   it('reads what it has written, and several appends build on each other', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     await own('commit', async (transaction) => {
       const mine = store.within(transaction)
       expect(await mine.readStream('job-1')).toEqual([])
@@ -110,7 +108,7 @@ export function transactionTests(factory: StoreFactory): void {
 
   it('a repetition in it is ok', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     const all = events('job-1', 2)
     const position = await appendOk(store, { 'job-1': 'none' }, ...all)
     await own('commit', async (transaction) => {
@@ -122,7 +120,7 @@ export function transactionTests(factory: StoreFactory): void {
 
   it('subscribers hear of it after it commits', async (context) => {
     const { store } = under()
-    context.skip(!store.capabilities.transactions, NONE)
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
     const seen = follow(store.subscribe({ signal: new AbortController().signal }), 3)
     await appendOk(store, { 'job-1': 'none' }, event('job-1'))
     await own('rollback', async (transaction) => {

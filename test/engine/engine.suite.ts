@@ -1,0 +1,22 @@
+/** What the engine promises, whatever store is behind it. */
+import { describe } from 'vitest'
+import { batchesSuite } from './suite/batches.js'
+import { ownIdsSuite } from './suite/own-ids.js'
+import { runningSuite } from './suite/running.js'
+import { orderSuite } from './suite/order.js'
+import { retriesSuite } from './suite/retries.js'
+import { cancellingSuite } from './suite/cancelling.js'
+import { dependenciesSuite } from './suite/dependencies.js'
+import type { Backend } from './support.js'
+
+export function engineSuite(backend: Backend): void {
+  describe(`the engine on ${backend.name}`, () => {
+    runningSuite(backend)
+    batchesSuite(backend)
+    ownIdsSuite(backend)
+    orderSuite(backend)
+    retriesSuite(backend)
+    cancellingSuite(backend)
+    dependenciesSuite(backend)
+  })
+}

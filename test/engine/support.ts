@@ -1,0 +1,223 @@
+/** A world for engine tests: a place that keeps a log, time that stands still, and every ledger opened in it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { filter, firstValueFrom } from 'rxjs'
+import { MemoryEventStore } from '../../adapters/memory/event-store.js'
+import { MemoryViews } from '../../adapters/memory/views.js'
+import { nodeHost } from '../../adapters/node/host.js'
+import { PooledIds } from '../../adapters/node/ids.js'
+import { openLedger } from '../../adapters/open-ledger.js'
+import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
+import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
+import type { RecordedEvent } from '../../domain/event.js'
+import { Ledger } from '../../runtime/ledger.js'
+import type { CloseOptions, LedgerOptions } from '../../runtime/options.js'
+import type { Clock } from '../../runtime/ports/clock.js'
+import type { EventStore } from '../../runtime/ports/event-store.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import type { Views } from '../../runtime/ports/views.js'
+import type { HistoryEntry } from '../../runtime/read/queries.js'
+
+/** Where a log is kept, and how to get at it. */
+interface Place {
+  open(options: LedgerOptions, clock: Clock): Promise<Ledger>
+  /** The log itself, beside every ledger. */
+  store(): Promise<EventStore>
+  remove(): Promise<void>
+}
+
+export interface Backend {
+  readonly name: string
+  create(): Promise<Place>
+}
+
+/** Its `close` does nothing: what is in memory outlives the ledgers on it. */
+function keptOpen<Thing extends object>(thing: Thing): Thing {
+  return new Proxy(thing, {
+    get(target, key) {
+      if (key === 'close') return async () => {}
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+/** A ledger on a given store. */
+export function ledgerOn(store: EventStore, views: Views, clock: Clock, options: LedgerOptions = {}): Promise<Ledger> {
+  const ids = new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
+  return new Ledger({ store, views, clock, ids, host: nodeHost }, options).open()
+}
+
+export const memory: Backend = {
+  name: 'memory:',
+  async create() {
+    const store = keptOpen(new MemoryEventStore())
+    const views = keptOpen(new MemoryViews())
+    return {
+      open: (options, clock) => ledgerOn(store, views, clock, options),
+      store: async () => store,
+      remove: async () => {},
+    }
+  },
+}
+
+export const sqlite: Backend = {
+  name: 'sqlite:',
+  async create() {
+    const folder = await mkdtemp(join(tmpdir(), 'jobledger-engine-'))
+    const path = join(folder, 'jobs.db')
+    const stores: EventStore[] = []
+    return {
+      open: (options, clock) => openLedger({ url: `sqlite:${path}`, durability: 'normal', clock, ...options }),
+      async store() {
+        const store = await openSqliteStore(path, { durability: 'normal' })
+        stores.push(store)
+        return store
+      },
+      async remove() {
+        for (const store of stores) await store.close()
+        await rm(folder, { recursive: true, force: true })
+      },
+    }
+  },
+}
+
+export interface LogLine {
+  readonly level: string
+  readonly facts: Record<string, unknown>
+  readonly message: string
+}
+
+/** A logger that keeps what it is told. */
+export function listeningLogger(lines: LogLine[], bindings: object = {}): Logger {
+  const at = (level: string) => (facts: object, message: string) =>
+    void lines.push({ level, facts: { ...bindings, ...facts }, message })
+  return {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+    child: (more) => listeningLogger(lines, { ...bindings, ...more }),
+  }
+}
+
+export class World implements AsyncDisposable {
+  readonly clock: VirtualClock = new VirtualClock()
+  readonly log: LogLine[] = []
+  readonly #place: Place
+  readonly #ledgers: Ledger[] = []
+
+  private constructor(place: Place) {
+    this.#place = place
+  }
+
+  static async create(backend: Backend): Promise<World> {
+    return new World(await backend.create())
+  }
+
+  /** One more ledger on the same log. */
+  async open(options: LedgerOptions = {}): Promise<Ledger> {
+    const ledger = await this.#place.open({ logger: listeningLogger(this.log), ...options }, this.clock)
+    this.#ledgers.push(ledger)
+    return ledger
+  }
+
+  store(): Promise<EventStore> {
+    return this.#place.store()
+  }
+
+  /** Closes while time passes: who waits for a deadline gets there. */
+  async close(ledger: Ledger, options: CloseOptions = {}): Promise<void> {
+    await this.pass(ledger.close(options))
+  }
+
+  /** Lets time pass until something has happened. */
+  async pass<Answer>(happening: Promise<Answer>): Promise<Answer> {
+    let over = false
+    const watched = happening.finally(() => {
+      over = true
+    })
+    watched.catch(() => {})
+    while (!over) await this.clock.advance('1s')
+    return watched
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const ledger of this.#ledgers) await this.close(ledger, { drain: 0, timeout: 0 }).catch(() => {})
+    await this.#place.remove()
+  }
+}
+
+/** A promise that somebody else settles. */
+export interface Gate<Value = void> {
+  readonly promise: Promise<Value>
+  open(value: Value): void
+}
+
+export function gate<Value = void>(): Gate<Value> {
+  let open: (value: Value) => void = () => {}
+  const promise = new Promise<Value>((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+export function never(): Promise<never> {
+  return new Promise(() => {})
+}
+
+/** The next event of a job of this type that the ledger folds. Ask before it can happen. */
+export function next(ledger: Ledger, id: string, type: string): Promise<RecordedEvent> {
+  return firstValueFrom(ledger.events$.pipe(filter((event) => event.stream === `job-${id}` && event.type === type)))
+}
+
+/** What a promise rejects with. */
+export async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise
+  } catch (error) {
+    return error
+  }
+  throw new Error('it was not refused')
+}
+
+export async function typesOf(ledger: Ledger, id: string): Promise<string[]> {
+  return (await ledger.history(id)).map(({ type }) => type)
+}
+
+/** The facts of all events of one type in a job's history. */
+export async function factsOf(ledger: Ledger, id: string, type: string): Promise<Record<string, unknown>[]> {
+  return (await ledger.history(id)).filter((entry) => entry.type === type).map(toFacts)
+}
+
+const toFacts = ({ at, data, body }: HistoryEntry): Record<string, unknown> => ({ at, ...data, body })
+
+/** Whether the log holds any job at all, by either way of asking. */
+export async function isEmpty(ledger: Ledger): Promise<boolean> {
+  const { jobs } = await ledger.list()
+  return jobs.length === 0 && Object.keys(await ledger.queues.stats()).length === 0
+}
+
+/** Leases a waiting job for a worker that no ledger here knows. */
+export async function leaseElsewhere(
+  store: EventStore,
+  clock: Clock,
+  id: string,
+  { token, expiresAt }: { readonly token: string; readonly expiresAt: number },
+): Promise<void> {
+  const stream = `job-${id}`
+  const events: RecordedEvent[] = []
+  for await (const page of store.readStream(stream)) events.push(...page)
+  const run = events.filter(({ type }) => type === 'Leased').length + 1
+  const data = { token, workerId: 'somebody-else', run, attempt: 1, expiresAt }
+  const [outcome] = await store.append([
+    {
+      expect: new Map([[stream, events.length - 1]]),
+      events: [{ stream, id: crypto.randomUUID(), type: 'Leased', at: clock.now(), data }],
+    },
+  ])
+  if (outcome?.kind !== 'ok') throw new Error(`the lease was not stored: ${outcome?.kind}`)
+}
