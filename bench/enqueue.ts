@@ -93,7 +93,7 @@ async function secondsOf(work: () => Promise<unknown>): Promise<number> {
 
 function verifyQueued(path: string, jobs: number): void {
   const { db } = openLog(path, { readonly: true })
-  const found = db.prepare("SELECT count(*) FROM events WHERE type = 'Queued'").pluck(true).get()
+  const found = db.prepare("SELECT count(*) FROM jobledger_events WHERE type = 'Queued'").pluck(true).get()
   db.close()
   verify(found === jobs, `${found} of ${jobs} jobs are in the log`)
 }

@@ -40,12 +40,12 @@ export const floor: Task<FloorArgs, { jobsPerSecond: number }> = {
 }
 
 export function rowsOf(db: Database, condition: string): RawRow[] {
-  return db.prepare(`SELECT * FROM events WHERE ${condition} ORDER BY position`).raw(true).all() as RawRow[]
+  return db.prepare(`SELECT * FROM jobledger_events WHERE ${condition} ORDER BY position`).raw(true).all() as RawRow[]
 }
 
 export function insertOf(db: Database): Statement {
-  const columns = db.prepare('SELECT name FROM pragma_table_info(?)').pluck(true).all('events')
-  return db.prepare(`INSERT INTO events VALUES (${columns.map(() => '?').join(', ')})`)
+  const columns = db.prepare('SELECT name FROM pragma_table_info(?)').pluck(true).all('jobledger_events')
+  return db.prepare(`INSERT INTO jobledger_events VALUES (${columns.map(() => '?').join(', ')})`)
 }
 
 export function transaction(db: Database, insert: Statement, rows: readonly RawRow[]): void {

@@ -42,7 +42,7 @@ async function exampleLife(path: string): Promise<Row[]> {
   await handle.result()
   await ledger.close()
   const { db } = openLog(path, { readonly: true })
-  const sql = 'SELECT * FROM events WHERE stream = (SELECT position FROM events WHERE name = ?) ORDER BY position'
+  const sql = 'SELECT * FROM jobledger_events WHERE stream = (SELECT position FROM jobledger_events WHERE name = ?) ORDER BY position'
   const life = db.prepare(sql).all(`job-${handle.id}`) as Row[]
   db.close()
   verify(life.length === LIFE, `a job that went well has ${life.length} events`)
@@ -62,7 +62,7 @@ class HistoryWriter {
     // How the file came to be is not measured.
     this.#db = openLog(path, { durability: 'normal' }).db
     this.#insert = insertOf(this.#db)
-    this.#position = this.#db.prepare('SELECT max(position) FROM events').pluck(true).get() as number
+    this.#position = this.#db.prepare('SELECT max(position) FROM jobledger_events').pluck(true).get() as number
     const uuids = uuidsOf(life)
     this.#uuids = uuids.length
     this.#stencils = life.map((row) => stencilOf(row, uuids))

@@ -51,7 +51,7 @@ export const readOnly: Task<{ path: string }, Replayed> = {
     const { db } = openLog(path, { readonly: true })
     const page = db
       .prepare(
-        `SELECT position, stream, revision, name, type, at, id, metadata, data FROM events
+        `SELECT position, stream, revision, name, type, at, id, metadata, data FROM jobledger_events
          WHERE position > ? ORDER BY position LIMIT ${PAGE}`,
       )
       .raw(true)

@@ -10,8 +10,8 @@ import { phaseOf } from './queue-stats.js'
 /** A job as the views keep it: columns to filter by, and its state as JSON text. */
 export interface JobRow {
   readonly id: string
-  /** Position of its first event: the order of listing. */
-  readonly position: Position
+  /** When it was first queued, then its id: the key of the row, and the order of listing. */
+  readonly place: string
   readonly type: string
   readonly queue: string
   readonly channel: string
@@ -81,7 +81,8 @@ export function toRow(job: JobState, graph: DependencyGraph): JobRow {
     job.endedAt,
     job.progress ?? null,
   ]
-  return { id, position, type, queue, channel, phase: phaseOf(job), state: JSON.stringify(saved) }
+  const place = `${String(queuedAt).padStart(15, '0')} ${id}`
+  return { id, place, type, queue, channel, phase: phaseOf(job), state: JSON.stringify(saved) }
 }
 
 /**

@@ -1,7 +1,6 @@
 /** The config file of a worker: what it runs, and how. JavaScript or TypeScript, loaded by jiti. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { createJiti } from 'jiti'
 import { InvalidOption } from '../../domain/errors.js'
 import { DuplicateType } from '../../runtime/errors.js'
 import type { CloseOptions, LedgerOptions, StartOptions } from '../../runtime/options.js'
@@ -46,7 +45,8 @@ export async function loadConfig(file: string): Promise<WorkerConfig> {
 
 async function evaluate(path: string, file: string): Promise<unknown> {
   try {
-    // No cache on disk: it would be litter in somebody else's project.
+    // Loaded here, since most verbs do without it. No cache on disk: it would be litter in somebody else's project.
+    const { createJiti } = await import('jiti')
     const module = await createJiti(import.meta.url, { fsCache: false }).import<{ default?: unknown }>(path)
     return module.default
   } catch (cause) {

@@ -7,7 +7,7 @@ import { EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import { JsonLogger } from './logger.js'
 import { bytes, type Output, printable } from './output.js'
 import { pathOf, requireLedger, Session, withLedger } from './session.js'
-import { type Survey, survey } from './survey.js'
+import type { Survey } from './survey.js'
 
 /** `warning`: works, but somebody should look. `problem`: the ledger cannot be trusted as it is. */
 interface Check {
@@ -50,7 +50,10 @@ export function addDoctor(program: Command): void {
 }
 
 const DOCTOR_HELP = `
-Exit codes: 0 sound (warnings included), 1 warnings with --strict, 5 a problem was found.
+Exit codes:
+  0  sound, warnings included
+  1  warnings, with --strict
+  5  a problem was found
 
 Examples:
   $ jobledger doctor
@@ -64,7 +67,9 @@ async function examine(url: string, log: Logger, quick: boolean): Promise<Check[
       await ledger.ping()
       checks.push({ name: 'open', status: 'ok', message: `${url} opens, is of a schema we know, and answers` })
       checks.push(...sizes(url), await deadLetters(ledger))
-      if (!quick) checks.push(...judge(await survey(ledger), url))
+      if (quick) return
+      const { survey } = await import('./survey.js')
+      checks.push(...judge(await survey(ledger), url))
     })
   } catch (error) {
     if (exitCodeOf(error) !== EXIT.integrity) throw error

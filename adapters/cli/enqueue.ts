@@ -83,7 +83,7 @@ export function addEnqueue(program: Command): void {
 const ENQUEUE_HELP = `
 Dependencies: a job waits until each job it depends on has succeeded. After the
 id may follow
-  :finished        a failure of the dependency will do, too (a cancel never does)
+  :finished        a failure of it will do, too; a cancel never does
   :cancel, :run    when the dependency can no longer meet that, cancel this job,
                    or run it all the same (default: it stays blocked)
 

@@ -65,7 +65,8 @@ export function addRetry(program: Command): void {
 const RETRY_HELP = `
 Examples:
   $ jobledger retry order-17
-  $ jobledger list --state failed --json | jq -r '.jobs[].id' | xargs jobledger retry`
+  $ jobledger list --state failed --json | jq -r '.jobs[].id' |
+      xargs jobledger retry`
 
 /** A refusal is that job's own; a ledger that does not work is everybody's. */
 async function retry(ledger: Ledger, id: string): Promise<Retried> {

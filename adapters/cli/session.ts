@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { Logger } from '../../runtime/ports/logger.js'
-import { type OpenLedgerOptions, openLedger } from '../open-ledger.js'
+import type { OpenLedgerOptions } from '../open-ledger.js'
 import { CliError } from './exit-codes.js'
 import { JsonLogger, type LogLevel } from './logger.js'
 import { Output } from './output.js'
@@ -44,11 +44,17 @@ export class Session {
   }
 }
 
+/** The engine is loaded when a ledger is opened: help and bad usage are told without it. */
+export async function open(options: OpenLedgerOptions): Promise<Ledger> {
+  const { openLedger } = await import('../open-ledger.js')
+  return openLedger(options)
+}
+
 export async function withLedger<Result>(
   options: OpenLedgerOptions,
   work: (ledger: Ledger) => Promise<Result>,
 ): Promise<Result> {
-  const ledger = await openLedger(options)
+  const ledger = await open(options)
   try {
     return await work(ledger)
   } finally {

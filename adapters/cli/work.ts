@@ -5,13 +5,12 @@ import type { Ledger } from '../../runtime/ledger.js'
 import type { CloseOptions, StartOptions } from '../../runtime/options.js'
 import { checkCloseOptions } from '../../runtime/options.js'
 import type { Logger } from '../../runtime/ports/logger.js'
-import { openLedger } from '../open-ledger.js'
 import { closePart, loadConfig, startPart, type WorkerConfig } from './config.js'
 import { storageOf } from './enqueue.js'
 import { CliError, exitCodeOf } from './exit-codes.js'
 import { duration, integer, repeated } from './flags.js'
 import { Runs } from './runs.js'
-import { Session } from './session.js'
+import { open, Session } from './session.js'
 import { onStopSignal, type StopSignal } from './wait.js'
 
 interface WorkFlags {
@@ -111,7 +110,7 @@ function withRoom(close: CloseOptions): CloseOptions {
 
 async function work(url: string, plan: Plan, log: Logger): Promise<Runs> {
   const stop = new StopRequest(log)
-  const ledger = await openLedger({ url, logger: log, ...storageOf(plan.config) })
+  const ledger = await open({ url, logger: log, ...storageOf(plan.config) })
   const runs = new Runs(ledger, log)
   try {
     await ledger.start(plan.start)

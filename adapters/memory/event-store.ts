@@ -12,9 +12,9 @@ import type {
   TransactionalAppend,
 } from '../../runtime/ports/event-store.js'
 import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
-import { checkGroups } from './groups.js'
-import { PAGE_SIZE, Pages } from './pages.js'
-import { toNumber, toPosition } from './positions.js'
+import { checkGroups } from '../shared/groups.js'
+import { PAGE_SIZE, Pages } from '../shared/pages.js'
+import { toNumber, toPosition } from '../shared/positions.js'
 import { type Draft, draft, erased, type Kept, Streams, toEvent } from './streams.js'
 import { Subscriptions } from './subscriptions.js'
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Body, ErasedBody, NewEvent, RecordedEvent } from '../../domain/event.js'
 import type { ExpectedRevision } from '../../runtime/ports/event-store.js'
-import { toPosition } from './positions.js'
+import { toPosition } from '../shared/positions.js'
 
 /** One event. Facts and metadata are kept as text, so that readers share no object and see just what JSON keeps. */
 export interface Kept {

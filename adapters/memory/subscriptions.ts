@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Batch } from '../../runtime/ports/event-store.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import { PAGE_SIZE } from './pages.js'
+import { PAGE_SIZE } from '../shared/pages.js'
 
 export interface SubscribeOptions {
   readonly after?: Position

@@ -1,10 +1,9 @@
 /** Views that live and die with their process. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Position } from '../../domain/event.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Checkpoint, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
-import { PAGE_SIZE } from './pages.js'
-import { verdict } from './view-checkpoints.js'
+import { PAGE_SIZE } from '../shared/pages.js'
+import { verdict } from '../shared/view-checkpoints.js'
 
 type Changes = Parameters<Views['save']>[0]
 
@@ -28,7 +27,7 @@ export class MemoryViews implements Views {
   async *live(): AsyncIterable<string[]> {
     this.#checkOpen()
     const live = [...this.#rows.values()].filter(({ phase }) => phase === 'waiting' || phase === 'leased')
-    live.sort((a, b) => order(a.position, b.position))
+    live.sort((a, b) => order(a.place, b.place))
     for (let start = 0; start < live.length; start += PAGE_SIZE) {
       yield live.slice(start, start + PAGE_SIZE).map(({ state }) => state)
       await nextTurn()
@@ -54,7 +53,7 @@ export class MemoryViews implements Views {
       this.#rows = new Map()
       this.#texts.clear()
     }
-    for (const row of rows) this.#rows.set(row.id, row)
+    for (const row of rows) this.#rows.set(row.place, row)
     for (const [name, text] of changes.texts) this.#texts.set(name, text)
     this.#checkpoint = changes.checkpoint
     return true
@@ -63,7 +62,7 @@ export class MemoryViews implements Views {
   async list(filter: JobRowFilter): Promise<JobRow[]> {
     this.#checkOpen()
     const found = [...this.#rows.values()].filter((row) => matches(row, filter))
-    return found.sort((a, b) => order(b.position, a.position)).slice(0, filter.limit)
+    return found.sort((a, b) => order(b.place, a.place)).slice(0, filter.limit)
   }
 
   async close(): Promise<void> {
@@ -75,7 +74,7 @@ export class MemoryViews implements Views {
   }
 }
 
-function order(a: Position, b: Position): number {
+function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
@@ -85,6 +84,6 @@ function matches(row: JobRow, { types, queues, channels, phases, before }: JobRo
     (queues?.includes(row.queue) ?? true) &&
     (channels?.includes(row.channel) ?? true) &&
     (phases?.includes(row.phase) ?? true) &&
-    (before === undefined || row.position < before)
+    (before === undefined || row.place < before)
   )
 }

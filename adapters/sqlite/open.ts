@@ -48,7 +48,7 @@ export function openLog(path: string, options: SqliteOptions = {}): LogFile {
     db.pragma('secure_delete = ON')
     db.pragma('journal_size_limit = 67108864')
     db.pragma('cache_size = -16384')
-    const logId = db.prepare("SELECT value FROM meta WHERE key = 'logId'").pluck(true).get()
+    const logId = db.prepare("SELECT value FROM jobledger_meta WHERE key = 'logId'").pluck(true).get()
     return { db, path: realpathSync(full), logId: String(logId) }
   } catch (error) {
     db.close()
@@ -127,7 +127,7 @@ function create(db: Database, path: string, readonly: boolean): void {
   // Somebody else may have been faster.
   if (!identify(db, path)) {
     db.exec(TABLES)
-    db.prepare("INSERT INTO meta (key, value) VALUES ('logId', ?)").run(randomUUID())
+    db.prepare("INSERT INTO jobledger_meta (key, value) VALUES ('logId', ?)").run(randomUUID())
     db.pragma(`application_id = ${APPLICATION_ID}`)
     db.pragma(`user_version = ${SCHEMA_VERSION}`)
   }

@@ -3,8 +3,8 @@ import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
 import type { Database, Statement, Value } from './driver.js'
 import type { Heads } from './heads.js'
-import { PAGE_SIZE, type PageSource } from './pages.js'
-import { toNumber, toPosition } from './positions.js'
+import { PAGE_SIZE, type PageSource } from '../shared/pages.js'
+import { toNumber, toPosition } from '../shared/positions.js'
 import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, WIDE } from './rows.js'
 import { REMOVED } from './schema.js'
 import type { Reading } from './subscriptions.js'
@@ -21,9 +21,9 @@ const AFTER = `SELECT ${NARROW} FROM ${NAMED_EVENTS} WHERE e.position > ? AND ${
 
 /** The SQL of one stream's events. The first event is found by its position, the others by the index of revisions. */
 function streamSql(columns: string): { readonly first: string; readonly forwards: string; readonly backwards: string } {
-  const later = `SELECT ${columns} FROM events e WHERE e.stream = ? AND e.revision > 0`
+  const later = `SELECT ${columns} FROM jobledger_events e WHERE e.stream = ? AND e.revision > 0`
   return {
-    first: `SELECT ${columns} FROM events e WHERE e.position = ? AND ${VISIBLE}`,
+    first: `SELECT ${columns} FROM jobledger_events e WHERE e.position = ? AND ${VISIBLE}`,
     forwards: `${later} AND e.revision >= ? ORDER BY e.revision LIMIT ?`,
     backwards: `${later} AND e.revision <= ? ORDER BY e.revision DESC LIMIT ?`,
   }
@@ -90,12 +90,12 @@ export class Reader {
 
   /** The last position in use. */
   last(): number {
-    return this.#one('SELECT max(position) FROM events', []) ?? 0
+    return this.#one('SELECT max(position) FROM jobledger_events', []) ?? 0
   }
 
   /** Position of the last event that can be read, at or before one. */
   lastVisible(through: number): Position {
-    const sql = `SELECT e.position FROM events e WHERE e.position <= ? AND ${VISIBLE} ORDER BY e.position DESC LIMIT 1`
+    const sql = `SELECT e.position FROM jobledger_events e WHERE e.position <= ? AND ${VISIBLE} ORDER BY e.position DESC LIMIT 1`
     return toPosition(this.#one(sql, [through]) ?? 0)
   }
 
@@ -104,16 +104,16 @@ export class Reader {
    * of progress to the first event that is later.
    */
   positionAt(instant: number): Position {
-    const sure = this.#one('SELECT position FROM instants WHERE at <= ? ORDER BY at DESC LIMIT 1', [instant]) ?? 0
+    const sure = this.#one('SELECT position FROM jobledger_instants WHERE at <= ? ORDER BY at DESC LIMIT 1', [instant]) ?? 0
     const later = this.#one(
-      `SELECT e.position FROM events e WHERE e.position > ? AND e.at > ? AND ${VISIBLE} ORDER BY e.position LIMIT 1`,
+      `SELECT e.position FROM jobledger_events e WHERE e.position > ? AND e.at > ? AND ${VISIBLE} ORDER BY e.position LIMIT 1`,
       [sure, instant],
     )
     return this.lastVisible(later === undefined ? Number.MAX_SAFE_INTEGER : later - 1)
   }
 
   #number(name: string, heads: Heads): number | undefined {
-    const number = this.#one('SELECT position FROM events WHERE name = ?', [name])
+    const number = this.#one('SELECT position FROM jobledger_events WHERE name = ?', [name])
     if (number !== undefined) heads.setNumber(name, number)
     return number
   }

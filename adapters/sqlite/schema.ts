@@ -20,8 +20,8 @@ export const INSTANT_STEP = 1000
  * A row (at, position) of `instants` says: the greatest `at` of all events up to that position is this one.
  */
 export const TABLES: string = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE events (
+  CREATE TABLE jobledger_meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE jobledger_events (
     position INTEGER PRIMARY KEY,
     stream INTEGER NOT NULL,
     revision INTEGER NOT NULL,
@@ -34,7 +34,7 @@ export const TABLES: string = `
     seal BLOB,
     body ANY
   ) STRICT;
-  CREATE UNIQUE INDEX events_by_revision ON events (stream, revision) WHERE revision > 0;
-  CREATE UNIQUE INDEX events_by_name ON events (name) WHERE name IS NOT NULL;
-  CREATE TABLE instants (at INTEGER PRIMARY KEY, position INTEGER NOT NULL) STRICT;
+  CREATE UNIQUE INDEX jobledger_events_by_revision ON jobledger_events (stream, revision) WHERE revision > 0;
+  CREATE UNIQUE INDEX jobledger_events_by_name ON jobledger_events (name) WHERE name IS NOT NULL;
+  CREATE TABLE jobledger_instants (at INTEGER PRIMARY KEY, position INTEGER NOT NULL) STRICT;
 `

@@ -7,8 +7,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Batch } from '../../runtime/ports/event-store.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import { PAGE_SIZE } from './pages.js'
-import { toNumber, toPosition } from './positions.js'
+import { PAGE_SIZE } from '../shared/pages.js'
+import { toNumber, toPosition } from '../shared/positions.js'
 
 /** Events kept for a subscriber that is not asking. Beyond it they are dropped and read again when it does ask. */
 const BUFFER_LIMIT = 10_000

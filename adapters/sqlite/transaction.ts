@@ -10,7 +10,7 @@ import type {
 import { StoreRefused } from '../../runtime/ports/event-store.js'
 import type { Database } from './driver.js'
 import { sqliteCode, toStoreError } from './errors.js'
-import { checkGroups } from './groups.js'
+import { checkGroups } from '../shared/groups.js'
 import { Heads } from './heads.js'
 import type { LogFile } from './open.js'
 import { Reader } from './reader.js'

@@ -5,15 +5,15 @@ import { HEAD_REMOVED } from './heads.js'
 import { REMOVED } from './schema.js'
 import { WriterStatements } from './writer-statements.js'
 
-const BODY = 'SELECT seal, body FROM events WHERE position = ? AND body IS NOT NULL'
-const SEAL = 'UPDATE events SET seal = ?, body = NULL WHERE position = ?'
+const BODY = 'SELECT seal, body FROM jobledger_events WHERE position = ? AND body IS NOT NULL'
+const SEAL = 'UPDATE jobledger_events SET seal = ?, body = NULL WHERE position = ?'
 // The row itself stays: its name is burnt, and its position is the stream's number.
 const STRIP = `
-  UPDATE events SET type = '${REMOVED}', at = 0, id = '', data = '{}', metadata = NULL, seal = NULL, body = NULL WHERE position = ?`
-const CUT = 'DELETE FROM events WHERE stream = ? AND revision > 0 AND revision < ?'
+  UPDATE jobledger_events SET type = '${REMOVED}', at = 0, id = '', data = '{}', metadata = NULL, seal = NULL, body = NULL WHERE position = ?`
+const CUT = 'DELETE FROM jobledger_events WHERE stream = ? AND revision > 0 AND revision < ?'
 // The greatest position ever used, for the day when its event is gone.
 const FLOOR = `
-  INSERT INTO meta (key, value) VALUES ('floor', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`
+  INSERT INTO jobledger_meta (key, value) VALUES ('floor', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`
 
 const CHECKPOINT_PATIENCE_MS = 100
 

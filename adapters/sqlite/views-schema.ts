@@ -19,12 +19,11 @@ const TABLES = `
     revision INTEGER NOT NULL, event_id TEXT NOT NULL, version INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE jobs (
-    id TEXT PRIMARY KEY, position TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, channel TEXT NOT NULL,
+    place TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, channel TEXT NOT NULL,
     phase TEXT NOT NULL, state TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX jobs_by_position ON jobs (position);
-  CREATE INDEX jobs_by_phase ON jobs (phase, position);
-  CREATE INDEX jobs_live ON jobs (position) WHERE phase IN ('waiting', 'leased');
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX jobs_live ON jobs (place) WHERE phase IN ('waiting', 'leased');
+  CREATE INDEX jobs_bad ON jobs (place) WHERE phase IN ('failed', 'cancelled');
   CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `
 

@@ -5,8 +5,8 @@ import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Checkpoint, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
 import type { Database, Value } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
-import { PAGE_SIZE } from './pages.js'
-import { verdict } from './view-checkpoints.js'
+import { PAGE_SIZE } from '../shared/pages.js'
+import { verdict } from '../shared/view-checkpoints.js'
 import { connectViews, deleteViewsFile, openViewsFile } from './views-schema.js'
 
 type Changes = Parameters<Views['save']>[0]
@@ -23,11 +23,11 @@ const SET_CHECKPOINT = `
   INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
 const SET_JOB = `
-  INSERT INTO jobs (id, position, type, queue, channel, phase, state) VALUES (?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET position = excluded.position, type = excluded.type, queue = excluded.queue,
-    channel = excluded.channel, phase = excluded.phase, state = excluded.state`
+  INSERT INTO jobs (place, id, type, queue, channel, phase, state) VALUES (?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (place) DO UPDATE SET type = excluded.type, queue = excluded.queue, channel = excluded.channel,
+    phase = excluded.phase, state = excluded.state`
 const LIVE = `
-  SELECT position, state FROM jobs WHERE phase IN ('waiting', 'leased') AND position > ? ORDER BY position LIMIT ${PAGE_SIZE}`
+  SELECT place, state FROM jobs WHERE phase IN ('waiting', 'leased') AND place > ? ORDER BY place LIMIT ${PAGE_SIZE}`
 
 /**
  * Opens the views file, or makes it anew when it is missing, damaged, of another version or no database.
@@ -161,8 +161,8 @@ async function write(db: Database, { checkpoint, since, rows, texts }: Changes):
   if (since === 'all') db.exec('DELETE FROM jobs; DELETE FROM texts')
   const setJob = db.prepare(SET_JOB)
   let written = 0
-  for await (const { id, position, type, queue, channel, phase, state } of rows) {
-    setJob.run(id, position, type, queue, channel, phase, state)
+  for await (const { id, place, type, queue, channel, phase, state } of rows) {
+    setJob.run(place, id, type, queue, channel, phase, state)
     written += 1
     if (written % SLICE === 0) await nextTurn()
   }
@@ -182,10 +182,10 @@ function listSql({ types, queues, channels, phases, before, limit }: JobRowFilte
     values.push(JSON.stringify(wanted))
   }
   if (before !== undefined) {
-    conditions.push('position < ?')
+    conditions.push('place < ?')
     values.push(before)
   }
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''
-  const sql = `SELECT id, position, type, queue, channel, phase, state FROM jobs ${where} ORDER BY position DESC LIMIT ?`
+  const sql = `SELECT id, place, type, queue, channel, phase, state FROM jobs ${where} ORDER BY place DESC LIMIT ?`
   return { sql, values: [...values, limit] }
 }

@@ -8,14 +8,14 @@ const COLUMNS = 'position, stream, revision, name, type, at, id, data, metadata,
 // `revision > 0` is said each time, so that SQLite sees that the partial index covers the question.
 const HEAD = `
   SELECT e.position, e.type, (
-    SELECT h.revision FROM events h WHERE h.stream = e.position AND h.revision > 0 ORDER BY h.revision DESC LIMIT 1
-  ) FROM events e WHERE e.name = ?`
-const FIRST_ID = 'SELECT position, id FROM events WHERE position = ?'
-const LATER_ID = 'SELECT position, id FROM events WHERE stream = ? AND revision = ? AND revision > 0'
+    SELECT h.revision FROM jobledger_events h WHERE h.stream = e.position AND h.revision > 0 ORDER BY h.revision DESC LIMIT 1
+  ) FROM jobledger_events e WHERE e.name = ?`
+const FIRST_ID = 'SELECT position, id FROM jobledger_events WHERE position = ?'
+const LATER_ID = 'SELECT position, id FROM jobledger_events WHERE stream = ? AND revision = ? AND revision > 0'
 
 // Positions of removed events are not used again: `floor` remembers the greatest of them.
 const LAST_POSITION = `
-  SELECT max(coalesce((SELECT max(position) FROM events), 0), coalesce((SELECT value FROM meta WHERE key = 'floor'), 0))`
+  SELECT max(coalesce((SELECT max(position) FROM jobledger_events), 0), coalesce((SELECT value FROM jobledger_meta WHERE key = 'floor'), 0))`
 
 export class WriterStatements {
   readonly dataVersion: Statement
@@ -33,12 +33,12 @@ export class WriterStatements {
     const inserts = Array.from({ length: chunk }, (_, index) => prepare(insertSql(index + 1)))
     this.#inserts = inserts
     this.dataVersion = prepare('PRAGMA data_version').pluck(true)
-    this.addInstant = prepare('INSERT INTO instants (at, position) VALUES (?, ?)')
+    this.addInstant = prepare('INSERT INTO jobledger_instants (at, position) VALUES (?, ?)')
     this.#head = prepare(HEAD).raw(true)
     this.#firstId = prepare(FIRST_ID).raw(true)
     this.#laterId = prepare(LATER_ID).raw(true)
     this.#lastPosition = prepare(LAST_POSITION).pluck(true)
-    this.#lastInstant = prepare('SELECT max(at) FROM instants').pluck(true)
+    this.#lastInstant = prepare('SELECT max(at) FROM jobledger_instants').pluck(true)
   }
 
   insert(rows: number): Statement {
@@ -74,5 +74,5 @@ export class WriterStatements {
 
 function insertSql(rows: number): string {
   const one = `(${COLUMNS.replace(/\w+/g, '?')})`
-  return `INSERT INTO events (${COLUMNS}) VALUES ${Array.from({ length: rows }, () => one).join(', ')}`
+  return `INSERT INTO jobledger_events (${COLUMNS}) VALUES ${Array.from({ length: rows }, () => one).join(', ')}`
 }

@@ -7,7 +7,7 @@ import type { NewEvent, RecordedEvent } from '../../domain/event.js'
 import type { AppendGroup, AppendOutcome, ExpectedRevision } from '../../runtime/ports/event-store.js'
 import type { Database, Value } from './driver.js'
 import { HEAD_REMOVED, type Head, type Heads } from './heads.js'
-import { toPosition } from './positions.js'
+import { toPosition } from '../shared/positions.js'
 import { INSTANT_STEP } from './schema.js'
 import { WriterStatements } from './writer-statements.js'
 
@@ -99,6 +99,7 @@ export class Writer {
 
   /** `hopeful`: if the stream is there after all, the index will refuse its new first row. */
   #holds(stream: string, expected: ExpectedRevision, hopeful: boolean): boolean {
+    if (expected === 0 && !this.#careful && this.#writes(group, stream)) return this.#lookFor(stream) !== undefined
     if (expected !== 'none') return this.#look(stream)?.revision === expected
     return (hopeful ? this.#heads.get(stream) : this.#look(stream)) === undefined
   }

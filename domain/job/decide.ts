@@ -3,8 +3,8 @@
  * random draws come in with the command.
  */
 import { backoffDelay } from '../backoff.js'
-import type { Draft } from '../event.js'
 import type { JobledgerError } from '../errors.js'
+import type { Draft } from '../event.js'
 import {
   DependencyUnknown,
   JobEnded,

@@ -1,4 +1,4 @@
-/** The whole of it: work goes on at once, then the tree is compared with the ledger, and what is missing is enqueued. */
+/** Compares a tree with the ledger: what nobody asks for any more is cancelled, what is missing is enqueued. */
 import type { JobDefinition, JobHandle, JobStatusName, JobSummary, Ledger } from '../../index.js'
 import { JobNotEnded, JobUnknown } from '../../index.js'
 import type { Totals, WritePayload } from './jobs.js'

@@ -20,25 +20,25 @@ export interface Checkpoint {
   readonly version: number
 }
 
-/** Exact match on each field given. `before` is the `position` of the last row of the page before. Newest first. */
+/** Exact match on each field given. `before` is the `place` of the last row of the page before. Newest first. */
 export interface JobRowFilter {
   readonly types?: readonly string[]
   readonly queues?: readonly string[]
   readonly channels?: readonly string[]
   readonly phases?: readonly string[]
-  readonly before?: Position
+  readonly before?: string
   readonly limit: number
 }
 
 export interface Views {
   /** The checkpoint of the rows kept, if any. */
   checkpoint(): Promise<Checkpoint | undefined>
-  /** Pages of the `state` texts of jobs that have not ended (waiting or leased), in order of `position`. */
+  /** Pages of the `state` texts of jobs that have not ended (waiting or leased), in order of `place`. */
   live(): AsyncIterable<string[]>
   /** Small texts kept beside the rows (totals, worker registry), by name. */
   texts(): Promise<ReadonlyMap<string, string>>
   /**
-   * Rows (by id), texts and checkpoint in one step, or not at all.
+   * Rows (by `place`), texts and checkpoint in one step, or not at all.
    * `since` is the position up to which the caller believes the kept rows are complete: if what is kept is at an earlier
    * position (another process rebuilt it), nothing is written and `false` comes back; the caller then saves everything
    * with `since: 'all'`, which replaces all rows. If what is kept is at `checkpoint.position` or later, nothing is

@@ -181,7 +181,7 @@ export class Queries {
       for (const row of rows) {
         const summary = this.#summary(fromRow(row.state))
         if (states === undefined || states.has(summary.state)) jobs.push(summary)
-        before = row.position
+        before = row.place
       }
       if (rows.length < limit) return { jobs }
       if (jobs.length === wanted.limit) return { jobs, cursor: before as string }

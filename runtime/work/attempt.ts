@@ -147,7 +147,7 @@ export class Attempt implements JobContext {
 
   #classify(thrown: unknown): AttemptOutcome {
     if (this.#reason instanceof ShuttingDown) return { kind: 'interrupted' }
-    if (thrown instanceof UnusablePayload) {
+    if (isUnusable(thrown)) {
       return { kind: 'failed', failure: { ...toFailure(thrown.cause, 'invalid-payload'), retryable: false } }
     }
     return { kind: 'failed', failure: toFailure(thrown, 'error') }
@@ -161,6 +161,15 @@ class UnusablePayload extends Error {
   }
 }
 
+/** A revoked proxy throws when it is asked what it is. */
+function isUnusable(thrown: unknown): thrown is UnusablePayload {
+  try {
+    return thrown instanceof UnusablePayload
+  } catch {
+    return false
+  }
+}
+
 /** Anything may be thrown, also undefined, and also something that throws when looked at. */
 export function toFailure(thrown: unknown, cause: Failure['cause']): Failure {
   const { name, message, stack } = describe(thrown)
@@ -170,7 +179,7 @@ export function toFailure(thrown: unknown, cause: Failure['cause']): Failure {
 function describe(thrown: unknown): { name: string; message: string; stack: string | undefined } {
   try {
     if (!(thrown instanceof Error)) return { name: 'NonError', message: `${thrown}`, stack: undefined }
-    return { name: `${thrown.name}`.slice(0, 200) || 'Error', message: `${thrown.message}`, stack: thrown.stack }
+    return { name: `${thrown.name}`.slice(0, 200) || 'Error', message: `${thrown.message}`, stack: thrown.stack && `${thrown.stack}` }
   } catch {
     return { name: 'NonError', message: 'a value that cannot be shown', stack: undefined }
   }

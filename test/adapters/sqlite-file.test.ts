@@ -194,7 +194,7 @@ describe('a record that cannot be read', () => {
     await appendOk(store, { 'job-1': 'none' }, ...events('job-1', 1500))
     const log = await collect(store.readAll())
     const handle = new Database(path)
-    handle.exec("UPDATE events SET data = '{broken' WHERE position IN (3, 1000, 1500)")
+    handle.exec("UPDATE jobledger_events SET data = '{broken' WHERE position IN (3, 1000, 1500)")
     handle.close()
     const expected = log.filter(({ revision }) => ![2, 999, 1499].includes(revision))
     expect(idsOf(await collect(store.readAll()))).toEqual(idsOf(expected))

@@ -100,7 +100,7 @@ describe("the caller's own handle", () => {
     await appendOk(store, { 'job-1': 'none' }, event('job-1'))
     const handle = new Database(path)
     handle.exec('BEGIN')
-    handle.prepare('SELECT count(*) FROM events').get()
+    handle.prepare('SELECT count(*) FROM jobledger_events').get()
     await appendOk(store, { 'job-1': 0 }, event('job-1'))
     const [outcome] = store.within(handle).append([group({ 'job-1': 0 }, event('job-1'))])
     expect(outcome).toEqual({ kind: 'rejected', error: expect.any(StoreUnavailable) })

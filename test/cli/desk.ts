@@ -12,7 +12,7 @@ const main = join(root, 'dist', 'adapters', 'cli', 'main.js')
 
 /** No judgement of speed: a process that hangs must not hang the tests. */
 const GUARD_MS = 60_000
-export const PATIENCE = 3 * GUARD_MS
+export const PATIENCE: number = 3 * GUARD_MS
 
 export interface Ran {
   /** null when a signal ended it. */

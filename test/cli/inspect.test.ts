@@ -126,7 +126,7 @@ describe('stats', { timeout: PATIENCE }, () => {
 
   test('as a document', async () => {
     const { queues } = await desk.json<{ queues: Record<string, QueueCounts> }>('stats')
-    expect(queues['mail']).toMatchObject({ blocked: 1, ready: 0 })
+    expect(queues.mail).toMatchObject({ blocked: 1, ready: 0 })
   })
 })
 

@@ -19,7 +19,7 @@ const position = (number: number): string => String(number).padStart(16, '0')
 function row(number: number, details: Partial<JobRow> = {}): JobRow {
   return {
     id: `job-${number}`,
-    position: position(number),
+    place: position(number),
     type: 'send-mail',
     queue: 'default',
     channel: '',
@@ -259,7 +259,7 @@ function sinceTests(under: () => ViewsUnderTest): void {
 }
 
 function readTests(under: () => ViewsUnderTest): void {
-  it('live gives the states of jobs that have not ended, in order of position', async () => {
+  it('live gives the states of jobs that have not ended, in order of place', async () => {
     const { views } = under()
     const phases = ['waiting', 'leased', 'succeeded', 'failed', 'cancelled']
     const rows = Array.from({ length: 25 }, (_, index) => row(25 - index, { phase: phases[(25 - index) % 5] ?? '' }))
@@ -321,7 +321,7 @@ function readTests(under: () => ViewsUnderTest): void {
     const seen: string[] = []
     for (let page = await views.list({ limit: 10 }); page.length > 0; ) {
       seen.push(...page.map(({ id }) => id))
-      page = await views.list({ limit: 10, before: page.at(-1)?.position ?? '' })
+      page = await views.list({ limit: 10, before: page.at(-1)?.place ?? '' })
     }
     expect(seen).toEqual(Array.from({ length: 95 }, (_, index) => `job-${95 - index}`))
   })

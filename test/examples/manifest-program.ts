@@ -1,9 +1,9 @@
 /** The built example as its user meets it: a program with arguments, output and an exit code. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
@@ -47,4 +47,21 @@ export function temporaryFolder(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'jobledger-manifest-')))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** Writes files with the folders they are in. */
+export function put(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), content)
+  }
+}
+
+/** Where the manifest and the ledger are, and the tree beside them. */
+export function newTree(files: Readonly<Record<string, string>>): { cwd: string; tree: string; manifest: string } {
+  const cwd = temporaryFolder()
+  const tree = join(cwd, 'tree')
+  mkdirSync(tree)
+  put(tree, files)
+  return { cwd, tree, manifest: join(cwd, 'manifest.sha256') }
 }

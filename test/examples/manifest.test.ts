@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -9,28 +9,12 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { runProgram, temporaryFolder } from './manifest-program.js'
+import { newTree, put, runProgram, temporaryFolder } from './manifest-program.js'
 import { check, manifestOf } from './sha256sum.js'
 
 const GUARD = 90_000
-
-function put(folder: string, files: Readonly<Record<string, string>>): void {
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(join(folder, path), content)
-  }
-}
-
-/** Where the manifest and the ledger are, and the tree beside them. */
-function newTree(files: Readonly<Record<string, string>>): { cwd: string; tree: string; manifest: string } {
-  const cwd = temporaryFolder()
-  const tree = join(cwd, 'tree')
-  mkdirSync(tree)
-  put(tree, files)
-  return { cwd, tree, manifest: join(cwd, 'manifest.sha256') }
-}
 
 const manyFiles = (count: number): Record<string, string> =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`flat/${index}`, `content ${index}`]))
@@ -188,32 +172,6 @@ describe('run again', { timeout: GUARD }, () => {
     expect(second.code).toBe(0)
     const [, digested] = /([\d,]+) digested/.exec(second.stdout) ?? []
     expect(Number(digested?.replace(',', ''))).toBeLessThan(2_000)
-    expect(readFileSync(manifest, 'utf8')).toBe(manifestOf(tree))
-  })
-})
-
-describe('what cannot be read', { timeout: GUARD }, () => {
-  /** Root reads what it likes, unless these capabilities are taken away. */
-  const asOrdinary = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : []
-  const canBeOrdinary = asOrdinary.length === 0 || spawnSync('setpriv', [...asOrdinary.slice(1), 'true']).status === 0
-
-  test('fails after its attempts, is listed, and is tried again by the next run', async (context) => {
-    context.skip(!canBeOrdinary, 'root can read everything and setpriv cannot take that away here')
-    const { cwd, tree, manifest } = newTree({ open: '1', 'sub/locked': '2', 'closed/file': '3' })
-    const locked = [join(tree, 'sub/locked'), join(tree, 'closed')]
-    execFileSync('chmod', ['000', ...locked])
-    for (const round of [1, 2]) {
-      const { code, stdout, stderr } = await runProgram([tree], { cwd, under: asOrdinary })
-      expect({ round, code }).toEqual({ round, code: 1 })
-      expect(stdout).toContain('2 failed, 0 skipped')
-      expect(stderr).toMatch(/failed: "sub\/locked": EACCES.*3 runs/)
-      expect(stderr).toMatch(/failed: "closed": EACCES.*3 runs/)
-      expect(readFileSync(manifest, 'utf8')).toMatch(/^[0-9a-f]{64} {2}open\n$/)
-    }
-    execFileSync('chmod', ['700', ...locked])
-    const { code, stdout } = await runProgram([tree], { cwd })
-    expect(code).toBe(0)
-    expect(stdout).toContain('2 digested, 1 unchanged')
     expect(readFileSync(manifest, 'utf8')).toBe(manifestOf(tree))
   })
 })

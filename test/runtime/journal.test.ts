@@ -230,6 +230,14 @@ describe('what the store says', () => {
   })
 })
 
+describe('an answer', () => {
+  test('comes once the projections of this process have what was decided', async () => {
+    const { feed, journal } = open({ lags: Array.from({ length: 10 }, () => 20) })
+    await journal.submit(enqueue('j'))
+    expect(feed.board.get('j')?.phase).toBe('waiting')
+  })
+})
+
 describe('an idle journal', () => {
   test('is told at once where nothing is under way', async () => {
     await expect(within(1, 'idle', open().journal.idle())).resolves.toBeUndefined()

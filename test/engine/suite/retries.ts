@@ -15,6 +15,7 @@ const hostile = {
   },
 }
 const unnamed = Object.assign(new Error('m'), { name: '' })
+const oddStack = Object.assign(new Error('m'), { stack: 1n })
 const revoked = (() => {
   const { proxy, revoke } = Proxy.revocable({}, {})
   revoke()
@@ -31,6 +32,7 @@ const THROWN: readonly (readonly [string, unknown, string, unknown])[] = [
   ['a revoked proxy', revoked, 'NonError', expect.any(String)],
   ['an error of its own class', new CardDeclined('no funds'), 'CardDeclined', 'no funds'],
   ['an error without a name', unnamed, 'Error', 'm'],
+  ['an error whose stack is no text', oddStack, 'Error', 'm'],
   ['an error with an enormous message', new Error('x'.repeat(3_000_000)), 'Error', expect.stringMatching(/^x{1000}/)],
 ]
 

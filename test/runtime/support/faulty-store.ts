@@ -95,8 +95,10 @@ export class FaultyStore implements EventStore {
       const { fault, turns: delay } = weathers[index] as Weather
       const outcome = stored[reaching.indexOf(group)]
       if (fault === 'late') this.#sendLater(group, delay)
-      if (fault === 'rejected' && isFirst[index] && !throws) return { kind: 'rejected', error: new StoreUnavailable('disk full') }
-      if (fault === 'lost answer' || outcome === undefined || throws) return { kind: 'unknown', error: new Error('no answer') }
+      if (fault === 'rejected' && isFirst[index] && !throws)
+        return { kind: 'rejected', error: new StoreUnavailable('disk full') }
+      if (fault === 'lost answer' || outcome === undefined || throws)
+        return { kind: 'unknown', error: new Error('no answer') }
       return outcome
     })
     for (const [index, group] of groups.entries()) this.#noteOutcome(group, (outcomes[index] as AppendOutcome).kind)
@@ -131,8 +133,10 @@ export class FaultyStore implements EventStore {
     const first = marks.every((mark) => this.#tries.get(mark)?.answer !== 'unknown')
     for (const mark of marks) {
       const last = this.#tries.get(mark)
-      if (last?.answer === 'unknown' && last.print !== print) this.faults.push(`${mark} was changed before it was sent again`)
-      if (last?.answer === 'ok' || last?.answer === 'rejected') this.faults.push(`${mark} was sent again after its answer`)
+      if (last?.answer === 'unknown' && last.print !== print)
+        this.faults.push(`${mark} was changed before it was sent again`)
+      if (last?.answer === 'ok' || last?.answer === 'rejected')
+        this.faults.push(`${mark} was sent again after its answer`)
       this.#tries.set(mark, { print, answer: 'open' })
     }
     return first

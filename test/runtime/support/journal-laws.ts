@@ -24,7 +24,10 @@ export function brokenLaws(outcome: Outcome): string[] {
 interface History {
   readonly events: readonly RecordedEvent[]
   /** Index in the log of each event of the stream, and the state it left. */
-  readonly streams: ReadonlyMap<string, readonly { readonly index: number; readonly state: StreamState; readonly event: RecordedEvent }[]>
+  readonly streams: ReadonlyMap<
+    string,
+    readonly { readonly index: number; readonly state: StreamState; readonly event: RecordedEvent }[]
+  >
 }
 
 interface Evidence {
@@ -71,7 +74,9 @@ function torn({ log, runtimes }: Outcome): string[] {
   return runtimes.flatMap(({ store }) =>
     store.groups.flatMap(({ events }) => {
       const found = events.flatMap(({ id }) => places.get(id) ?? [])
-      const whole = found.length === 0 || (found.length === events.length && found.at(-1) === (found[0] as number) + found.length - 1)
+      const whole =
+        found.length === 0 ||
+        (found.length === events.length && found.at(-1) === (found[0] as number) + found.length - 1)
       return whole ? [] : [`a group is torn: ${events.map(({ id }) => id).join(' ')}`]
     }),
   )
@@ -80,7 +85,8 @@ function torn({ log, runtimes }: Outcome): string[] {
 function judge(one: Case, evidence: Evidence): string[] {
   const { mark, answer, decided } = one
   const stored = evidence.events.get(mark) ?? []
-  if (answer === undefined || decided === undefined) return [`${mark} was never ${answer === undefined ? 'answered' : 'decided'}`]
+  if (answer === undefined || decided === undefined)
+    return [`${mark} was never ${answer === undefined ? 'answered' : 'decided'}`]
   if ('no' in answer) {
     if (stored.length > 0) return [`${mark} was told no, and its events are in the log`]
     if (!(answer.no instanceof JobledgerError)) return [`${mark} met ${String(answer.no)}`]
@@ -90,14 +96,17 @@ function judge(one: Case, evidence: Evidence): string[] {
   const { verdict } = decided
   if (verdict instanceof Error) return [`${mark} was told yes to a refusal`]
   if (verdict.answer !== answer.yes) return [`${mark} was given another answer than was decided`]
-  return verdict.drafts.length === 0 ? trueOnce(one, verdict, evidence) : recorded(one, verdict.drafts, stored, evidence)
+  return verdict.drafts.length === 0
+    ? trueOnce(one, verdict, evidence)
+    : recorded(one, verdict.drafts, stored, evidence)
 }
 
 /** Just the facts decided, each once and in a row, and decided on just what the log says before them. */
 function recorded(one: Case, drafts: readonly Draft[], stored: readonly number[], evidence: Evidence): string[] {
   const { mark } = one
   const { events } = evidence.history
-  const inRow = stored.length === drafts.length && stored.every((place, index) => place === (stored[0] as number) + index)
+  const inRow =
+    stored.length === drafts.length && stored.every((place, index) => place === (stored[0] as number) + index)
   if (!inRow) return [`${mark} decided ${drafts.length} events, and ${stored.length} are in the log`]
   const same = drafts.every((draft, index) => isSame(events[stored[index] as number] as RecordedEvent, draft))
   if (!same) return [`${mark} recorded other facts than were decided`]
@@ -105,6 +114,7 @@ function recorded(one: Case, drafts: readonly Draft[], stored: readonly number[]
   const again = decideAt(one, first, evidence.history)
   const rests = !(again instanceof Error) && isDeepStrictEqual(again.drafts, drafts)
   const { after, before } = span(one, evidence)
+  if (one.folded <= (stored.at(-1) as number)) return [`${mark} was answered before the projections had it`]
   if (first < after || first >= before) return [`${mark} overtook a command that shares a stream with it`]
   return rests ? [] : [`${mark} was not decided on what the log says before it: ${told(again)}`]
 }
@@ -133,7 +143,8 @@ function span(one: Case, { cases, events }: Evidence): { after: number; before: 
   return { after, before }
 }
 
-const share = (one: Case, other: Case): boolean => one.command.streams.some((stream) => other.command.streams.includes(stream))
+const share = (one: Case, other: Case): boolean =>
+  one.command.streams.some((stream) => other.command.streams.includes(stream))
 
 /** The same decision, on the log as it was before the event at `moment`. */
 function decideAt({ command, decided }: Case, moment: number, { streams }: History): Verdict<unknown> {
@@ -152,5 +163,10 @@ function told(verdict: Verdict<unknown>): string {
 
 function isSame(event: RecordedEvent, draft: Draft): boolean {
   const content = event.body !== undefined && 'content' in event.body ? event.body.content : undefined
-  return event.stream === draft.stream && event.type === draft.type && isDeepStrictEqual(event.data, draft.data) && content === draft.body
+  return (
+    event.stream === draft.stream &&
+    event.type === draft.type &&
+    isDeepStrictEqual(event.data, draft.data) &&
+    content === draft.body
+  )
 }

@@ -53,6 +53,8 @@ export interface Case {
   /** Events in the log when it was asked for, and when it was answered. */
   readonly from: number
   until: number
+  /** Events that the projections had folded when it was answered. */
+  folded: number
   decided: { readonly now: number; readonly draws: readonly number[]; readonly verdict: Verdict<unknown> } | undefined
   answer: { readonly yes: unknown } | { readonly no: unknown } | undefined
 }
@@ -82,7 +84,13 @@ export async function play(asks: readonly Ask[], forecasts: readonly Partial<For
   const cases: Case[] = []
   const answers: Promise<void>[] = []
   for (const [index, ask] of asks.entries()) {
-    const one: Case = { ...(await newCase(ask, index, store)), until: 0, decided: undefined, answer: undefined }
+    const one: Case = {
+      ...(await newCase(ask, index, store)),
+      until: 0,
+      folded: 0,
+      decided: undefined,
+      answer: undefined,
+    }
     cases.push(one)
     answers.push(submit(one, runtimes[ask.runtime] as Runtime, store))
     await turns(ask.pause)
@@ -104,16 +112,21 @@ function openRuntime(inner: MemoryEventStore, forecast: Partial<Forecast>, name:
   return { store, clock, feed, journal: new Journal({ store, memory: feed, clock, ids: new CountedIds(name) }) }
 }
 
-async function newCase(ask: Ask, index: number, store: MemoryEventStore): Promise<Pick<Case, 'mark' | 'runtime' | 'command' | 'from'>> {
+async function newCase(
+  ask: Ask,
+  index: number,
+  store: MemoryEventStore,
+): Promise<Pick<Case, 'mark' | 'runtime' | 'command' | 'from'>> {
   return { mark: `#${index}`, runtime: ask.runtime, command: toCommand(ask, index), from: Number(await store.head()) }
 }
 
-async function submit(one: Case, { journal }: Runtime, store: MemoryEventStore): Promise<void> {
+async function submit(one: Case, { journal, feed }: Runtime, store: MemoryEventStore): Promise<void> {
   try {
     one.answer = { yes: await journal.submit(watched(one)) }
   } catch (error) {
     one.answer = { no: error }
   }
+  one.folded = Number(feed.position)
   one.until = Number(await store.head())
 }
 
@@ -139,8 +152,15 @@ function toCommand({ verb, job, other, token: number }: Ask, index: number): Com
   const id = JOBS[job % JOBS.length] as string
   const second = JOBS[other % JOBS.length] as string
   const token = `t${number}`
-  const edge = (to: string): DependencyEdge => ({ id: to, on: 'succeeded', otherwise: number === 0 ? 'cancel' : 'block' })
-  const spec = (name: string, ...dependsOn: readonly DependencyEdge[]): Parameters<typeof commands.enqueue>[0][number] => ({
+  const edge = (to: string): DependencyEdge => ({
+    id: to,
+    on: 'succeeded',
+    otherwise: number === 0 ? 'cancel' : 'block',
+  })
+  const spec = (
+    name: string,
+    ...dependsOn: readonly DependencyEdge[]
+  ): Parameters<typeof commands.enqueue>[0][number] => ({
     id: name,
     facts: facts({ backoff: AT_ONCE, maxAttempts: 2, ...(dependsOn.length > 0 && { dependsOn }) }),
     payload: `"${number}"`,
@@ -172,7 +192,10 @@ function toCommand({ verb, job, other, token: number }: Ask, index: number): Com
       return commands.cancel(id, { by: 'operator', ifIdle: true }, false)
     case 'retry':
       // Whatever its first event names is among these.
-      return commands.retry(id, JOBS.filter((name) => name !== id))
+      return commands.retry(
+        id,
+        JOBS.filter((name) => name !== id),
+      )
     case 'note':
       return note(`note-${id}`, `note-${second}`, jobStream(id))
   }
@@ -188,7 +211,11 @@ function note(target: string, other: string, job: string): Command<number> {
   return {
     streams: [...new Set([target, other, job])],
     decide(seen) {
-      const [mine, its, jobs] = [target, other, job].map((stream) => seen(stream).state?.revision ?? -1) as [number, number, number]
+      const [mine, its, jobs] = [target, other, job].map((stream) => seen(stream).state?.revision ?? -1) as [
+        number,
+        number,
+        number,
+      ]
       if ((mine + its + jobs) % 3 === 0) return new NotNow(`${mine} ${its} ${jobs}`)
       return { drafts: [{ stream: target, type: 'Noted', data: { mine, its, jobs } }], answer: mine }
     },

@@ -17,10 +17,14 @@ export function rivalOn(store: EventStore, clock: Clock, name: string): RivalApp
   const ids = new CountedIds(name)
   return async (stream, rivalry) => {
     const events = await readAll(store, stream)
-    const drafts = isJobStream(stream) ? onJob(stream, events, rivalry, clock.now()) : [{ stream, type: 'Noted', data: {} }]
+    const drafts = isJobStream(stream)
+      ? onJob(stream, events, rivalry, clock.now())
+      : [{ stream, type: 'Noted', data: {} }]
     if (drafts.length === 0) return
     const expect = new Map([[stream, events.at(-1)?.revision ?? ('none' as const)]])
-    await store.append([{ expect, events: drafts.map(({ body: _, ...draft }) => ({ ...draft, id: ids.uuid(), at: clock.now() })) }])
+    await store.append([
+      { expect, events: drafts.map(({ body: _, ...draft }) => ({ ...draft, id: ids.uuid(), at: clock.now() })) },
+    ])
   }
 }
 
@@ -32,7 +36,10 @@ export async function readAll(store: EventStore, stream: string): Promise<Record
 
 function onJob(stream: string, events: readonly RecordedEvent[], rivalry: number, now: number): readonly Draft[] {
   const id = jobIdOf(stream)
-  const state = events.reduce<JobState | undefined>((before, event) => evolve(before, event as RecordedEvent & JobEvent), undefined)
+  const state = events.reduce<JobState | undefined>(
+    (before, event) => evolve(before, event as RecordedEvent & JobEvent),
+    undefined,
+  )
   const decision = move(id, state, rivalry, now)
   return decision instanceof Error ? [] : decision
 }
@@ -43,9 +50,13 @@ function move(id: string, state: JobState | undefined, rivalry: number, now: num
     case undefined:
       return decide.enqueue({ id, facts: facts({ backoff: AT_ONCE }), payload: undefined }, () => undefined, new Set())
     case 'waiting':
-      return rivalry % 3 === 0 ? decide.cancel(id, state, { by: 'operator' }) : decide.lease(id, state, { token, workerId: 'rival', now, leaseMs: 1 })
+      return rivalry % 3 === 0
+        ? decide.cancel(id, state, { by: 'operator' })
+        : decide.lease(id, state, { token, workerId: 'rival', now, leaseMs: 1 })
     case 'leased':
-      return rivalry % 2 === 0 ? decide.finish(id, state, token, undefined) : decide.heartbeat(id, state, { token, expiresAt: now })
+      return rivalry % 2 === 0
+        ? decide.finish(id, state, token, undefined)
+        : decide.heartbeat(id, state, { token, expiresAt: now })
     default:
       return decide.retry(id, state, now, () => undefined)
   }

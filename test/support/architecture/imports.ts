@@ -17,11 +17,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   domain: ['xstate', 'croner'],
   projections: ['tinyqueue'],
   runtime: ['rxjs', 'xstate', 'uuid', 'type:@standard-schema/spec'],
-  'adapters/cli': ['commander', 'jiti'],
+  'adapters/cli': ['commander', 'jiti', 'type:rxjs'],
   'adapters/eventstore': ['@eventstore/db-client'],
   'adapters/node': ['uuid'],
   'adapters/postgres': ['pg'],
   'adapters/sqlite': ['better-sqlite3'],
+  'adapters/testing': ['tinyqueue'],
 }
 
 /** The ports inject the world, so the engine needs nothing of Node. Each exception stands here with its reason. */
@@ -38,6 +39,9 @@ const ROOMS_BELOW: Readonly<Record<string, readonly string[]>> = {
 /** The one place that names concrete adapters, and who may walk through it. */
 const OPEN_LEDGER = 'adapters/open-ledger.ts'
 const MAY_OPEN_LEDGER: readonly string[] = ['adapters/cli']
+
+/** What several stores have in common. Any adapter may look into it. */
+const SHARED = 'adapters/shared'
 
 function specifierNode(node: ts.Node): ts.Node | undefined {
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return node.moduleSpecifier
@@ -84,6 +88,7 @@ const topOf = (room: string): string => room.split('/')[0] ?? ''
 function mayImportFile(from: string, to: string): boolean {
   const [room, target] = [roomOf(from), roomOf(to)]
   if (ROOMS_BELOW[topOf(room)]?.includes(target) === true) return true
+  if (target === SHARED) return topOf(room) === 'adapters'
   if (to === OPEN_LEDGER) return MAY_OPEN_LEDGER.includes(room)
   if (from === OPEN_LEDGER) return topOf(target) === 'adapters'
   return target === room

@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { HistoryEntry } from '../../index.js'
+import { CONFIG_JS, CONFIG_TS, Desk, PATIENCE } from './desk.js'
+
+let desk: Desk
+beforeEach(() => {
+  desk = new Desk()
+  desk.write('package.json', '{ "type": "module" }')
+  desk.write('jobs.js', CONFIG_JS)
+  desk.write('jobs.ts', CONFIG_TS)
+})
+afterEach(() => desk.remove())
+
+async function eventsOf(id: string): Promise<string[]> {
+  const { events } = await desk.json<{ events: HistoryEntry[] }>('history', id)
+  return events.map((event) => event.type)
+}
+
+function messagesIn(stderr: string): string[] {
+  return stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg)
+}
+
+describe('work --until-empty', { timeout: PATIENCE }, () => {
+  test('runs what is there and ends', async () => {
+    await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--id', 'sum'])
+    await desk.run(['enqueue', 'fail', '--id', 'bad', '--max-attempts', '1'])
+    await desk.run(['enqueue', 'add', '--id', 'later', '--delay', '1h'])
+    const { code, stdout, stderr } = await desk.run(['work', '-c', 'jobs.js', '--until-empty', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual({
+      workerId: expect.any(String),
+      runs: { succeeded: 1, failed: 1, interrupted: 0 },
+    })
+    expect(messagesIn(stderr)).toEqual(['worker started', 'attempt failed', 'worker stopped'])
+
+    expect(await desk.run(['result', 'sum'])).toEqual({ code: 0, stdout: '3\n', stderr: '' })
+    expect(await desk.json('result', 'sum')).toEqual({ id: 'sum', result: 3 })
+    const failed = await desk.run(['result', 'bad'])
+    expect(failed).toEqual({ code: 1, stdout: '', stderr: 'error: Job bad failed: RangeError: out of luck\n' })
+    expect(await desk.run(['result', 'later', '--timeout', '1ms'])).toMatchObject({ code: 6 })
+    const { stdout: history } = await desk.run(['history', 'bad'])
+    expect(history).toMatch(
+      / Failed +run 1 \(attempt 1\) failed: RangeError +out of luck\n.* Finished +failed for good: RangeE/,
+    )
+  })
+
+  test('takes TypeScript, and leaves the jobs of others', async () => {
+    await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--id', 'mine', '--config', 'jobs.ts'])
+    await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--id', 'elsewhere'])
+    await desk.run(['enqueue', 'other', '--id', 'unknown', '--queue', 'sums'])
+    const { code, stdout } = await desk.run(['work', '--config', 'jobs.ts', '--once', '--log-level', 'silent'])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    expect(await desk.json('status', 'mine')).toMatchObject({ state: 'succeeded', result: 3 })
+    expect(await desk.json('status', 'elsewhere')).toMatchObject({ state: 'ready' })
+    expect(await desk.json('status', 'unknown')).toMatchObject({ state: 'ready' })
+
+    await desk.run(['work', '--config', 'jobs.ts', '--once', '--queue', 'default'])
+    expect(await desk.json('status', 'elsewhere')).toMatchObject({ state: 'succeeded' })
+  })
+
+  test('finds the ledger that the config names', async () => {
+    desk.write('named.mjs', CONFIG_JS.replace('export default {', "export default { url: 'sqlite:./named.db',"))
+    await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--config', 'named.mjs', '--id', 'sum'])
+    expect(await desk.run(['work', '-c', 'named.mjs', '--until-empty'])).toMatchObject({ code: 0 })
+    expect(await desk.json('result', 'sum', '-l', 'named.db')).toEqual({ id: 'sum', result: 3 })
+    expect(desk.has('jobledger.db')).toBe(false)
+  })
+})
+
+describe('work', { timeout: PATIENCE }, () => {
+  test('answers who waits in another process', async () => {
+    const worker = desk.start(['work', '-c', 'jobs.js'])
+    await worker.said('worker started')
+    const waited = await desk.run(['enqueue', 'add', '{"a":20,"b":22}', '--wait', '1m'])
+    expect(waited).toMatchObject({ code: 0, stdout: '42\n' })
+    worker.signal('SIGINT')
+    const { code, stdout, stderr } = await worker.ended
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    expect(messagesIn(stderr)).toEqual(['worker started', 'asked to stop', 'worker stopped'])
+  })
+
+  test('lets running jobs end after SIGTERM', async () => {
+    await desk.run(['enqueue', 'linger', '--id', 'x'])
+    const worker = desk.start(['work', '-c', 'jobs.js'])
+    await worker.said('linger begins')
+    worker.signal('SIGTERM')
+    const { code, stderr } = await worker.ended
+    expect(code).toBe(0)
+    expect(messagesIn(stderr)).toContain('draining')
+    expect(await desk.json('status', 'x')).toMatchObject({ state: 'succeeded', result: 'in the end' })
+  })
+
+  test('gives back what does not end in time, and spends no attempt', async () => {
+    await desk.run(['enqueue', 'deaf', '--id', 'x'])
+    const worker = desk.start(['work', '-c', 'jobs.js', '--drain', '0', '--timeout', '10ms'])
+    await worker.said('deaf begins')
+    worker.signal('SIGTERM')
+    expect(await worker.ended).toMatchObject({ code: 0 })
+    expect(await eventsOf('x')).toEqual(['Queued', 'Leased', 'Released'])
+    expect(await desk.json('status', 'x')).toMatchObject({ state: 'ready', run: 1, attempt: 0 })
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('ends at once after a second signal: %s, %i', async (signal, expected) => {
+    await desk.run(['enqueue', 'deaf', '--id', 'x'])
+    const worker = desk.start(['work', '-c', 'jobs.js'])
+    await worker.said('deaf begins')
+    worker.signal('SIGTERM')
+    await worker.said('draining')
+    worker.signal(signal)
+    expect(await worker.ended).toMatchObject({ code: expected })
+    // The next process finds its worker dead.
+    await desk.json('stats')
+    expect(await eventsOf('x')).toEqual(['Queued', 'Leased', 'Failed', 'Retried'])
+    expect(await desk.json('status', 'x')).toMatchObject({ state: 'ready', attempt: 0 })
+  })
+
+  test('stops a run that is cancelled', async () => {
+    await desk.run(['enqueue', 'pause', '--id', 'x'])
+    const worker = desk.start(['work', '-c', 'jobs.js', '--until-empty'])
+    await worker.said('pause begins')
+    const refused = await desk.run(['cancel', 'x', '--if-idle'])
+    expect(refused).toEqual({ code: 4, stdout: '', stderr: 'error: Job x is running.\n' })
+    expect(await desk.json('cancel', 'x', '--reason', 'enough')).toEqual({ id: 'x', cancelled: true })
+    expect(await worker.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('run interrupted') })
+    expect(await desk.run(['result', 'x'])).toMatchObject({ code: 1, stderr: 'error: Job x was cancelled: enough.\n' })
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('who waits without a worker can leave: %s, %i', async (signal, expected) => {
+    const waiting = desk.start(['enqueue', 'add', '--id', 'x', '--wait'])
+    await waiting.said('is queued')
+    waiting.signal(signal)
+    expect(await waiting.ended).toMatchObject({ code: expected, stdout: '' })
+    expect(await desk.json('status', 'x')).toMatchObject({ state: 'ready' })
+  })
+})
+
+describe('a config file', { timeout: PATIENCE }, () => {
+  const JOB = "import { defineJob } from 'jobledger'\nconst job = defineJob({ type: 'a', handle() {} })\n"
+
+  test.each([
+    ['is missing', undefined, /There is no config file .*bad\.ts\./],
+    ['is no code', 'export default {', /bad\.ts cannot be loaded: /],
+    ['throws', "throw new Error('no luck')", /bad\.ts cannot be loaded: no luck/],
+    ['imports what is not there', "import 'nothing-of-that-name'", /bad\.ts cannot be loaded: .*nothing-of-that-name/],
+    ['exports nothing', 'export const jobs = []', /bad\.ts: Expected `the default export` to be an object/],
+    ['has no jobs', 'export default {}', /bad\.ts: Expected `jobs` to be an array of job definitions, got undefined/],
+    ['has something else for a job', 'export default { jobs: [{}] }', /Expected `jobs\[0\]` to be made by defineJob/],
+    ['has a job twice', `${JOB}export default { jobs: [job, job] }`, /bad\.ts: Two job definitions have the type "a"/],
+    [
+      'misspells',
+      `${JOB}export default { jobs: [job], concurency: 1 }`,
+      /Expected `concurency` to be one of jobs, url/,
+    ],
+    [
+      'asks for no slots',
+      `${JOB}export default { jobs: [job], concurrency: 0 }`,
+      /`concurrency` to be an integer from 1/,
+    ],
+    ['is vague', `${JOB}export default { jobs: [job], lease: 'long' }`, /Expected `lease` to be a duration/],
+    ['names no ledger', `${JOB}export default { jobs: [job], url: 7 }`, /Expected `url` to be a text/],
+  ])('that %s is refused with 2', async (_, text, message) => {
+    if (text !== undefined) desk.write('bad.ts', text)
+    const { code, stdout, stderr } = await desk.run(['work', '--config', 'bad.ts', '--until-empty'])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(message)
+    expect(desk.has('jobledger.db')).toBe(false)
+  })
+
+  test('yields to flags, which have to fit', async () => {
+    const { code, stderr } = await desk.run(['work', '-c', 'jobs.js', '--drain', '2m', '--timeout', '1m'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/Expected `drain` to be at most/)
+  })
+})
