@@ -273,13 +273,14 @@ export class Ledger implements AsyncDisposable {
   }
 
   /** Stops leasing, lets running jobs end, then gives back what is left. Idempotent. */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options)
+  async close(options: CloseOptions = {}): Promise<void> {
+    // First: a wrong option closes nothing.
+    const deadlines = checkCloseOptions(options)
+    this.#closing ??= this.#close(deadlines)
     return this.#closing
   }
 
-  async #close(options: CloseOptions): Promise<void> {
-    const { drainMs, timeoutMs } = checkCloseOptions(options)
+  async #close({ drainMs, timeoutMs }: ReturnType<typeof checkCloseOptions>): Promise<void> {
     await this.#starting?.catch(() => {})
     await this.#worker?.stop(drainMs, timeoutMs)
     await this.#journal.idle()

@@ -47,7 +47,9 @@ async function evaluate(path: string, file: string): Promise<unknown> {
   try {
     // Loaded here, since most verbs do without it. No cache on disk: it would be litter in somebody else's project.
     const { createJiti } = await import('jiti')
-    const module = await createJiti(import.meta.url, { fsCache: false }).import<{ default?: unknown }>(path)
+    const module = await createJiti(import.meta.url, { fsCache: false, interopDefault: false }).import<{
+      default?: unknown
+    }>(path)
     return module.default
   } catch (cause) {
     throw new CliError('USAGE', `${file} cannot be loaded: ${cause instanceof Error ? cause.message : cause}`, {

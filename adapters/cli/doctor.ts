@@ -115,7 +115,7 @@ async function deadLetters(ledger: Ledger): Promise<Check> {
   return { name: 'dead letters', status: 'warning', message, details: { queues: failed } }
 }
 
-function judge({ jobs, events, unreadable, different }: Survey, url: string): Check[] {
+function judge({ jobs, events, unreadable, different, missing }: Survey, url: string): Check[] {
   const read = `${plural(jobs, 'job')} with ${plural(events, 'event')} read`
   return [
     unreadable.length === 0
@@ -123,18 +123,24 @@ function judge({ jobs, events, unreadable, different }: Survey, url: string): Ch
       : {
           name: 'histories',
           status: 'problem',
-          message: `${plural(unreadable.length, 'history', 'histories')} of ${read} cannot be read or break the lifecycle, first: ${printable(unreadable[0]?.why ?? '')}`,
+          message: `${read}: ${unreadable.length} cannot be read or break the lifecycle, first: ${printable(unreadable[0]?.why ?? '')}`,
           details: { jobs, events, unreadable },
         },
-    different.length === 0
+    different.length + missing === 0
       ? { name: 'views', status: 'ok', message: 'they say what the log says' }
       : {
           name: 'views',
           status: 'problem',
-          message: `wrong about ${plural(different.length, 'job')}, first: ${printable(different[0] ?? '')}. Stop all workers and delete ${pathOf(url)}-views*: they are built again`,
-          details: { different },
+          message: `${viewFaults(different, missing)}. Stop all workers and delete ${pathOf(url)}-views*: they are built again`,
+          details: { different, missing },
         },
   ]
+}
+
+function viewFaults(different: readonly string[], missing: number): string {
+  const wrong =
+    different.length > 0 && `wrong about ${plural(different.length, 'job')}, first: ${printable(different[0] ?? '')}`
+  return [wrong, missing > 0 && `${plural(missing, 'job')} not listed`].filter(Boolean).join(', ')
 }
 
 /** Listens to what the engine says of its own while it is open. */
@@ -193,8 +199,8 @@ function both(one: Logger, other: Logger): Logger {
   }
 }
 
-function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 const MARKS = { ok: 'green', warning: 'yellow', problem: 'red' } as const

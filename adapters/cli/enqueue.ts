@@ -114,10 +114,16 @@ function toOptions({ file, config, wait, maxAttempts, timeout, ...options }: Enq
 
 async function report(output: Output, handle: JobHandle, { wait }: EnqueueFlags): Promise<void> {
   const { id, outcome } = handle
-  if (wait === undefined) output.data({ id, outcome }, () => id)
-  output.talk(outcome === 'created' ? `Job ${id} is queued.` : `Job ${id} was there already, with the same content.`)
-  if (wait === undefined) return
-  const result = await waitFor(id, wait === true ? undefined : wait, (signal) => handle.result({ signal }))
+  const told = outcome === 'created' ? `Job ${id} is queued.` : `Job ${id} was there already, with the same content.`
+  if (wait === undefined) {
+    output.data({ id, outcome }, () => id)
+    output.talk(told)
+    return
+  }
+  const result = await waitFor(id, wait === true ? undefined : wait, (signal) => {
+    output.talk(told)
+    return handle.result({ signal })
+  })
   output.data({ id, outcome, result }, () => resultText(result))
 }
 

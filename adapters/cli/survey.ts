@@ -17,24 +17,36 @@ export interface Survey {
   readonly unreadable: { readonly id: string; readonly why: string }[]
   /** Jobs of which the views say something else than the log. */
   readonly different: string[]
+  /** Jobs that are counted but not listed. */
+  missing: number
 }
 
 const PAGE = 1_000
-const NAMED_AT_MOST = 20
+/** Faults after which reading on tells nothing new. */
+const ENOUGH = 20
 /** Views follow the log within a moment. What still differs then differs for good. */
 const GRACE_MS = 2_000
 
 export async function survey(ledger: Ledger): Promise<Survey> {
-  const found: Survey = { jobs: 0, events: 0, unreadable: [], different: [] }
+  const found: Survey = { jobs: 0, events: 0, unreadable: [], different: [], missing: 0 }
+  const counted = await count(ledger)
   let cursor: string | undefined
   do {
     const filter: ListFilter = { limit: PAGE, ...(cursor !== undefined && { cursor }) }
     const page = await ledger.list(filter)
     const odd = await differing(ledger, page.jobs, found)
     if (odd.size > 0) found.different.push(...(await stillDiffering(ledger, filter, odd)))
+    if (found.unreadable.length + found.different.length > ENOUGH) return found
     cursor = page.cursor
-  } while (cursor !== undefined && found.unreadable.length + found.different.length < NAMED_AT_MOST)
+  } while (cursor !== undefined)
+  // Jobs only ever come in: whatever was counted before has to be listed after.
+  found.missing = Math.max(0, counted - found.jobs)
   return found
+}
+
+async function count(ledger: Ledger): Promise<number> {
+  const queues = Object.values(await ledger.queues.stats())
+  return queues.flatMap((counts) => Object.values(counts)).reduce((sum, jobs) => sum + jobs, 0)
 }
 
 /** Ids whose summary is not what their history adds up to. */
@@ -42,11 +54,9 @@ async function differing(ledger: Ledger, jobs: readonly JobSummary[], found?: Su
   const odd = new Set<string>()
   for (const job of jobs) {
     try {
+      if (found !== undefined) found.jobs += 1
       const history = await ledger.history(job.id)
-      if (found !== undefined) {
-        found.jobs += 1
-        found.events += history.length
-      }
+      if (found !== undefined) found.events += history.length
       if (differs(job, fold(job.id, history))) odd.add(job.id)
     } catch (error) {
       // A job that the log does not know any more, or not yet again, is for the second look.

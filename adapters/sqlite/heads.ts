@@ -12,6 +12,8 @@ export interface Head {
   revision: number
   /** True only while nobody else writes: see `invalidate`. */
   epoch: number
+  /** When it was last seen to be there, whatever its revision. */
+  seen: number
 }
 
 /** Streams per generation; two generations of about 150 bytes a stream are kept. */
@@ -43,13 +45,26 @@ export class Heads {
   }
 
   set(name: string, number: number, revision: number): Head {
-    const head = { number, revision, epoch: this.#epoch }
+    const head = { number, revision, epoch: this.#epoch, seen: this.#epoch }
     this.#remember(name, head)
     return head
   }
 
+  /** A stream was seen to be there. */
   setNumber(name: string, number: number): void {
-    if (this.#find(name) === undefined) this.#remember(name, { number, revision: UNKNOWN, epoch: -1 })
+    const head = this.#find(name)
+    if (head === undefined) this.#remember(name, { number, revision: UNKNOWN, epoch: UNKNOWN, seen: this.#epoch })
+    else head.seen = this.#epoch
+  }
+
+  /**
+   * For a stream that is hoped to have one event only: it has been seen, and since then nobody else has written, so it was
+   * not removed. Whether it has moved on is left to the index.
+   */
+  startedAt0(name: string): Head | undefined {
+    const head = this.#find(name)
+    if (head === undefined || head.epoch === this.#epoch) return head
+    return head.seen === this.#epoch ? this.set(name, head.number, 0) : undefined
   }
 
   /** Streams whose creation was rolled back. */

@@ -1,10 +1,10 @@
 /** Reads of one handle. All synchronous: paging and letting the event loop go is the caller's. */
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
-import type { Database, Statement, Value } from './driver.js'
-import type { Heads } from './heads.js'
 import { PAGE_SIZE, type PageSource } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
+import type { Database, Statement, Value } from './driver.js'
+import type { Heads } from './heads.js'
 import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, WIDE } from './rows.js'
 import { REMOVED } from './schema.js'
 import type { Reading } from './subscriptions.js'
@@ -20,9 +20,15 @@ const VISIBLE = `e.type <> '${REMOVED}'`
 const AFTER = `SELECT ${NARROW} FROM ${NAMED_EVENTS} WHERE e.position > ? AND ${VISIBLE} ORDER BY e.position LIMIT ${PAGE_SIZE}`
 
 /** The SQL of one stream's events. The first event is found by its position, the others by the index of revisions. */
-function streamSql(columns: string): { readonly first: string; readonly forwards: string; readonly backwards: string } {
+function streamSql(columns: string): {
+  readonly named: string
+  readonly first: string
+  readonly forwards: string
+  readonly backwards: string
+} {
   const later = `SELECT ${columns} FROM jobledger_events e WHERE e.stream = ? AND e.revision > 0`
   return {
+    named: `SELECT ${columns} FROM jobledger_events e WHERE e.name = ? AND ${VISIBLE}`,
     first: `SELECT ${columns} FROM jobledger_events e WHERE e.position = ? AND ${VISIBLE}`,
     forwards: `${later} AND e.revision >= ? ORDER BY e.revision LIMIT ?`,
     backwards: `${later} AND e.revision <= ? ORDER BY e.revision DESC LIMIT ?`,
@@ -32,6 +38,13 @@ function streamSql(columns: string): { readonly first: string; readonly forwards
 /** The name is known when one stream is read. */
 const NARROW_STREAM = streamSql(NARROW.replace('coalesce(e.name, s.name)', "''"))
 const WIDE_STREAM = streamSql(WIDE.replace('coalesce(e.name, s.name)', "''"))
+
+interface StreamPage {
+  readonly from: number
+  readonly size: number
+  readonly backwards: boolean
+  readonly bodies: boolean
+}
 
 export class Reader {
   readonly #db: Database
@@ -77,8 +90,10 @@ export class Reader {
     let more = left > 0
     const read = (): RecordedEvent[] => {
       const size = Math.min(left, PAGE_SIZE)
-      const number = heads.number(name) ?? this.#number(name, heads)
-      const rows = number === undefined ? [] : this.#ofStream(number, { from, size, backwards, bodies })
+      const rows =
+        from === 0 && size === 1
+          ? this.#first(name, bodies, heads)
+          : this.#ofName(name, { from, size, backwards, bodies }, heads)
       const last = rows.at(-1)?.[2] ?? from
       from = backwards ? last - 1 : last + 1
       left -= rows.length
@@ -104,7 +119,8 @@ export class Reader {
    * of progress to the first event that is later.
    */
   positionAt(instant: number): Position {
-    const sure = this.#one('SELECT position FROM jobledger_instants WHERE at <= ? ORDER BY at DESC LIMIT 1', [instant]) ?? 0
+    const sure =
+      this.#one('SELECT position FROM jobledger_instants WHERE at <= ? ORDER BY at DESC LIMIT 1', [instant]) ?? 0
     const later = this.#one(
       `SELECT e.position FROM jobledger_events e WHERE e.position > ? AND e.at > ? AND ${VISIBLE} ORDER BY e.position LIMIT 1`,
       [sure, instant],
@@ -118,7 +134,19 @@ export class Reader {
     return number
   }
 
-  #ofStream(number: number, page: { from: number; size: number; backwards: boolean; bodies: boolean }): EventRow[] {
+  /** The name and the first event in one look: this is how a payload is read, once for every lease. */
+  #first(name: string, bodies: boolean, heads: Heads): EventRow[] {
+    const rows = this.#rows((bodies ? WIDE_STREAM : NARROW_STREAM).named, [name])
+    if (rows[0] !== undefined) heads.setNumber(name, rows[0][0])
+    return rows
+  }
+
+  #ofName(name: string, page: StreamPage, heads: Heads): EventRow[] {
+    const number = heads.number(name) ?? this.#number(name, heads)
+    return number === undefined ? [] : this.#ofStream(number, page)
+  }
+
+  #ofStream(number: number, page: StreamPage): EventRow[] {
     const { from, size, backwards } = page
     const sql = page.bodies ? WIDE_STREAM : NARROW_STREAM
     const later = (count: number): EventRow[] =>

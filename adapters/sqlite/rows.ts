@@ -5,7 +5,8 @@ import { toPosition } from '../shared/positions.js'
 /** Narrow columns; the wide ones are these and `e.seal, e.body`. Only a stream's first event carries the name. */
 export const NARROW = 'e.position, coalesce(e.name, s.name), e.revision, e.type, e.at, e.id, e.data, e.metadata'
 export const WIDE: string = `${NARROW}, e.seal, e.body`
-export const NAMED_EVENTS = 'jobledger_events e LEFT JOIN jobledger_events s ON e.revision > 0 AND s.position = e.stream'
+export const NAMED_EVENTS =
+  'jobledger_events e LEFT JOIN jobledger_events s ON e.revision > 0 AND s.position = e.stream'
 
 export type EventRow = readonly [
   position: number,

@@ -8,9 +8,9 @@ import type {
   TransactionalAppend,
 } from '../../runtime/ports/event-store.js'
 import { StoreRefused } from '../../runtime/ports/event-store.js'
+import { checkGroups } from '../shared/groups.js'
 import type { Database } from './driver.js'
 import { sqliteCode, toStoreError } from './errors.js'
-import { checkGroups } from '../shared/groups.js'
 import { Heads } from './heads.js'
 import type { LogFile } from './open.js'
 import { Reader } from './reader.js'
@@ -43,7 +43,7 @@ function checkFile(handle: Database, file: LogFile): void {
     throw new StoreRefused(`Expected a handle open on ${file.path}, got one on ${path || 'a database in memory'}.`)
   }
   // A file of the same name may have been put in its place.
-  const logId = handle.prepare("SELECT value FROM main.meta WHERE key = 'logId'").pluck(true).get()
+  const logId = handle.prepare("SELECT value FROM main.jobledger_meta WHERE key = 'logId'").pluck(true).get()
   if (logId !== file.logId) throw new StoreRefused(`Expected a handle on log ${file.logId}, got one on ${logId}.`)
 }
 

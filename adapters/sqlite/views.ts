@@ -3,10 +3,10 @@ import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Checkpoint, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
-import type { Database, Value } from './driver.js'
-import { isBusy, isDamage, toStoreError } from './errors.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
+import type { Database, Value } from './driver.js'
+import { isBusy, isDamage, toStoreError } from './errors.js'
 import { connectViews, deleteViewsFile, openViewsFile } from './views-schema.js'
 
 type Changes = Parameters<Views['save']>[0]

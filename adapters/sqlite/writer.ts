@@ -5,9 +5,9 @@
  */
 import type { NewEvent, RecordedEvent } from '../../domain/event.js'
 import type { AppendGroup, AppendOutcome, ExpectedRevision } from '../../runtime/ports/event-store.js'
+import { toPosition } from '../shared/positions.js'
 import type { Database, Value } from './driver.js'
 import { HEAD_REMOVED, type Head, type Heads } from './heads.js'
-import { toPosition } from '../shared/positions.js'
 import { INSTANT_STEP } from './schema.js'
 import { WriterStatements } from './writer-statements.js'
 
@@ -97,11 +97,12 @@ export class Writer {
     return { kind: 'ok', position: this.#recorded?.at(-1)?.position ?? toPosition(this.#last) }
   }
 
-  /** `hopeful`: if the stream is there after all, the index will refuse its new first row. */
+  /** `hopeful`: if the stream is further than it seems, an index will refuse its new row. */
   #holds(stream: string, expected: ExpectedRevision, hopeful: boolean): boolean {
-    if (expected === 0 && !this.#careful && this.#writes(group, stream)) return this.#lookFor(stream) !== undefined
-    if (expected !== 'none') return this.#look(stream)?.revision === expected
-    return (hopeful ? this.#heads.get(stream) : this.#look(stream)) === undefined
+    if (expected === 'none') return (hopeful ? this.#heads.get(stream) : this.#look(stream)) === undefined
+    // One event is what most leases expect, and the stream was seen when the payload was read.
+    const head = hopeful && expected === 0 ? this.#heads.startedAt0(stream) : undefined
+    return (head ?? this.#look(stream))?.revision === expected
   }
 
   #look(stream: string): Head | undefined {

@@ -175,16 +175,20 @@ export class Queries {
     await this.#sync()
     const jobs: JobSummary[] = []
     let before = filter.cursor
+    let cursor = ''
+    // One more than is wanted: only then is there a next page. Rows do not know all states: some of a slice may not fit.
+    const limit = Math.max(wanted.limit + 1, states === undefined ? 0 : SLICE)
     for (;;) {
-      const limit = wanted.limit - jobs.length
       const rows = await this.#views.list({ ...wanted.rows, limit, ...(before !== undefined && { before }) })
       for (const row of rows) {
         const summary = this.#summary(fromRow(row.state))
-        if (states === undefined || states.has(summary.state)) jobs.push(summary)
         before = row.place
+        if (states !== undefined && !states.has(summary.state)) continue
+        if (jobs.length === wanted.limit) return { jobs, cursor }
+        jobs.push(summary)
+        cursor = row.place
       }
       if (rows.length < limit) return { jobs }
-      if (jobs.length === wanted.limit) return { jobs, cursor: before as string }
     }
   }
 
@@ -251,6 +255,9 @@ const PHASES: Readonly<Record<JobStatusName, string>> = {
   failed: 'failed',
   cancelled: 'cancelled',
 }
+/** Rows read at a time where their states have to be looked at one by one. */
+const SLICE = 500
+const CURSOR = /^\d{15} ./s
 const FILTER_KEYS = new Set(['state', 'type', 'queue', 'channel', 'limit', 'cursor'])
 
 interface Wanted {
@@ -260,6 +267,7 @@ interface Wanted {
 }
 
 function toRowFilter(filter: ListFilter): Wanted {
+  if (typeof filter !== 'object' || filter === null) throw new InvalidOption('list', 'an object', filter)
   for (const key of Object.keys(filter)) {
     if (!FILTER_KEYS.has(key)) throw new InvalidOption(`list.${key}`, `one of ${[...FILTER_KEYS].join(', ')}`, key)
   }
@@ -267,7 +275,7 @@ function toRowFilter(filter: ListFilter): Wanted {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000) {
     throw new InvalidOption('list.limit', 'an integer from 1 to 1000', limit)
   }
-  if (cursor !== undefined && typeof cursor !== 'string')
+  if (cursor !== undefined && !(typeof cursor === 'string' && CURSOR.test(cursor)))
     throw new InvalidOption('list.cursor', 'the cursor of a page', cursor)
   const states = toTexts(state, 'state') as JobStatusName[] | undefined
   const odd = states?.find((name) => !JOB_STATUS_NAMES.includes(name))

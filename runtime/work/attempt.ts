@@ -1,6 +1,6 @@
 /** One leased run, from its payload to its outcome: load -> check -> handle -> classify. */
 
-import { InvalidPayload } from '../../domain/errors.js'
+import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Failure } from '../../domain/job/decide.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { ShuttingDown, Timeout } from '../errors.js'
@@ -98,8 +98,11 @@ export class Attempt implements JobContext {
     return this.#log
   }
 
-  heartbeat(progress?: number, partial?: unknown): Promise<void> {
-    const text = partial === undefined ? undefined : (encode(partial, 'partial', this.#services.maxBodyBytes) as string)
+  async heartbeat(progress?: number, partial?: unknown): Promise<void> {
+    if (progress !== undefined && !Number.isFinite(progress)) {
+      throw new InvalidOption('heartbeat.progress', 'a finite number', progress)
+    }
+    const text = partial === undefined ? undefined : (encode(partial, 'heartbeat.partial', this.#services.maxBodyBytes) as string)
     return this.#services.heartbeat(this, progress, text)
   }
 

@@ -40,7 +40,7 @@ export class Dispatcher {
   #lanesSeen = -1
   #leasing = 0
   /** The one job of those that have lost a lease that this runtime tries now, and until when it blocks the next. */
-  #suspect: { readonly id: string; readonly until: number } | undefined
+  #suspect: { readonly id: string; readonly run: number; readonly until: number } | undefined
   #pausedUntil = 0
 
   constructor(options: DispatcherOptions) {
@@ -62,7 +62,7 @@ export class Dispatcher {
     for (let slots = free() - this.#leasing; slots > 0; slots -= 1) {
       const job = board.pending.take(lanes, this.#suspectAllowed(now))
       if (job === undefined) break
-      if (job.lost > 0) this.#suspect = { id: job.id, until: now + this.#options.leaseMs }
+      if (job.lost > 0) this.#suspect = { id: job.id, run: job.run + 1, until: now + this.#options.leaseMs }
       void this.#lease(job.id).catch((error) => this.#failed(job, error))
     }
     const next = board.pending.nextDue()
@@ -82,7 +82,10 @@ export class Dispatcher {
     const { board } = this.#options
     const suspect = this.#suspect
     if (suspect === undefined) return true
-    if (board.get(suspect.id)?.phase === 'leased' && now < suspect.until) {
+    const job = board.get(suspect.id)
+    // Its lease may still be on its way.
+    const isTried = job !== undefined && (job.phase === 'leased' || job.run < suspect.run)
+    if (isTried && now < suspect.until) {
       this.#due.by(suspect.until)
       return false
     }
@@ -117,6 +120,7 @@ export class Dispatcher {
   /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */
   #failed(job: JobState, error: Error): void {
     const { board, clock, log, bell } = this.#options
+    if (this.#suspect?.id === job.id) this.#suspect = undefined
     if (!(error instanceof JobledgerError && error.family === 'job')) {
       log.error({ err: error, jobId: job.id }, 'lease not recorded')
       this.#pausedUntil = clock.now() + STORE_PAUSE

@@ -123,11 +123,8 @@ export const leaseNew = (id: string, command: Omit<LeaseCommand, 'now'>): Comman
       : decide.lease(id, state, { ...command, now }),
   )
 
-export const heartbeat = (
-  id: string,
-  beat: Omit<HeartbeatCommand, 'expiresAt'>,
-  leaseMs: number,
-): Command<void> => onJob(id, (state, now) => decide.heartbeat(id, state, { ...beat, expiresAt: now + leaseMs }))
+export const heartbeat = (id: string, beat: Omit<HeartbeatCommand, 'expiresAt'>, leaseMs: number): Command<void> =>
+  onJob(id, (state, now) => decide.heartbeat(id, state, { ...beat, expiresAt: now + leaseMs }))
 
 export const finish = (id: string, token: string, result: string | Uint8Array | undefined): Command<void> =>
   onJob(id, (state) => decide.finish(id, state, token, result))

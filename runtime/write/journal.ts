@@ -240,7 +240,8 @@ export class Journal {
     let still = true
     for (const stream of group.streams) {
       let revision: number | undefined
-      for await (const [last] of this.#store.readStream(stream, { backwards: true, limit: 1 })) revision = last?.revision
+      for await (const [last] of this.#store.readStream(stream, { backwards: true, limit: 1 }))
+        revision = last?.revision
       if (revision === group.beliefs.get(stream)?.state?.revision) continue
       await this.#read(group, stream)
       still = false

@@ -35,7 +35,7 @@ const checkpoint = {
 function save(views: Views): Promise<boolean> {
   const row = {
     id: 'job-1',
-    position: '0000000000000001',
+    place: '0000000000000001',
     type: 't',
     queue: 'q',
     channel: '',
@@ -45,7 +45,7 @@ function save(views: Views): Promise<boolean> {
   return views.save({
     checkpoint,
     since: 'all',
-    rows: Array.from({ length: 500 }, (_, n) => ({ ...row, id: `job-${n}` })),
+    rows: Array.from({ length: 500 }, (_, n) => ({ ...row, id: `job-${n}`, place: `${n}` })),
     texts: new Map(),
   })
 }

@@ -9,7 +9,12 @@ const attempts = fc.integer({ min: 1, max: 2_000 })
 const fraction = fc.double({ min: 0, max: 1, noNaN: true })
 const policy = (jitter: fc.Arbitrary<Backoff['jitter']>): fc.Arbitrary<Backoff> =>
   fc
-    .record({ min: fc.nat(100_000), spread: fc.nat(10_000_000), factor: fc.double({ min: 1, max: 50, noNaN: true }), jitter })
+    .record({
+      min: fc.nat(100_000),
+      spread: fc.nat(10_000_000),
+      factor: fc.double({ min: 1, max: 50, noNaN: true }),
+      jitter,
+    })
     .map(({ min, spread, factor, jitter: chosen }) => ({ min, max: min + spread, factor, jitter: chosen }))
 const full = policy(fc.constant('full'))
 const none = policy(fc.constant(0))
@@ -22,7 +27,9 @@ describe('the delay after a failed attempt', () => {
   })
 
   test('by default takes about 10 hours over 20 attempts', () => {
-    const waits = Array.from({ length: 19 }, (_, index) => backoffDelay({ ...DEFAULT_BACKOFF, jitter: 0 }, index + 1, 0))
+    const waits = Array.from({ length: 19 }, (_, index) =>
+      backoffDelay({ ...DEFAULT_BACKOFF, jitter: 0 }, index + 1, 0),
+    )
     const mean = waits.reduce((sum, wait) => sum + wait, 0) / 2
     expect(mean / 3_600_000).toBeCloseTo(4.07, 1)
   })
@@ -86,11 +93,17 @@ describe('backoff options', () => {
     [undefined, base],
     [{}, base],
     [{ min: '1s' }, { ...base, min: 1_000, max: 1_000 }],
-    [{ max: '1m', factor: 2 }, { ...base, max: 60_000, factor: 2 }],
+    [
+      { max: '1m', factor: 2 },
+      { ...base, max: 60_000, factor: 2 },
+    ],
     [{ jitter: 'none' }, { ...base, jitter: 0 }],
     [{ jitter: 'full' }, { ...base, jitter: 'full' }],
     [{ jitter: 0 }, { ...base, jitter: 0 }],
-    [{ min: 0, max: 0 }, { ...base, min: 0, max: 0 }],
+    [
+      { min: 0, max: 0 },
+      { ...base, min: 0, max: 0 },
+    ],
   ])('%j is completed from the defaults', (given, expected) => {
     expect(toBackoff(given, 'backoff', base)).toEqual(expected)
   })

@@ -73,7 +73,14 @@ describe('a cycle among new jobs', { timeout: 0 }, () => {
   })
 
   test('is not seen in edges that lead out of the set', () => {
-    expect(findCycle(new Map([['a', ['x']], ['b', ['x', 'a']]]))).toBeUndefined()
+    expect(
+      findCycle(
+        new Map([
+          ['a', ['x']],
+          ['b', ['x', 'a']],
+        ]),
+      ),
+    ).toBeUndefined()
   })
 
   test('is looked for in a chain of 100,000 without overflowing the stack, from either end', () => {

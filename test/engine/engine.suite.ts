@@ -7,6 +7,9 @@ import { orderSuite } from './suite/order.js'
 import { retriesSuite } from './suite/retries.js'
 import { cancellingSuite } from './suite/cancelling.js'
 import { dependenciesSuite } from './suite/dependencies.js'
+import { leasesSuite } from './suite/leases.js'
+import { closingSuite } from './suite/closing.js'
+import { listingSuite } from './suite/listing.js'
 import type { Backend } from './support.js'
 
 export function engineSuite(backend: Backend): void {
@@ -18,5 +21,8 @@ export function engineSuite(backend: Backend): void {
     retriesSuite(backend)
     cancellingSuite(backend)
     dependenciesSuite(backend)
+    leasesSuite(backend)
+    closingSuite(backend)
+    listingSuite(backend)
   })
 }

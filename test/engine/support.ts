@@ -109,6 +109,7 @@ export class World implements AsyncDisposable {
   readonly log: LogLine[] = []
   readonly #place: Place
   readonly #ledgers: Ledger[] = []
+  readonly #clocks = new Set<VirtualClock>([this.clock])
 
   private constructor(place: Place) {
     this.#place = place
@@ -119,9 +120,10 @@ export class World implements AsyncDisposable {
   }
 
   /** One more ledger on the same log. */
-  async open(options: LedgerOptions = {}): Promise<Ledger> {
-    const ledger = await this.#place.open({ logger: listeningLogger(this.log), ...options }, this.clock)
+  async open({ clock = this.clock, ...options }: LedgerOptions & { clock?: VirtualClock } = {}): Promise<Ledger> {
+    const ledger = await this.#place.open({ logger: listeningLogger(this.log), ...options }, clock)
     this.#ledgers.push(ledger)
+    this.#clocks.add(clock)
     return ledger
   }
 
@@ -146,7 +148,12 @@ export class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const ledger of this.#ledgers) await this.close(ledger, { drain: 0, timeout: 0 }).catch(() => {})
+    let over = false
+    const closing = Promise.allSettled(this.#ledgers.map((ledger) => ledger.close({ drain: 0, timeout: 0 })))
+    void closing.then(() => {
+      over = true
+    })
+    while (!over) for (const clock of this.#clocks) await clock.advance('1s')
     await this.#place.remove()
   }
 }

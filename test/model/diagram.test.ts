@@ -32,7 +32,13 @@ describe('docs/lifecycle.md', () => {
   })
 
   test('explains nothing that is not there', () => {
-    const known = new Set<string>([...PHASES, ...JOB_EVENT_TYPES, ...JOB_STATUS_NAMES, ...Object.keys(workerMachine.states), ...workerMachine.events])
+    const known = new Set<string>([
+      ...PHASES,
+      ...JOB_EVENT_TYPES,
+      ...JOB_STATUS_NAMES,
+      ...Object.keys(workerMachine.states),
+      ...workerMachine.events,
+    ])
     expect([...rows].filter((name) => !known.has(name))).toEqual([])
   })
 

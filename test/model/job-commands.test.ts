@@ -71,14 +71,25 @@ function record(real: Real, decision: Exclude<Decision, Error>): void {
     const event = stamped(draft, real.now, real.log.length)
     real.log.push(event)
     real.state = evolve(real.state, event)
-    real.revived = event.type === 'Retried' && event.data.by === 'operator' ? evolve(undefined, event) : real.revived && evolve(real.revived, event)
+    real.revived =
+      event.type === 'Retried' && event.data.by === 'operator'
+        ? evolve(undefined, event)
+        : real.revived && evolve(real.revived, event)
     if (draft.type === 'Failed') expect(decision[index + 1]?.type).toMatch(/^(Retried|Finished)$/)
   }
 }
 
 function expectSameCounters(model: Model, { state }: Real): void {
   const { phase = 'absent', run = 0, attempt = 0, lost = 0, held = false } = state ?? {}
-  const seen = { phase, run, attempt, lost, held, leased: state?.lease !== undefined, ended: state?.outcome !== undefined }
+  const seen = {
+    phase,
+    run,
+    attempt,
+    lost,
+    held,
+    leased: state?.lease !== undefined,
+    ended: state?.outcome !== undefined,
+  }
   const { runs, attempts } = model
   const expected = { phase: model.phase, run: runs, attempt: attempts, lost: model.lost, held: model.held }
   expectSame(seen, { ...expected, leased: model.phase === 'leased', ended: model.phase === 'ended' })
@@ -161,8 +172,19 @@ const enqueue = (max: number | null, delay: number, held: boolean): Verb =>
       return ['Queued']
     },
     ({ state, now }) => {
-      const given = facts({ maxAttempts: max, runAt: now + delay, priority: 3, name: 'n', dependsOn: [{ id: 'd', on: 'finished', otherwise: 'run' }], ...(held && { held }) })
-      return decide.enqueue({ id: JOB, facts: given, payload: '1' }, (id) => (id === JOB ? state : undefined), new Set(['d']))
+      const given = facts({
+        maxAttempts: max,
+        runAt: now + delay,
+        priority: 3,
+        name: 'n',
+        dependsOn: [{ id: 'd', on: 'finished', otherwise: 'run' }],
+        ...(held && { held }),
+      })
+      return decide.enqueue(
+        { id: JOB, facts: given, payload: '1' },
+        (id) => (id === JOB ? state : undefined),
+        new Set(['d']),
+      )
     },
   )
 
@@ -174,7 +196,8 @@ const promote = (): Verb =>
       model.held = false
       return ['Rescheduled']
     },
-    ({ state }) => (state?.phase === 'waiting' ? [{ stream: `job-${JOB}`, type: 'Rescheduled', data: { held: false } }] : []),
+    ({ state }) =>
+      state?.phase === 'waiting' ? [{ stream: `job-${JOB}`, type: 'Rescheduled', data: { held: false } }] : [],
   )
 
 const lease = (): Verb =>
@@ -186,22 +209,39 @@ const lease = (): Verb =>
       Object.assign(model, { phase: 'leased', runs: model.runs + 1, tokens: model.runs + 1 })
       return ['Leased']
     },
-    ({ state, now }) => decide.lease(JOB, state, { token: `t${(state?.run ?? 0) + 1}`, workerId: 'w', now, leaseMs: 30_000 }),
+    ({ state, now }) =>
+      decide.lease(JOB, state, { token: `t${(state?.run ?? 0) + 1}`, workerId: 'w', now, leaseMs: 30_000 }),
   )
 
-const heartbeat = (back: number): Verb => onLease('heartbeat', back, () => ['Heartbeat'], (real, token) => decide.heartbeat(JOB, real.state, { token, expiresAt: real.now + 30_000, progress: real.now }))
+const heartbeat = (back: number): Verb =>
+  onLease(
+    'heartbeat',
+    back,
+    () => ['Heartbeat'],
+    (real, token) => decide.heartbeat(JOB, real.state, { token, expiresAt: real.now + 30_000, progress: real.now }),
+  )
 
 const finish = (back: number): Verb =>
-  onLease('finish', back, (model) => {
-    model.phase = 'ended'
-    return ['Finished']
-  }, (real, token) => decide.finish(JOB, real.state, token, '1'))
+  onLease(
+    'finish',
+    back,
+    (model) => {
+      model.phase = 'ended'
+      return ['Finished']
+    },
+    (real, token) => decide.finish(JOB, real.state, token, '1'),
+  )
 
 const release = (back: number): Verb =>
-  onLease('release', back, (model) => {
-    model.phase = 'waiting'
-    return ['Released']
-  }, (real, token) => decide.release(JOB, real.state, token))
+  onLease(
+    'release',
+    back,
+    (model) => {
+      model.phase = 'waiting'
+      return ['Released']
+    },
+    (real, token) => decide.release(JOB, real.state, token),
+  )
 
 const fail = (back: number, retryable: boolean, draw: number): Verb =>
   onLease(
@@ -214,7 +254,8 @@ const fail = (back: number, retryable: boolean, draw: number): Verb =>
       if (again) model.due = now + Math.round(Math.min(3_600_000, 1_000 * 2 ** (model.attempts - 1)) * draw)
       return ['Failed', again ? 'Retried' : 'Finished']
     },
-    ({ state, now }, token) => decide.fail(JOB, state, token, { cause: 'error', error: 'E', details: '{}', retryable }, { now, draw }),
+    ({ state, now }, token) =>
+      decide.fail(JOB, state, token, { cause: 'error', error: 'E', details: '{}', retryable }, { now, draw }),
   )
 
 const loseLease = (back: number): Verb =>
@@ -230,7 +271,12 @@ const loseLease = (back: number): Verb =>
   )
 
 /** `back` 0 is the token of the last lease, 1 the one before it. */
-function onLease(name: string, back: number, expected: Verb['expects'], decider: (real: Real, token: string) => Decision): Verb {
+function onLease(
+  name: string,
+  back: number,
+  expected: Verb['expects'],
+  decider: (real: Real, token: string) => Decision,
+): Verb {
   return new Verb(
     `${name}(${back})`,
     (model, real) => holds(model.runs - back, model) ?? expected(model, real),
@@ -277,7 +323,9 @@ const back = fc.constantFrom(0, 0, 0, 1)
 const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 const verbs = fc.commands(
   [
-    fc.tuple(fc.constantFrom(1, 2, 3, null), fc.constantFrom(0, 0, 500), fc.boolean()).map((given) => enqueue(...given)),
+    fc
+      .tuple(fc.constantFrom(1, 2, 3, null), fc.constantFrom(0, 0, 500), fc.boolean())
+      .map((given) => enqueue(...given)),
     fc.constant(promote()),
     fc.constant(lease()),
     fc.constant(lease()),
@@ -298,11 +346,21 @@ describe('a job under any commands', { timeout: 0 }, () => {
     const reached = new Set<string>()
     fc.assert(
       fc.property(verbs, (commands) => {
-        const model: Model = { phase: 'absent', runs: 0, attempts: 0, lost: 0, tokens: 0, due: 0, held: false, max: null }
+        const model: Model = {
+          phase: 'absent',
+          runs: 0,
+          attempts: 0,
+          lost: 0,
+          tokens: 0,
+          due: 0,
+          held: false,
+          max: null,
+        }
         const real: Real = { now: NOW, log: [], state: undefined, revived: undefined }
         fc.modelRun(() => ({ model, real }), commands)
         expectLawful(real.log)
-        for (const { type, data } of real.log) reached.add(type === 'Retried' ? `Retried by ${(data as { by: string }).by}` : type)
+        for (const { type, data } of real.log)
+          reached.add(type === 'Retried' ? `Retried by ${(data as { by: string }).by}` : type)
       }),
       { numRuns: 300 },
     )

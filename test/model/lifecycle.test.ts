@@ -18,7 +18,17 @@ const DEPTH = 6
 const EVENTS = JOB_EVENT_TYPES.map((type) => ({ type }))
 
 /** Names that are no events of a job: properties that every object has, and XState's own. */
-const STRANGERS = ['toString', 'constructor', '__proto__', 'hasOwnProperty', '', '*', 'queued', 'xstate.init', 'xstate.stop']
+const STRANGERS = [
+  'toString',
+  'constructor',
+  '__proto__',
+  'hasOwnProperty',
+  '',
+  '*',
+  'queued',
+  'xstate.init',
+  'xstate.stop',
+]
 
 /** Where a step leads, or undefined where it is refused, as each of the three says. */
 interface Step {
@@ -47,7 +57,9 @@ function folded(state: JobState | undefined, type: JobEventType): JobState | und
 
 interface Node {
   readonly state: AnyMachineSnapshot
-  readonly transitions: Readonly<Record<string, { readonly state: AnyMachineSnapshot; readonly event: { readonly type: string } }>>
+  readonly transitions: Readonly<
+    Record<string, { readonly state: AnyMachineSnapshot; readonly event: { readonly type: string } }>
+  >
 }
 
 describe('the life of a job', { timeout: 0 }, () => {
@@ -82,7 +94,9 @@ describe('the life of a job', { timeout: 0 }, () => {
     for (const { state, transitions } of states) {
       const phase = state.value as Phase
       const steps = Object.values(transitions).filter(({ event }) => state.can(event))
-      expect(Object.fromEntries(steps.map(({ event, state: next }) => [event.type, next.value]))).toEqual({ ...lifecycle[phase] })
+      expect(Object.fromEntries(steps.map(({ event, state: next }) => [event.type, next.value]))).toEqual({
+        ...lifecycle[phase],
+      })
     }
   })
 
@@ -90,8 +104,13 @@ describe('the life of a job', { timeout: 0 }, () => {
     const paths = getSimplePaths(jobMachine, { events: EVENTS })
     expect(paths.length).toBeGreaterThan(PHASES.length)
     for (const { state, steps } of paths) {
-      const types = steps.map(({ event }) => event.type as string).filter((type) => type !== 'xstate.init') as JobEventType[]
-      const job = types.reduce<JobState | undefined>((before, type) => evolve(before, plausible(type, before)), undefined)
+      const types = steps
+        .map(({ event }) => event.type as string)
+        .filter((type) => type !== 'xstate.init') as JobEventType[]
+      const job = types.reduce<JobState | undefined>(
+        (before, type) => evolve(before, plausible(type, before)),
+        undefined,
+      )
       expect(job?.phase ?? 'absent').toBe(state.value)
     }
   })
@@ -100,7 +119,13 @@ describe('the life of a job', { timeout: 0 }, () => {
     const back = PHASES.flatMap((phase) =>
       JOB_EVENT_TYPES.filter((type) => nextPhase(phase, type) === phase).map((type) => `${phase} ${type}`),
     )
-    expect(back).toEqual(['waiting Rescheduled', 'waiting Expunged', 'leased Heartbeat', 'leased Expunged', 'ended Expunged'])
+    expect(back).toEqual([
+      'waiting Rescheduled',
+      'waiting Expunged',
+      'leased Heartbeat',
+      'leased Expunged',
+      'ended Expunged',
+    ])
   })
 
   test.each(STRANGERS)('knows no event called %j in any state', (name) => {

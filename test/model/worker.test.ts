@@ -74,19 +74,17 @@ describe('the life of a worker', { timeout: 0 }, () => {
 
   test('is told only what the machine allows: a decision always folds, a refusal is of a worker that is gone', () => {
     walk((state) => {
-      for (const type of TYPES) {
-        if (type === 'WorkerRegistered') {
-          const decision = register('w1', state, facts.WorkerRegistered)
-          expect(decision instanceof WorkerGone).toBe(state !== undefined)
-          continue
-        }
-        const decision = tell('w1', state, type, facts[type])
-        const gone = state === undefined || state.status === 'stopped' || state.status === 'lost'
-        expect(decision instanceof WorkerGone).toBe(gone)
-        if (decision instanceof WorkerGone) continue
-        for (const { type: told } of decision) expect(folded(state, told as WorkerEventType, 1), told).toBeDefined()
-        expect(decision.length).toBe(type === 'WorkerDraining' && state?.status === 'draining' ? 0 : 1)
-      }
+      for (const type of TYPES) expectLegal(state, type)
     })
   })
 })
+
+function expectLegal(state: WorkerState | undefined, type: WorkerEventType): void {
+  const decision =
+    type === 'WorkerRegistered' ? register('w1', state, facts[type]) : tell('w1', state, type, facts[type])
+  const gone = state === undefined || state.status === 'stopped' || state.status === 'lost'
+  expect(decision instanceof WorkerGone).toBe(type === 'WorkerRegistered' ? state !== undefined : gone)
+  if (decision instanceof WorkerGone) return
+  expect(decision.length).toBe(type === 'WorkerDraining' && state?.status === 'draining' ? 0 : 1)
+  for (const draft of decision) expect(folded(state, draft.type as WorkerEventType, 1), draft.type).toBeDefined()
+}

@@ -30,7 +30,7 @@ function boardOf(events: readonly RecordedEvent[], board: JobBoard = new JobBoar
 /** What a restart finds in the views. */
 function restored(saved: JobBoard, now: number): JobBoard {
   const board = new JobBoard()
-  const rows = [...saved.jobs].map((job) => toRow(job, saved.graph)).sort((a, b) => (a.position < b.position ? -1 : 1))
+  const rows = [...saved.jobs].map((job) => toRow(job, saved.graph)).sort((a, b) => (a.place < b.place ? -1 : 1))
   for (const row of rows) board.restore(fromRow(row.state), now)
   board.restoreStats(JSON.parse(JSON.stringify(saved.stats)) as Record<string, PhaseCounts>)
   return board
@@ -53,14 +53,21 @@ const ids = (jobs: Iterable<JobState>): string[] => [...jobs].map(({ id }) => id
 
 function drain({ pending }: JobBoard, suspects: boolean): string[] {
   const taken: string[] = []
-  for (let job = pending.take(pending.lanes, suspects); job !== undefined; job = pending.take(pending.lanes, suspects)) taken.push(job.id)
+  for (let job = pending.take(pending.lanes, suspects); job !== undefined; job = pending.take(pending.lanes, suspects))
+    taken.push(job.id)
   return taken
 }
 
 function plainReading(events: readonly RecordedEvent[], now: number): object {
   const board = new PlainBoard()
   for (const event of events) board.apply(event)
-  return { blocked: board.blocked(), doomed: board.doomed(), leased: board.leased(), pending: board.pending(now), totals: board.totals() }
+  return {
+    blocked: board.blocked(),
+    doomed: board.doomed(),
+    leased: board.leased(),
+    pending: board.pending(now),
+    totals: board.totals(),
+  }
 }
 
 const endOf = (events: readonly RecordedEvent[]): number => (events.at(-1)?.at ?? NOW) + 12
@@ -120,8 +127,26 @@ describe('the board of jobs', { timeout: 0 }, () => {
         for (const job of board.jobs) {
           const row = toRow(job, board.graph)
           expect(fromRow(row.state)).toEqual({ ...job, dependsOn: board.graph.edgesNow(job) })
-          expect(row).toMatchObject({ id: job.id, position: job.position, type: job.type, queue: job.queue, channel: job.channel })
+          expect(row).toMatchObject({ id: job.id, type: job.type, queue: job.queue, channel: job.channel })
         }
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('gives a job the same row for life, through all its rounds', () => {
+    fc.assert(
+      fc.property(histories, (events) => {
+        const places = new Map<string, string>()
+        const board = new JobBoard()
+        for (const event of events) {
+          const change = board.apply(event, event.at)
+          if (change === undefined) continue
+          const { id, place } = toRow(change.after, board.graph)
+          expect(place).toBe(places.get(id) ?? place)
+          places.set(id, place)
+        }
+        expect(new Set(places.values()).size).toBe(places.size)
       }),
       { numRuns: 100 },
     )
@@ -135,7 +160,13 @@ describe('the board of jobs', { timeout: 0 }, () => {
         const jobs = [...board.jobs]
         const job = jobs[number % Math.max(1, jobs.length)]
         if (job === undefined || nextPhase(job.phase, type as JobEventType) !== undefined) return
-        const odd = { ...(events[0] as RecordedEvent), stream: jobStream(job.id), type, data: {}, revision: job.revision + 1 }
+        const odd = {
+          ...(events[0] as RecordedEvent),
+          stream: jobStream(job.id),
+          type,
+          data: {},
+          revision: job.revision + 1,
+        }
         expect(() => board.apply(odd, NOW)).toThrow(IllegalEvent)
         expect(readingOf(board, endOf(events))).toEqual(plainReading(events, endOf(events)))
       }),
@@ -173,8 +204,11 @@ describe('a job doomed by a failed edge under cancel', () => {
 })
 
 function note(reading: object, reached: Set<string>): void {
-  const { blocked, doomed, leased, pending } = reading as Record<string, string[]> & { pending: Record<string, string[]> }
-  for (const [name, found] of Object.entries({ blocked, doomed, leased, ...pending })) if ((found as string[]).length > 0) reached.add(name)
+  const { blocked, doomed, leased, pending } = reading as Record<string, string[]> & {
+    pending: Record<string, string[]>
+  }
+  for (const [name, found] of Object.entries({ blocked, doomed, leased, ...pending }))
+    if ((found as string[]).length > 0) reached.add(name)
 }
 
 /** States without edges: a row keeps how those stand now, the board keeps that in its graph. */

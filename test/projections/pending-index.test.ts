@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { JobState } from '../../domain/job/evolve.js'
 import type { Lane } from '../../projections/pending-index.js'
 import { PendingIndex } from '../../projections/pending-index.js'
-import { after, fact, facts } from '../domain/support/jobs.js'
+import { fact, facts, stateAfter } from '../domain/support/jobs.js'
 
 /** A job in the index, as the model has it: in line, or still to come. */
 interface Entry {
@@ -40,8 +40,13 @@ class SortedList {
   }
 
   candidates(lanes: readonly Lane[], suspects: boolean): Entry[] {
-    const fits = ({ job, due }: Entry): boolean => due && (suspects || job.lost === 0) && lanes.some((lane) => isOf(job, lane))
-    return this.#live().filter(fits).sort(({ job: a }, { job: b }) => a.priority - b.priority || a.since - b.since || (a.position < b.position ? -1 : 1))
+    const fits = ({ job, due }: Entry): boolean =>
+      due && (suspects || job.lost === 0) && lanes.some((lane) => isOf(job, lane))
+    return this.#live()
+      .filter(fits)
+      .sort(
+        ({ job: a }, { job: b }) => a.priority - b.priority || a.since - b.since || (a.position < b.position ? -1 : 1),
+      )
   }
 
   take(lanes: readonly Lane[], suspects: boolean): JobState | undefined {
@@ -55,7 +60,8 @@ class SortedList {
   }
 }
 
-const isOf = (job: JobState, { queue, channel, type }: Lane): boolean => job.queue === queue && job.channel === channel && job.type === type
+const isOf = (job: JobState, { queue, channel, type }: Lane): boolean =>
+  job.queue === queue && job.channel === channel && job.type === type
 
 /** The index and the list, over the same jobs. */
 class Pair {
@@ -83,33 +89,54 @@ const job = fc
     channel: fc.constantFrom('', '', 'c'),
   })
   .map(({ number, place, ...rest }): JobState => {
-    const base = after(fact('Queued', facts())) as JobState
+    const base = stateAfter(fact('Queued', facts())) as JobState
     return { ...base, ...rest, id: `j${number}`, position: `${String(place).padStart(8, '0')}-${number}` }
   })
 
 type Deed = (pair: Pair) => void
 /** Some of the lanes there are, by a bit each. */
-const some = (pair: Pair, bits: number): Lane[] => [...pair.index.lanes].filter((_, place) => ((bits >> place) & 1) === 1)
+const some = (pair: Pair, bits: number): Lane[] =>
+  [...pair.index.lanes].filter((_, place) => ((bits >> place) & 1) === 1)
 
 const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 4, arbitrary: job.map((given): Deed => (pair) => pair.push(given)) },
+  {
+    weight: 4,
+    arbitrary: job.map(
+      (given): Deed =>
+        (pair) =>
+          pair.push(given),
+    ),
+  },
   {
     weight: 3,
-    arbitrary: fc.tuple(fc.nat(15), fc.boolean()).map(([bits, suspects]): Deed => (pair) => {
-      const lanes = some(pair, bits)
-      expect(pair.index.isEmpty(lanes)).toBe(pair.list.candidates(lanes, true).length === 0)
-      const taken = pair.index.take(lanes, suspects)
-      expect(taken).toBe(pair.list.take(lanes, suspects))
-    }),
+    arbitrary: fc.tuple(fc.nat(15), fc.boolean()).map(
+      ([bits, suspects]): Deed =>
+        (pair) => {
+          const lanes = some(pair, bits)
+          expect(pair.index.isEmpty(lanes)).toBe(pair.list.candidates(lanes, true).length === 0)
+          const taken = pair.index.take(lanes, suspects)
+          expect(taken).toBe(pair.list.take(lanes, suspects))
+        },
+    ),
   },
   // Cancelled, leased by another, changed: the entry is stale.
-  { weight: 1, arbitrary: fc.nat(14).map((number): Deed => (pair) => void pair.jobs.delete(`j${number}`)) },
   {
     weight: 1,
-    arbitrary: fc.nat(6).map((wait): Deed => (pair) => {
-      pair.now += wait
-      expect(pair.index.promoteDue(pair.now)).toBe(pair.list.promoteDue(pair.now))
-    }),
+    arbitrary: fc.nat(14).map(
+      (number): Deed =>
+        (pair) =>
+          void pair.jobs.delete(`j${number}`),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.nat(6).map(
+      (wait): Deed =>
+        (pair) => {
+          pair.now += wait
+          expect(pair.index.promoteDue(pair.now)).toBe(pair.list.promoteDue(pair.now))
+        },
+    ),
   },
 )
 
@@ -135,7 +162,7 @@ describe('the pending index', { timeout: 0 }, () => {
 
   test('keeps the order of 20,000 jobs that come in order, also when they are taken in between', () => {
     const pair = new Pair()
-    const base = after(fact('Queued', facts())) as JobState
+    const base = stateAfter(fact('Queued', facts())) as JobState
     const taken: string[] = []
     for (let number = 0; number < 20_000; number += 1) {
       const next = { ...base, id: `j${number}`, since: number }
@@ -149,7 +176,7 @@ describe('the pending index', { timeout: 0 }, () => {
 
   test('tells lanes apart that would look alike when glued together', () => {
     const pair = new Pair()
-    const base = after(fact('Queued', facts())) as JobState
+    const base = stateAfter(fact('Queued', facts())) as JobState
     const names = [
       ['a', 'b', 'c'],
       ['a\0b', '', 'c'],
@@ -157,7 +184,8 @@ describe('the pending index', { timeout: 0 }, () => {
       ['a","b', '', 'c'],
       ['', 'a', 'bc'],
     ] as const
-    for (const [place, [queue, channel, type]] of names.entries()) pair.push({ ...base, id: `j${place}`, queue, channel, type })
+    for (const [place, [queue, channel, type]] of names.entries())
+      pair.push({ ...base, id: `j${place}`, queue, channel, type })
     expect(pair.index.laneCount).toBe(names.length)
     const lane = [...pair.index.lanes].find(({ queue }) => queue === 'a\0b') as Lane
     expect(pair.index.take([lane], true)?.id).toBe('j1')

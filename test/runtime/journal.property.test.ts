@@ -67,16 +67,31 @@ describe('a journal, whatever happens', { timeout: 0 }, () => {
       { numRuns: 60 },
     )
     // The property is worth what it reaches.
-    const codes = ['STORE_UNAVAILABLE', 'JOB_EXISTS', 'JOB_NOT_PENDING', 'LEASE_LOST', 'JOB_ENDED', 'JOB_NOT_ENDED', 'DEPENDENCY_CYCLE', 'NOT_NOW']
-    expect(tally.counts).toMatchObject(Object.fromEntries(['yes', ...codes.map((code) => `no: ${code}`)].map((name) => [name, expect.any(Number)])))
-    expect(tally.counts['skipped']).toBeUndefined()
+    const codes = [
+      'STORE_UNAVAILABLE',
+      'JOB_EXISTS',
+      'JOB_NOT_PENDING',
+      'LEASE_LOST',
+      'JOB_ENDED',
+      'JOB_NOT_ENDED',
+      'DEPENDENCY_CYCLE',
+      'NOT_NOW',
+    ]
+    expect(tally.counts).toMatchObject(
+      Object.fromEntries(['yes', ...codes.map((code) => `no: ${code}`)].map((name) => [name, expect.any(Number)])),
+    )
+    expect(tally.counts.skipped).toBeUndefined()
   })
 
   test('does the very same again from the same seed', async () => {
-    const [{ asks, forecasts }] = fc.sample(day, { seed: 7, numRuns: 1 }) as [{ asks: Ask[]; forecasts: [Forecast, Forecast] }]
+    const [{ asks, forecasts }] = fc.sample(day, { seed: 7, numRuns: 1 }) as [
+      { asks: Ask[]; forecasts: [Forecast, Forecast] },
+    ]
     const [first, second] = [await play(asks, forecasts), await play(asks, forecasts)]
     expect(first.log.length).toBeGreaterThan(0)
     expect(second.log).toEqual(first.log)
-    expect(second.cases.map(({ answer }) => String(JSON.stringify(answer)))).toEqual(first.cases.map(({ answer }) => String(JSON.stringify(answer))))
+    expect(second.cases.map(({ answer }) => String(JSON.stringify(answer)))).toEqual(
+      first.cases.map(({ answer }) => String(JSON.stringify(answer))),
+    )
   })
 })

@@ -19,7 +19,8 @@ function connected(inbox: readonly Command[]): Set<string> {
     for (const one of inbox) {
       for (const other of inbox) {
         const least = Math.min(label.get(one) as number, label.get(other) as number)
-        if (label.get(one) === label.get(other) || !one.streams.some((stream) => other.streams.includes(stream))) continue
+        if (label.get(one) === label.get(other) || !one.streams.some((stream) => other.streams.includes(stream)))
+          continue
         label.set(one, least).set(other, least)
         moved = true
       }
@@ -35,7 +36,9 @@ describe('commands that share a stream', () => {
     fc.assert(
       fc.property(inboxes, (inbox) => {
         const groups = shareFate(inbox)
-        expect(new Set(groups.map(({ commands }) => commands.map(({ name }) => name).join(' ')))).toEqual(connected(inbox))
+        expect(new Set(groups.map(({ commands }) => commands.map(({ name }) => name).join(' ')))).toEqual(
+          connected(inbox),
+        )
       }),
       { numRuns: 500 },
     )

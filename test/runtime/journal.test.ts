@@ -34,7 +34,12 @@ function open(forecast: Partial<Forecast> = {}, inner: MemoryEventStore = new Me
   const feed = new Feed({ store, clock, logger: silentLogger })
   // Ends with its store, at the end of the test.
   void feed.run(new AbortController().signal)
-  return { store, inner, feed, journal: new Journal({ store, memory: feed, clock, ids: new CountedIds(`own${opened}`) }) }
+  return {
+    store,
+    inner,
+    feed,
+    journal: new Journal({ store, memory: feed, clock, ids: new CountedIds(`own${opened}`) }),
+  }
 }
 
 const weather = (given: Partial<Weather>): Weather => ({ fault: 'none', turns: 0, rivalry: 0, throws: false, ...given })
@@ -43,9 +48,11 @@ const spec = (id: string, ...dependsOn: readonly DependencyEdge[]): Parameters<t
   facts: facts(dependsOn.length === 0 ? {} : { dependsOn }),
   payload: '1',
 })
-const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<commands.EnqueueOutcome[]> => commands.enqueue([spec(id, ...dependsOn)])
+const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<commands.EnqueueOutcome[]> =>
+  commands.enqueue([spec(id, ...dependsOn)])
 const lease = (id: string, token: string): Command<void> => commands.lease(id, { token, workerId: 'w', leaseMs: 1_000 })
-const typesOf = async (store: EventStore, id: string): Promise<string[]> => (await readAll(store, jobStream(id))).map(({ type }) => type)
+const typesOf = async (store: EventStore, id: string): Promise<string[]> =>
+  (await readAll(store, jobStream(id))).map(({ type }) => type)
 
 describe('one flush', () => {
   test('is one append, however many commands of one tick go into it', async () => {
@@ -63,7 +70,11 @@ describe('one flush', () => {
 
   test('queues, leases and finishes a job in one group, each on what the one before it left', async () => {
     const { store, inner, journal } = open()
-    await Promise.all([journal.submit(enqueue('j')), journal.submit(lease('j', 't')), journal.submit(commands.finish('j', 't', '1'))])
+    await Promise.all([
+      journal.submit(enqueue('j')),
+      journal.submit(lease('j', 't')),
+      journal.submit(commands.finish('j', 't', '1')),
+    ])
     expect(await typesOf(inner, 'j')).toEqual(['Queued', 'Leased', 'Finished'])
     expect(store.groups.length).toBe(1)
   })
@@ -71,13 +82,18 @@ describe('one flush', () => {
   test('gives a job to one of two who ask in the same tick, and the other is told why not', async () => {
     const { journal } = open()
     await journal.submit(enqueue('j'))
-    const [first, second] = await Promise.allSettled([journal.submit(lease('j', 't1')), journal.submit(lease('j', 't2'))])
+    const [first, second] = await Promise.allSettled([
+      journal.submit(lease('j', 't1')),
+      journal.submit(lease('j', 't2')),
+    ])
     expect(first.status).toBe('fulfilled')
     expect(second).toMatchObject({ status: 'rejected', reason: expect.any(JobNotPending) })
   })
 
   test('holds nobody up whose streams are not the ones in flight', async () => {
-    const { journal } = open({ appends: [weather({ fault: 'lost request' }), weather({}), weather({ fault: 'lost request' })] })
+    const { journal } = open({
+      appends: [weather({ fault: 'lost request' }), weather({}), weather({ fault: 'lost request' })],
+    })
     const answered: string[] = []
     const slow = journal.submit(enqueue('slow')).then(() => answered.push('slow'))
     await journal.submit(enqueue('quick'))
@@ -124,7 +140,13 @@ describe('a batch', () => {
     const { feed, journal } = open()
     await journal.submit(enqueue('gone'))
     await journal.submit(commands.cancel('gone', { by: 'operator' }, false))
-    await journal.submit(commands.enqueue([spec('a', onCancel('gone')), spec('b', onCancel('a')), spec('c', { id: 'b', on: 'finished', otherwise: 'run' })]))
+    await journal.submit(
+      commands.enqueue([
+        spec('a', onCancel('gone')),
+        spec('b', onCancel('a')),
+        spec('c', { id: 'b', on: 'finished', otherwise: 'run' }),
+      ]),
+    )
     expect([...feed.board.jobs].map(({ id }) => id)).toEqual(['c'])
     expect(feed.board.graph.isBlocked('c')).toBe(false)
   })
@@ -171,7 +193,9 @@ describe('memory that is behind', () => {
     // The first has been read by now, the second is being read.
     await turns(5)
     for (const [index, stream] of [first, second].entries()) {
-      await inner.append([{ expect: new Map([[stream, 'none']]), events: [{ stream, id: `n${index}`, type: 'Noted', at: 0, data: {} }] }])
+      await inner.append([
+        { expect: new Map([[stream, 'none']]), events: [{ stream, id: `n${index}`, type: 'Noted', at: 0, data: {} }] },
+      ])
     }
     await expect(asked).resolves.toBe('whole')
   })
@@ -181,7 +205,9 @@ describe('memory that is behind', () => {
     const far = open({}, inner)
     const near = open({ lags: Array.from({ length: 50 }, () => 200) }, inner)
     await far.journal.submit(enqueue('dependency'))
-    await expect(near.journal.submit(enqueue('j', { id: 'dependency', on: 'succeeded', otherwise: 'block' }))).resolves.toEqual(['created'])
+    await expect(
+      near.journal.submit(enqueue('j', { id: 'dependency', on: 'succeeded', otherwise: 'block' })),
+    ).resolves.toEqual(['created'])
   })
 })
 
@@ -193,15 +219,18 @@ describe('what the store says', () => {
     expect(await typesOf(inner, 'j')).toEqual(['Queued', 'Leased'])
   })
 
-  test.each(['lost answer', 'lost request', 'late'] as const)('unknown (%s): the same is sent again until there is an answer', async (fault) => {
-    const { store, inner, journal } = open({ appends: [1, 2, 3].map((turn) => weather({ fault, turns: turn })) })
-    await journal.submit(enqueue('j'))
-    await store.landed()
-    expect(store.calls).toBe(4)
-    expect(store.faults).toEqual([])
-    expect(new Set(store.groups).size).toBe(1)
-    expect(await typesOf(inner, 'j')).toEqual(['Queued'])
-  })
+  test.each(['lost answer', 'lost request', 'late'] as const)(
+    'unknown (%s): the same is sent again until there is an answer',
+    async (fault) => {
+      const { store, inner, journal } = open({ appends: [1, 2, 3].map((turn) => weather({ fault, turns: turn })) })
+      await journal.submit(enqueue('j'))
+      await store.landed()
+      expect(store.calls).toBe(4)
+      expect(store.faults).toEqual([])
+      expect(new Set(store.groups).size).toBe(1)
+      expect(await typesOf(inner, 'j')).toEqual(['Queued'])
+    },
+  )
 
   test('rejected: who asked is told, and nothing is stored', async () => {
     const { inner, journal } = open({ appends: [weather({ fault: 'rejected' })] })
@@ -222,7 +251,11 @@ describe('what the store says', () => {
     const [good, bad, fine] = await within(
       1_000,
       'the commands',
-      Promise.allSettled([journal.submit(enqueue('good')), journal.submit(enqueue('\ud800')), journal.submit(enqueue('fine'))]),
+      Promise.allSettled([
+        journal.submit(enqueue('good')),
+        journal.submit(enqueue('\ud800')),
+        journal.submit(enqueue('fine')),
+      ]),
     )
     expect(bad).toMatchObject({ status: 'rejected', reason: expect.any(TypeError) })
     expect([good, fine]).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }])
@@ -244,7 +277,9 @@ describe('an idle journal', () => {
   })
 
   test('is told only when the last answer is', async () => {
-    const { journal } = open({ appends: [weather({ fault: 'lost request' }), weather({ fault: 'lost answer', turns: 3 })] })
+    const { journal } = open({
+      appends: [weather({ fault: 'lost request' }), weather({ fault: 'lost answer', turns: 3 })],
+    })
     let answered = false
     void journal.submit(enqueue('j')).then(() => {
       answered = true

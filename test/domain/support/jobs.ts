@@ -25,7 +25,7 @@ export const stamped = ({ stream, type, data }: Draft, at: number = NOW, revisio
   ({ stream, type, data, at, ...(revision !== undefined && { revision }) }) as JobEvent
 
 /** The state that these facts leave. */
-export function after(...drafts: readonly Draft[]): JobState | undefined {
+export function stateAfter(...drafts: readonly Draft[]): JobState | undefined {
   return drafts.reduce<JobState | undefined>((state, draft) => evolve(state, stamped(draft)), undefined)
 }
 

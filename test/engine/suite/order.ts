@@ -67,6 +67,19 @@ export function orderSuite(backend: Backend): void {
       expect(order).toEqual(texts)
     })
 
+    it('is by priority also within a batch that meets a worker with nothing to do', async () => {
+      await using world = await World.create(backend)
+      const { job, order } = notes()
+      const ledger = await world.open({ jobs: [job] })
+      await ledger.start({ concurrency: 1 })
+      const priorities = [3, 1, 2, 1]
+      const jobs = await ledger.enqueueMany(
+        priorities.map((priority, index) => ({ job, payload: `${priority}.${index}`, options: { priority } })),
+      )
+      await Promise.all(jobs.map((each) => each.result()))
+      expect(order).toEqual(['1.1', '1.3', '2.2', '3.0'])
+    })
+
     it('lets a more urgent job that comes later go first, but does not interrupt what runs', async () => {
       await using world = await World.create(backend)
       const { job, order } = notes()

@@ -83,7 +83,9 @@ export class PlainBoard {
 
   /** Jobs that may run, most urgent first. */
   pending(now: number): { ready: string[]; suspects: string[]; scheduled: string[] } {
-    const free = this.live().filter(({ state, edges }) => state.phase === 'waiting' && !state.held && !edges.some(isOpen))
+    const free = this.live().filter(
+      ({ state, edges }) => state.phase === 'waiting' && !state.held && !edges.some(isOpen),
+    )
     const due = free.filter(({ state }) => state.runAt <= now).sort(byUrgency)
     const idsOf = (jobs: readonly Known[]): string[] => jobs.map(({ state }) => state.id)
     return {
@@ -150,13 +152,21 @@ function decideOn(board: PlainBoard, { deed, job, dice }: Step, index: number, n
   const token = state.lease?.token ?? ''
   switch (deed) {
     case 'lease':
-      return edges.some(isOpen) ? [] : decide.lease(id, state, { token: `t${index}`, workerId: 'w', now, leaseMs: 1_000 })
+      return edges.some(isOpen)
+        ? []
+        : decide.lease(id, state, { token: `t${index}`, workerId: 'w', now, leaseMs: 1_000 })
     case 'heartbeat':
       return decide.heartbeat(id, state, { token, expiresAt: now + 1_000, progress: dice })
     case 'finish':
       return decide.finish(id, state, token, undefined)
     case 'fail':
-      return decide.fail(id, state, token, { cause: 'error', error: 'E', details: '{}', retryable: dice % 3 > 0 }, { now, draw: dice / 12 })
+      return decide.fail(
+        id,
+        state,
+        token,
+        { cause: 'error', error: 'E', details: '{}', retryable: dice % 3 > 0 },
+        { now, draw: dice / 12 },
+      )
     case 'lose lease':
       return decide.loseLease(id, state, token, 'gone', now)
     case 'release':
@@ -168,16 +178,23 @@ function decideOn(board: PlainBoard, { deed, job, dice }: Step, index: number, n
     case 'retry':
       return decide.retry(id, state, now, stateOf)
     case 'reschedule':
-      return state.phase === 'waiting' ? [{ stream: jobStream(id), type: 'Rescheduled', data: reschedule(dice, now) }] : []
+      return state.phase === 'waiting'
+        ? [{ stream: jobStream(id), type: 'Rescheduled', data: reschedule(dice, now) }]
+        : []
     case 'expunge':
-      return state.phase === 'failing' ? [] : [{ stream: jobStream(id), type: 'Expunged', data: { rule: 'r', hashes: {} } }]
+      return state.phase === 'failing'
+        ? []
+        : [{ stream: jobStream(id), type: 'Expunged', data: { rule: 'r', hashes: {} } }]
   }
 }
 
 /** The jobs that a deed can mean, so that most steps do something. */
 function pick(all: readonly Known[], deed: Step['deed'], job: number): Known | undefined {
-  const phase = { lease: 'waiting', reschedule: 'waiting', retry: 'ended', expunge: undefined, cancel: undefined }[deed as string]
-  const doomed = (known: Known): boolean => known.state.phase !== 'ended' && known.edges.some((edge) => edge.now === 'failed' && edge.otherwise === 'cancel')
+  const phase = { lease: 'waiting', reschedule: 'waiting', retry: 'ended', expunge: undefined, cancel: undefined }[
+    deed as string
+  ]
+  const doomed = (known: Known): boolean =>
+    known.state.phase !== 'ended' && known.edges.some((edge) => edge.now === 'failed' && edge.otherwise === 'cancel')
   const holds = ['heartbeat', 'finish', 'fail', 'lose lease', 'release'].includes(deed)
   const meant = all.filter((known) => {
     if (deed === 'cancel a doomed one') return doomed(known)
@@ -197,7 +214,10 @@ function enqueue(board: PlainBoard, id: string, job: number, dice: number, now: 
       : [{ id: other, on: CONDITIONS[number % 2] as 'succeeded', otherwise: FALLBACKS[number % 3] as 'block' }]
   const first = others[job % Math.max(1, others.length)]
   const second = others[(job * 7 + 3) % Math.max(1, others.length)]
-  const dependsOn = [...(dice > 2 ? edgeTo(first, dice) : []), ...(dice > 7 && second !== first ? edgeTo(second, dice + 1) : [])]
+  const dependsOn = [
+    ...(dice > 2 ? edgeTo(first, dice) : []),
+    ...(dice > 7 && second !== first ? edgeTo(second, dice + 1) : []),
+  ]
   const given = facts({
     queue: dice % 2 === 0 ? 'default' : 'other',
     priority: (dice % 3) - 1,

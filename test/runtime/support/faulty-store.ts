@@ -207,5 +207,5 @@ function printOf({ expect, events }: AppendGroup): string {
 }
 
 function marksOf({ events }: AppendGroup): string[] {
-  return [...new Set(events.map((event) => event.metadata?.['mark'] ?? event.id))]
+  return [...new Set(events.map((event) => event.metadata?.mark ?? event.id))]
 }

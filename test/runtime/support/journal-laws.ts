@@ -55,7 +55,7 @@ function foldAll(log: readonly RecordedEvent[], feed: Feed): History | string {
 function byMark(log: readonly RecordedEvent[]): Map<string, number[]> {
   const events = new Map<string, number[]>()
   for (const [index, { metadata }] of log.entries()) {
-    const mark = metadata?.['mark']
+    const mark = metadata?.mark
     if (mark === undefined) continue
     const known = events.get(mark)
     if (known === undefined) events.set(mark, [index])
