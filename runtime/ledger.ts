@@ -5,7 +5,7 @@ import { InvalidOption } from '../domain/errors.js'
 import type { RecordedEvent } from '../domain/event.js'
 import { LedgerClosed, NoHandlers } from './errors.js'
 import type { CloseOptions, LedgerOptions, StartOptions } from './options.js'
-import { checkCloseOptions, checkLedgerOptions, checkStartOptions, refuseUnknownKeys } from './options.js'
+import { checkCancelOptions, checkCloseOptions, checkLedgerOptions, checkStartOptions } from './options.js'
 import type { Clock } from './ports/clock.js'
 import type { EventStore } from './ports/event-store.js'
 import type { Host } from './ports/host.js'
@@ -64,8 +64,6 @@ export interface CancelOptions {
   /** Recorded with the cancel. */
   readonly reason?: string
 }
-
-const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
 
 export class Ledger implements AsyncDisposable {
   readonly #ports: LedgerPorts
@@ -248,7 +246,7 @@ export class Ledger implements AsyncDisposable {
    */
   async cancel(id: string, options: CancelOptions = {}): Promise<boolean> {
     this.#refuseClosed()
-    refuseUnknownKeys(options, CANCEL_KEYS, 'cancel')
+    checkCancelOptions(options)
     const { ifIdle, ifEnded, reason } = options
     const command = { by: 'operator', ...(ifIdle && { ifIdle }), ...(reason !== undefined && { reason }) } as const
     return this.#journal.submit(commands.cancel(id, command, ifEnded === 'ignore'))

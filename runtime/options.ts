@@ -38,6 +38,7 @@ export interface CloseOptions {
 const LEDGER_KEYS = new Set(['jobs', 'logger', 'maxPayloadBytes', 'codeVersion'])
 const START_KEYS = new Set(['concurrency', 'queues', 'lease'])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
+const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error', 'child'] as const
 
 /** Throws InvalidOption for a key that nobody reads: a misspelt option must not be taken for its default. */
@@ -106,4 +107,15 @@ export function checkCloseOptions(options: CloseOptions): { drainMs: number; tim
   if (drainMs > timeoutMs)
     throw new InvalidOption('close.drain', `at most \`close.timeout\` (${timeoutMs} ms)`, options.drain)
   return { drainMs, timeoutMs }
+}
+
+/** Throws InvalidOption. */
+export function checkCancelOptions(options: { readonly [Key in 'ifIdle' | 'ifEnded' | 'reason']?: unknown }): void {
+  refuseUnknownKeys(options, CANCEL_KEYS, 'cancel')
+  const { ifIdle, ifEnded, reason } = options
+  if (ifIdle !== undefined && typeof ifIdle !== 'boolean') {
+    throw new InvalidOption('cancel.ifIdle', 'true or false', ifIdle)
+  }
+  if (ifEnded !== undefined && ifEnded !== 'ignore') throw new InvalidOption('cancel.ifEnded', '"ignore"', ifEnded)
+  if (reason !== undefined && typeof reason !== 'string') throw new InvalidOption('cancel.reason', 'a text', reason)
 }

@@ -48,6 +48,8 @@ export function openLog(path: string, options: SqliteOptions = {}): LogFile {
     db.pragma('secure_delete = ON')
     db.pragma('journal_size_limit = 67108864')
     db.pragma('cache_size = -16384')
+    // 32 MiB of pages between two checkpoints instead of 8: index pages that change all the time are copied back less often.
+    db.pragma('wal_autocheckpoint = 4000')
     const logId = db.prepare("SELECT value FROM jobledger_meta WHERE key = 'logId'").pluck(true).get()
     return { db, path: realpathSync(full), logId: String(logId) }
   } catch (error) {

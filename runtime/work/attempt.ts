@@ -23,7 +23,6 @@ export type AttemptOutcome =
 export interface AttemptServices {
   readonly log: Logger
   readonly maxBodyBytes: number
-  payload(id: string): unknown | Promise<unknown>
   heartbeat(attempt: Attempt, progress: number | undefined, partial: string | undefined): Promise<void>
   dependencies(job: JobState): Promise<DependencyResult[]>
 }
@@ -102,7 +101,8 @@ export class Attempt implements JobContext {
     if (progress !== undefined && !Number.isFinite(progress)) {
       throw new InvalidOption('heartbeat.progress', 'a finite number', progress)
     }
-    const text = partial === undefined ? undefined : (encode(partial, 'heartbeat.partial', this.#services.maxBodyBytes) as string)
+    const text =
+      partial === undefined ? undefined : (encode(partial, 'heartbeat.partial', this.#services.maxBodyBytes) as string)
     return this.#services.heartbeat(this, progress, text)
   }
 
@@ -128,10 +128,10 @@ export class Attempt implements JobContext {
     this.abort(reason)
   }
 
-  /** Never rejects. */
-  async perform(definition: JobDefinition): Promise<void> {
+  /** `load` gives the stored payload, or a promise of it. Never rejects. */
+  async perform(definition: JobDefinition, load: () => unknown): Promise<void> {
     try {
-      const payload = await this.#payload(definition)
+      const payload = await this.#payload(definition, load)
       if (this.concluded) return
       const result = await definition.handle(payload as never, this)
       this.conclude({ kind: 'succeeded', result: encode(result, 'result', this.#services.maxBodyBytes, true) })
@@ -140,9 +140,9 @@ export class Attempt implements JobContext {
     }
   }
 
-  async #payload(definition: JobDefinition): Promise<unknown> {
+  async #payload(definition: JobDefinition, load: () => unknown): Promise<unknown> {
     try {
-      return await validate(definition, await this.#services.payload(this.id), 'payload')
+      return await validate(definition, await load(), 'payload')
     } catch (error) {
       throw error instanceof InvalidPayload || error instanceof SyntaxError ? new UnusablePayload(error) : error
     }
@@ -182,7 +182,11 @@ export function toFailure(thrown: unknown, cause: Failure['cause']): Failure {
 function describe(thrown: unknown): { name: string; message: string; stack: string | undefined } {
   try {
     if (!(thrown instanceof Error)) return { name: 'NonError', message: `${thrown}`, stack: undefined }
-    return { name: `${thrown.name}`.slice(0, 200) || 'Error', message: `${thrown.message}`, stack: thrown.stack && `${thrown.stack}` }
+    return {
+      name: `${thrown.name}`.slice(0, 200) || 'Error',
+      message: `${thrown.message}`,
+      stack: thrown.stack && `${thrown.stack}`,
+    }
   } catch {
     return { name: 'NonError', message: 'a value that cannot be shown', stack: undefined }
   }

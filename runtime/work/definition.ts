@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backoff, BackoffOptions } from '../../domain/backoff.js'
-import { DEFAULT_BACKOFF, toBackoff } from '../../domain/backoff.js'
+import * as backoff from '../../domain/backoff.js'
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
@@ -67,7 +67,7 @@ export function defineJob(
   }
   const { schema, handle } = options
   if (typeof handle !== 'function') throw new InvalidOption('defineJob.handle', 'a function', handle)
-  if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
     throw new InvalidOption('defineJob.schema', 'a Standard Schema', schema)
   }
   return {
@@ -79,7 +79,7 @@ export function defineJob(
         ? DEFAULT_MAX_ATTEMPTS
         : toMaxAttempts(options.maxAttempts, 'defineJob.maxAttempts'),
     timeoutMs: options.timeout === undefined ? DEFAULT_TIMEOUT_MS : toTimeout(options.timeout, 'defineJob.timeout'),
-    backoff: toBackoff(options.backoff, 'defineJob.backoff', DEFAULT_BACKOFF),
+    backoff: toBackoff(options.backoff, 'defineJob.backoff', backoff.DEFAULT_BACKOFF),
     schema,
     handle: handle as JobDefinition['handle'],
   }
@@ -122,6 +122,16 @@ export function toPriority(value: unknown, option: string): number {
 export function toMaxAttempts(value: unknown, option: string): number | null {
   if (value === null || (Number.isSafeInteger(value) && (value as number) >= 1)) return value as number | null
   throw new InvalidOption(option, 'an integer >= 1, or null for unlimited', value)
+}
+
+const BACKOFF_KEYS = new Set(['min', 'max', 'factor', 'jitter'])
+
+export function toBackoff(given: BackoffOptions | undefined, option: string, base: Backoff): Backoff {
+  for (const key of Object.keys(given ?? {})) {
+    if (!BACKOFF_KEYS.has(key))
+      throw new InvalidOption(`${option}.${key}`, `one of ${[...BACKOFF_KEYS].join(', ')}`, key)
+  }
+  return backoff.toBackoff(given, option, base)
 }
 
 export function toTimeout(value: Duration | null, option: string): number | null {

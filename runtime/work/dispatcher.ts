@@ -26,8 +26,10 @@ export interface DispatcherOptions {
   accepts(lane: Lane): boolean
   /** Slots that are neither running nor about to. */
   free(): number
+  /** Begins to read what the run will need; undefined when it is at hand. */
+  fetch(id: string): Promise<unknown> | undefined
   /** A lease is durable: run it. */
-  begin(job: JobState, lease: Lease): void
+  begin(job: JobState, lease: Lease, payload: Promise<unknown> | undefined): void
 }
 
 /**
@@ -63,7 +65,9 @@ export class Dispatcher {
       const job = board.pending.take(lanes, this.#suspectAllowed(now))
       if (job === undefined) break
       if (job.lost > 0) this.#suspect = { id: job.id, run: job.run + 1, until: now + this.#options.leaseMs }
-      void this.#lease(job.id).catch((error) => this.#failed(job, error))
+      // Read while the lease is on its way: the store then also knows where the stream is.
+      const payload = this.#options.fetch(job.id)
+      void this.#lease(job.id, commands.lease, payload).catch((error) => this.#failed(job, error))
     }
     const next = board.pending.nextDue()
     if (next !== undefined) this.#due.by(next)
@@ -99,10 +103,11 @@ export class Dispatcher {
   anticipate(id: string, lane: Lane): void {
     const { board, accepts, free, clock } = this.#options
     if (!accepts(lane) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil) return
-    if (board.pending.isEmpty(this.#accepted())) void this.#lease(id, commands.leaseNew).catch(() => this.#options.bell.ring())
+    if (board.pending.isEmpty(this.#accepted()))
+      void this.#lease(id, commands.leaseNew).catch(() => this.#options.bell.ring())
   }
 
-  async #lease(id: string, command = commands.lease): Promise<void> {
+  async #lease(id: string, command: typeof commands.lease, payload?: Promise<unknown>): Promise<void> {
     const { ids, workerId, leaseMs, codeVersion, journal, board, bell, begin } = this.#options
     const token = ids.uuid()
     this.#leasing += 1
@@ -113,7 +118,7 @@ export class Dispatcher {
     }
     const leased = board.get(id)
     // Between the commit and now somebody may have cancelled it.
-    if (leased?.lease?.token === token) begin(leased, leased.lease)
+    if (leased?.lease?.token === token) begin(leased, leased.lease, payload)
     else bell.ring()
   }
 

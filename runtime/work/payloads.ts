@@ -34,6 +34,14 @@ export class Payloads {
     this.#size -= sizeOf(event)
   }
 
+  /** Begins to read a payload that is not at hand. A failure shows when it is loaded. */
+  fetch(id: string): Promise<unknown> | undefined {
+    if (this.#recent.has(id)) return undefined
+    const reading = this.#read(id)
+    reading.catch(() => {})
+    return reading
+  }
+
   load(id: string): unknown | Promise<unknown> {
     const event = this.#recent.get(id)
     return event === undefined ? this.#read(id) : decode(event.body)

@@ -67,6 +67,7 @@ export class Worker {
   #leasing = false
   #deadlines = { drainMs: 0, timeoutMs: 0 }
   #emptied: (() => void) | undefined
+  #pause: Promise<void> | undefined
 
   constructor(options: WorkerOptions, services: WorkerServices) {
     const { clock, ids, feed, journal, codeVersion, payloads, maxBodyBytes, dependencies } = services
@@ -77,7 +78,6 @@ export class Worker {
     this.#attemptServices = {
       log: this.#log,
       maxBodyBytes,
-      payload: (id) => payloads.load(id),
       heartbeat: (attempt, progress, partial) => this.#beat(attempt, progress, partial),
       dependencies,
     }
@@ -100,7 +100,8 @@ export class Worker {
       codeVersion,
       accepts: ({ type, queue }) => options.definitions.has(type) && (options.queues?.includes(queue) ?? true),
       free: () => (this.#leasing ? options.concurrency - this.#running.size : 0),
-      begin: (job, lease) => this.#begin(job, lease),
+      fetch: (id) => payloads.fetch(id),
+      begin: (job, lease, payload) => this.#begin(job, lease, () => payload ?? payloads.load(job.id)),
     })
     this.#actor = createWorkerActor(
       this.id,
@@ -180,13 +181,13 @@ export class Worker {
     this.bell.ring()
   }
 
-  #begin(job: JobState, lease: Lease): void {
+  #begin(job: JobState, lease: Lease, payload: () => unknown): void {
     const attempt = new Attempt(job, lease, this.#keeper.beatAfter(lease.at), this.#attemptServices, (ended, outcome) =>
       this.#ended(ended, outcome),
     )
     this.#running.set(lease.token, attempt)
     this.#keeper.watch(attempt)
-    void attempt.perform(this.#options.definitions.get(job.type) as JobDefinition)
+    void attempt.perform(this.#options.definitions.get(job.type) as JobDefinition, payload)
   }
 
   /** The slot is free as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
@@ -225,7 +226,10 @@ export class Worker {
         const { id, type, run } = attempt
         this.#log.warn({ err: error, jobId: id, jobType: type, run }, 'outcome not recorded')
         if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return
-        await delay(clock, RECORD_PAUSE, this.#closing.signal).catch(() => {})
+        // One wait for all of them.
+        this.#pause ??= delay(clock, RECORD_PAUSE, this.#closing.signal).catch(() => {})
+        await this.#pause
+        this.#pause = undefined
       }
     }
   }

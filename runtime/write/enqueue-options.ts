@@ -1,11 +1,10 @@
 import type { BackoffOptions } from '../../domain/backoff.js'
-import { toBackoff } from '../../domain/backoff.js'
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { DependencyEdge, EdgeCondition, EdgeFallback, Queued } from '../../domain/job/events.js'
 import type { JobDefinition } from '../work/definition.js'
-import { toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../work/definition.js'
+import { toBackoff, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../work/definition.js'
 
 /** An edge of the dependency graph. A job, or its id alone, means `{ on: 'succeeded', otherwise: 'block' }`. */
 export interface DependencyOption {
@@ -125,10 +124,15 @@ function toEdges(given: EnqueueOptions['dependsOn'], option: string): Dependency
   return edges
 }
 
+const EDGE_KEYS = new Set(['id', 'on', 'otherwise'])
+
 function toEdge(given: string | DependencyOption, option: string): DependencyEdge {
   const edge = typeof given === 'string' ? { id: given } : given
   if (typeof edge !== 'object' || edge === null)
     throw new InvalidOption(option, 'a job id or { id, on, otherwise }', given)
+  for (const key of Object.keys(edge)) {
+    if (!EDGE_KEYS.has(key)) throw new InvalidOption(`${option}.${key}`, `one of ${[...EDGE_KEYS].join(', ')}`, key)
+  }
   const { id, on = 'succeeded', otherwise = 'block' } = edge as DependencyOption
   if (on !== 'succeeded' && on !== 'finished') throw new InvalidOption(`${option}.on`, '"succeeded" or "finished"', on)
   if (otherwise !== 'block' && otherwise !== 'cancel' && otherwise !== 'run') {

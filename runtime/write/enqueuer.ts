@@ -62,7 +62,7 @@ export class Enqueuer {
     }
     refuseTwins(jobs, path)
     const submitted = this.#journal.submit(commands.enqueue(jobs))
-    for (const job of jobs) this.#onSubmitted(job)
+    for (const job of mostUrgentFirst(jobs)) this.#onSubmitted(job)
     const outcomes = await submitted
     return jobs.map((job, index) => ({ id: job.id, outcome: outcomes[index] as EnqueueOutcome }))
   }
@@ -87,6 +87,12 @@ export class Enqueuer {
     const facts = toFacts(job, options, now, this.#codeVersion, path)
     return { id, facts, payload: encode(payload, `${path}.payload`, this.#maxBodyBytes) }
   }
+}
+
+/** Equals stay in the order in which they were given. */
+function mostUrgentFirst(jobs: readonly EnqueueCommand[]): readonly EnqueueCommand[] {
+  if (jobs.length < 2) return jobs
+  return jobs.toSorted((a, b) => (a.facts.priority ?? 0) - (b.facts.priority ?? 0))
 }
 
 function refuseTwins(jobs: readonly EnqueueCommand[], path: (index: number) => string): void {

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Ledger, type OpenLedgerOptions, openLedger } from '../../index.js'
+import { defineJob, type EnqueueOptions, type JobStatus, type Ledger, openLedger } from '../../index.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const main = join(root, 'dist', 'adapters', 'cli', 'main.js')
@@ -74,17 +74,27 @@ export class Desk {
     return JSON.parse(stdout) as Document
   }
 
-  /** The ledger in this folder, without a process of its own. */
-  async with<Result>(
-    work: (ledger: Ledger) => Promise<Result>,
-    options: Omit<OpenLedgerOptions, 'url'> = {},
-  ): Promise<Result> {
-    const ledger = await openLedger({ url: `sqlite:${this.path('jobledger.db')}`, ...options })
+  /** The ledger in this folder, without a process of its own: what is not the command line's is done here. */
+  async with<Result>(work: (ledger: Ledger) => Promise<Result>): Promise<Result> {
+    const ledger = await openLedger({ url: `sqlite:${this.path('jobledger.db')}` })
     try {
       return await work(ledger)
     } finally {
       await ledger.close()
     }
+  }
+
+  async enqueue(type: string, payload: unknown, options: EnqueueOptions): Promise<void> {
+    await this.with((ledger) => ledger.enqueue(defineJob({ type, handle() {} }), payload, options))
+  }
+
+  status(id: string): Promise<JobStatus> {
+    return this.with((ledger) => ledger.status(id))
+  }
+
+  async eventsOf(id: string): Promise<string[]> {
+    const events = await this.with((ledger) => ledger.history(id))
+    return events.map((event) => event.type)
   }
 
   async remove(): Promise<void> {

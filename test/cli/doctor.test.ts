@@ -56,8 +56,8 @@ describe('doctor', { timeout: PATIENCE }, () => {
 
   test('warns of dead letters and dead workers, and fails only if asked to', async () => {
     desk.write('jobs.mjs', CONFIG_JS)
-    await desk.run(['enqueue', 'fail', '--max-attempts', '1'])
-    await desk.run(['enqueue', 'deaf'])
+    await desk.enqueue('fail', null, { id: 'bad', maxAttempts: 1 })
+    await desk.enqueue('deaf', null, { id: 'x' })
     const worker = desk.start(['work', '-c', 'jobs.mjs', '--concurrency', '1'])
     await worker.said('deaf begins')
     await worker.kill()
@@ -85,7 +85,7 @@ describe('doctor', { timeout: PATIENCE }, () => {
 
   test('finds views that say something else than the log', async () => {
     await seed(3)
-    await desk.with((ledger) => ledger.cancel('j0'))
+    await desk.with((ledger) => Promise.all([ledger.cancel('j0'), ledger.cancel('j1')]))
     const views = new Database(desk.path('jobledger.db-views'))
     views.exec("UPDATE jobs SET state = replace(state, 'cancelled', 'succeeded') WHERE id = 'j0'")
     views.exec("DELETE FROM jobs WHERE id = 'j1'")

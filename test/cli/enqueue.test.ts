@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { HistoryEntry, JobStatus } from '../../index.js'
 import { CONFIG_JS, CONFIG_TS, Desk, PATIENCE } from './desk.js'
 
 let desk: Desk
@@ -41,7 +40,7 @@ describe('enqueue', { timeout: PATIENCE }, () => {
   ])('takes the payload from %s', async (source, args, stdin, payload) => {
     const { code } = await desk.run(['enqueue', 'note', ...args, '--id', source], { stdin })
     expect(code).toBe(0)
-    expect((await desk.json<JobStatus>('status', source)).payload).toEqual(payload)
+    expect((await desk.status(source)).payload).toEqual(payload)
   })
 
   test('records every option', async () => {
@@ -50,8 +49,8 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     const limits = ['--max-attempts', 'unlimited', '--timeout', 'none', '--backoff', 'min=2s,factor=3,jitter=none']
     const edges = ['--depends-on', 'silent:finished:run', '--depends-on', 'stdin:cancel']
     const { id } = await desk.json<{ id: string }>('enqueue', 'note', ...given, ...limits, ...edges)
-    const { events } = await desk.json<{ events: HistoryEntry[] }>('history', id)
-    expect(events[0]?.data).toEqual({
+    const [queued] = await desk.with((ledger) => ledger.history(id))
+    expect(queued?.data).toEqual({
       type: 'note',
       queue: 'mail',
       channel: 'eu',
@@ -70,7 +69,7 @@ describe('enqueue', { timeout: PATIENCE }, () => {
 
   test('takes an instant with its zone', async () => {
     const { id } = await desk.json<{ id: string }>('enqueue', 'note', '--run-at', '2100-01-01T02:00+02:00')
-    const status = await desk.json<JobStatus>('status', id)
+    const status = await desk.status(id)
     expect(status).toMatchObject({ state: 'scheduled', runAt: Date.UTC(2100, 0, 1) })
   })
 
@@ -86,7 +85,7 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'DEPENDENCY_UNKNOWN', exitCode: 3 } })
   })
 
-  test.each([
+  test.concurrent.each([
     ['no type', [], /missing required argument 'type'/],
     ['no JSON', ['note', '{a:1}'], /^error: Expected the payload to be JSON: .* quote it/],
     ['no JSON on stdin', ['note', '-'], /Expected stdin to be JSON/],
@@ -111,7 +110,7 @@ describe('enqueue', { timeout: PATIENCE }, () => {
 
   test('takes schema and defaults from a config', async () => {
     const { id } = await desk.json<{ id: string }>('enqueue', 'add', '{"a":1,"b":2}', '--config', 'jobs.ts')
-    expect(await desk.json<JobStatus>('status', id)).toMatchObject({ queue: 'sums', maxAttempts: 3 })
+    expect(await desk.status(id)).toMatchObject({ queue: 'sums', maxAttempts: 3 })
     const refused = await desk.run(['enqueue', 'add', '{"a":1}', '--config', 'jobs.ts'])
     expect(refused).toMatchObject({
       code: 2,

@@ -131,12 +131,15 @@ describe('stats', { timeout: PATIENCE }, () => {
 })
 
 describe('verbs that look', { timeout: PATIENCE }, () => {
-  test.each(['status', 'history', 'result', 'cancel', 'retry'])('%s of an unknown job ends with 3', async (verb) => {
-    const { code, stdout, stderr } = await desk.run([verb, 'nobody'])
-    expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: 'error: There is no job nobody.\n' })
-  })
+  test.concurrent.each(['status', 'history', 'result', 'cancel', 'retry'])(
+    '%s of an unknown job ends with 3',
+    async (verb) => {
+      const { code, stdout, stderr } = await desk.run([verb, 'nobody'])
+      expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: 'error: There is no job nobody.\n' })
+    },
+  )
 
-  test.each([
+  test.concurrent.each([
     ['status', 'x'],
     ['history', 'x'],
     ['list'],

@@ -19,7 +19,7 @@ describe('cancel', { timeout: PATIENCE }, () => {
   test('ends a job and records why', async () => {
     const told = await desk.run(['cancel', 'a', '--reason', 'not needed'])
     expect(told).toEqual({ code: 0, stdout: '', stderr: 'Job a is cancelled.\n' })
-    expect(await desk.json('status', 'a')).toMatchObject({ state: 'cancelled', reason: 'not needed' })
+    expect(await desk.status('a')).toMatchObject({ state: 'cancelled', reason: 'not needed' })
   })
 
   test('as a document', async () => {
@@ -40,8 +40,8 @@ describe('retry', { timeout: PATIENCE }, () => {
     expect(stderr).toBe(
       'error: There is no job nobody.\nerror: Job d has not ended, it is waiting: only an ended job can be retried.\n',
     )
-    expect(await desk.json('status', 'c')).toMatchObject({ state: 'ready' })
-    expect(await desk.json('status', 'd')).toMatchObject({ state: 'ready' })
+    expect(await desk.status('c')).toMatchObject({ state: 'ready' })
+    expect(await desk.status('d')).toMatchObject({ state: 'ready' })
   })
 
   test('as a document', async () => {

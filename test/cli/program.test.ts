@@ -18,7 +18,7 @@ describe('the command line', { timeout: PATIENCE }, () => {
       expect(stdout).toMatch(new RegExp(`^ +${exitCode} {2}`, 'm'))
   })
 
-  test.each(VERBS)('%s explains itself with an example, on 80 columns', async (verb) => {
+  test.concurrent.each(VERBS)('%s explains itself with an example, on 80 columns', async (verb) => {
     const { code, stdout } = await desk.run([verb, '--help'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^Examples:\n( {2}\$ .*jobledger .*\n)+/m)
@@ -30,7 +30,7 @@ describe('the command line', { timeout: PATIENCE }, () => {
     expect(await desk.run(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
   })
 
-  test.each([
+  test.concurrent.each([
     [[], /^Usage: jobledger <verb> \[options\]/],
     [['frobnicate'], /^error: unknown command 'frobnicate'/],
     [['status'], /^error: missing required argument 'id'/],

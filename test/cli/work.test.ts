@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { HistoryEntry } from '../../index.js'
 import { CONFIG_JS, CONFIG_TS, Desk, PATIENCE } from './desk.js'
 
 let desk: Desk
@@ -11,11 +10,6 @@ beforeEach(() => {
 })
 afterEach(() => desk.remove())
 
-async function eventsOf(id: string): Promise<string[]> {
-  const { events } = await desk.json<{ events: HistoryEntry[] }>('history', id)
-  return events.map((event) => event.type)
-}
-
 function messagesIn(stderr: string): string[] {
   return stderr
     .trimEnd()
@@ -25,9 +19,9 @@ function messagesIn(stderr: string): string[] {
 
 describe('work --until-empty', { timeout: PATIENCE }, () => {
   test('runs what is there and ends', async () => {
-    await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--id', 'sum'])
-    await desk.run(['enqueue', 'fail', '--id', 'bad', '--max-attempts', '1'])
-    await desk.run(['enqueue', 'add', '--id', 'later', '--delay', '1h'])
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'sum' })
+    await desk.enqueue('fail', null, { id: 'bad', maxAttempts: 1 })
+    await desk.enqueue('add', null, { id: 'later', delay: '1h' })
     const { code, stdout, stderr } = await desk.run(['work', '-c', 'jobs.js', '--until-empty', '--json'])
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toEqual({
@@ -49,16 +43,16 @@ describe('work --until-empty', { timeout: PATIENCE }, () => {
 
   test('takes TypeScript, and leaves the jobs of others', async () => {
     await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--id', 'mine', '--config', 'jobs.ts'])
-    await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--id', 'elsewhere'])
-    await desk.run(['enqueue', 'other', '--id', 'unknown', '--queue', 'sums'])
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'elsewhere' })
+    await desk.enqueue('other', null, { id: 'unknown', queue: 'sums' })
     const { code, stdout } = await desk.run(['work', '--config', 'jobs.ts', '--once', '--log-level', 'silent'])
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
-    expect(await desk.json('status', 'mine')).toMatchObject({ state: 'succeeded', result: 3 })
-    expect(await desk.json('status', 'elsewhere')).toMatchObject({ state: 'ready' })
-    expect(await desk.json('status', 'unknown')).toMatchObject({ state: 'ready' })
+    expect(await desk.status('mine')).toMatchObject({ state: 'succeeded', result: 3 })
+    expect(await desk.status('elsewhere')).toMatchObject({ state: 'ready' })
+    expect(await desk.status('unknown')).toMatchObject({ state: 'ready' })
 
     await desk.run(['work', '--config', 'jobs.ts', '--once', '--queue', 'default'])
-    expect(await desk.json('status', 'elsewhere')).toMatchObject({ state: 'succeeded' })
+    expect(await desk.status('elsewhere')).toMatchObject({ state: 'succeeded' })
   })
 
   test('finds the ledger that the config names', async () => {
@@ -83,31 +77,31 @@ describe('work', { timeout: PATIENCE }, () => {
   })
 
   test('lets running jobs end after SIGTERM', async () => {
-    await desk.run(['enqueue', 'linger', '--id', 'x'])
+    await desk.enqueue('linger', null, { id: 'x' })
     const worker = desk.start(['work', '-c', 'jobs.js'])
     await worker.said('linger begins')
     worker.signal('SIGTERM')
     const { code, stderr } = await worker.ended
     expect(code).toBe(0)
     expect(messagesIn(stderr)).toContain('draining')
-    expect(await desk.json('status', 'x')).toMatchObject({ state: 'succeeded', result: 'in the end' })
+    expect(await desk.status('x')).toMatchObject({ state: 'succeeded', result: 'in the end' })
   })
 
   test('gives back what does not end in time, and spends no attempt', async () => {
-    await desk.run(['enqueue', 'deaf', '--id', 'x'])
+    await desk.enqueue('deaf', null, { id: 'x' })
     const worker = desk.start(['work', '-c', 'jobs.js', '--drain', '0', '--timeout', '10ms'])
     await worker.said('deaf begins')
     worker.signal('SIGTERM')
     expect(await worker.ended).toMatchObject({ code: 0 })
-    expect(await eventsOf('x')).toEqual(['Queued', 'Leased', 'Released'])
-    expect(await desk.json('status', 'x')).toMatchObject({ state: 'ready', run: 1, attempt: 0 })
+    expect(await desk.eventsOf('x')).toEqual(['Queued', 'Leased', 'Released'])
+    expect(await desk.status('x')).toMatchObject({ state: 'ready', run: 1, attempt: 0 })
   })
 
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('ends at once after a second signal: %s, %i', async (signal, expected) => {
-    await desk.run(['enqueue', 'deaf', '--id', 'x'])
+    await desk.enqueue('deaf', null, { id: 'x' })
     const worker = desk.start(['work', '-c', 'jobs.js'])
     await worker.said('deaf begins')
     worker.signal('SIGTERM')
@@ -116,12 +110,12 @@ describe('work', { timeout: PATIENCE }, () => {
     expect(await worker.ended).toMatchObject({ code: expected })
     // The next process finds its worker dead.
     await desk.json('stats')
-    expect(await eventsOf('x')).toEqual(['Queued', 'Leased', 'Failed', 'Retried'])
-    expect(await desk.json('status', 'x')).toMatchObject({ state: 'ready', attempt: 0 })
+    expect(await desk.eventsOf('x')).toEqual(['Queued', 'Leased', 'Failed', 'Retried'])
+    expect(await desk.status('x')).toMatchObject({ state: 'ready', attempt: 0 })
   })
 
   test('stops a run that is cancelled', async () => {
-    await desk.run(['enqueue', 'pause', '--id', 'x'])
+    await desk.enqueue('pause', null, { id: 'x' })
     const worker = desk.start(['work', '-c', 'jobs.js', '--until-empty'])
     await worker.said('pause begins')
     const refused = await desk.run(['cancel', 'x', '--if-idle'])
@@ -139,7 +133,7 @@ describe('work', { timeout: PATIENCE }, () => {
     await waiting.said('is queued')
     waiting.signal(signal)
     expect(await waiting.ended).toMatchObject({ code: expected, stdout: '' })
-    expect(await desk.json('status', 'x')).toMatchObject({ state: 'ready' })
+    expect(await desk.status('x')).toMatchObject({ state: 'ready' })
   })
 })
 

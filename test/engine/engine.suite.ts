@@ -1,15 +1,17 @@
 /** What the engine promises, whatever store is behind it. */
 import { describe } from 'vitest'
 import { batchesSuite } from './suite/batches.js'
-import { ownIdsSuite } from './suite/own-ids.js'
-import { runningSuite } from './suite/running.js'
-import { orderSuite } from './suite/order.js'
-import { retriesSuite } from './suite/retries.js'
 import { cancellingSuite } from './suite/cancelling.js'
+import { closingSuite } from './suite/closing.js'
 import { dependenciesSuite } from './suite/dependencies.js'
 import { leasesSuite } from './suite/leases.js'
-import { closingSuite } from './suite/closing.js'
 import { listingSuite } from './suite/listing.js'
+import { optionsSuite } from './suite/options.js'
+import { orderSuite } from './suite/order.js'
+import { ownIdsSuite } from './suite/own-ids.js'
+import { reopeningSuite } from './suite/reopening.js'
+import { retriesSuite } from './suite/retries.js'
+import { runningSuite } from './suite/running.js'
 import type { Backend } from './support.js'
 
 export function engineSuite(backend: Backend): void {
@@ -24,5 +26,7 @@ export function engineSuite(backend: Backend): void {
     leasesSuite(backend)
     closingSuite(backend)
     listingSuite(backend)
+    optionsSuite(backend)
+    reopeningSuite(backend)
   })
 }

@@ -33,7 +33,7 @@ export interface Backend {
 }
 
 /** Its `close` does nothing: what is in memory outlives the ledgers on it. */
-function keptOpen<Thing extends object>(thing: Thing): Thing {
+export function keptOpen<Thing extends object>(thing: Thing): Thing {
   return new Proxy(thing, {
     get(target, key) {
       if (key === 'close') return async () => {}

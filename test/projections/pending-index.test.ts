@@ -138,6 +138,8 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
         },
     ),
   },
+  // Looking drops what is stale on top, so it is not done after every deed.
+  { weight: 1, arbitrary: fc.constant<Deed>((pair) => expect(pair.index.nextDue()).toBe(pair.list.nextDue())) },
 )
 
 describe('the pending index', { timeout: 0 }, () => {
@@ -145,10 +147,7 @@ describe('the pending index', { timeout: 0 }, () => {
     fc.assert(
       fc.property(fc.array(deed, { maxLength: 80, size: 'max' }), (deeds) => {
         const pair = new Pair()
-        for (const act of deeds) {
-          act(pair)
-          expect(pair.index.nextDue()).toBe(pair.list.nextDue())
-        }
+        for (const act of deeds) act(pair)
         expect(new Set(pair.index.scheduled())).toEqual(new Set(pair.list.scheduled()))
         const lanes = [...pair.index.lanes]
         for (let next = pair.list.take(lanes, true); next !== undefined; next = pair.list.take(lanes, true)) {

@@ -31,7 +31,7 @@ function connected(inbox: readonly Command[]): Set<string> {
   return new Set([...groups.values()].map((names) => names.join(' ')))
 }
 
-describe('commands that share a stream', () => {
+describe('commands that share a stream', { timeout: 0 }, () => {
   test('share one group, directly or through others, in the order they came; others do not', () => {
     fc.assert(
       fc.property(inboxes, (inbox) => {

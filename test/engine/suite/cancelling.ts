@@ -122,13 +122,16 @@ export function cancellingSuite(backend: Backend): void {
       expect(twice).toMatchObject([{ value: true }, { reason: { code: 'JOB_ENDED', outcome: 'cancelled' } }])
     })
 
-    it.each(['cancel', 'retry', 'status', 'history', 'result'] as const)('and %s of no job at all throw', async (verb) => {
-      await using world = await World.create(backend)
-      const ledger = await world.open()
-      for (const id of ['nobody', '', '\ud800', 'x'.repeat(10_000)]) {
-        expect(await rejection(ledger[verb](id))).toMatchObject({ code: 'JOB_UNKNOWN', jobId: id })
-      }
-    })
+    it.each(['cancel', 'retry', 'status', 'history', 'result'] as const)(
+      'and %s of no job at all throw',
+      async (verb) => {
+        await using world = await World.create(backend)
+        const ledger = await world.open()
+        for (const id of ['nobody', '', '\ud800', 'x'.repeat(10_000)]) {
+          expect(await rejection(ledger[verb](id))).toMatchObject({ code: 'JOB_UNKNOWN', jobId: id })
+        }
+      },
+    )
 
     it('lets whoever waits for a result give up by its own signal', async () => {
       await using world = await World.create(backend)

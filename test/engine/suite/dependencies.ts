@@ -66,14 +66,17 @@ export function dependenciesSuite(backend: Backend): void {
       await expectFate(world, ledger, fate, outcome)
     })
 
-    it.each(TABLE)('on %s, otherwise %s, enqueued later: one that had %s means %s', async (on, otherwise, outcome, fate) => {
-      await using world = await World.create(backend)
-      const ledger = await world.open({ jobs: [base, dependent] })
-      await ledger.enqueue(base, outcome, { id: 'base' })
-      await end(ledger, outcome)
-      await ledger.enqueue(dependent, null, { id: 'after', dependsOn: [{ id: 'base', on, otherwise }] })
-      await expectFate(world, ledger, fate, outcome)
-    })
+    it.each(TABLE)(
+      'on %s, otherwise %s, enqueued later: one that had %s means %s',
+      async (on, otherwise, outcome, fate) => {
+        await using world = await World.create(backend)
+        const ledger = await world.open({ jobs: [base, dependent] })
+        await ledger.enqueue(base, outcome, { id: 'base' })
+        await end(ledger, outcome)
+        await ledger.enqueue(dependent, null, { id: 'after', dependsOn: [{ id: 'base', on, otherwise }] })
+        await expectFate(world, ledger, fate, outcome)
+      },
+    )
 
     it('default to success, or else stay blocked', async () => {
       await using world = await World.create(backend)
@@ -174,7 +177,10 @@ export function dependenciesSuite(backend: Backend): void {
       await ledger.enqueue(base, 'failed', { id: 'bad' })
       await ledger.enqueue(base, 'succeeded', { id: 'slow', delay: '1h' })
       await ledger.enqueue(base, 'failed', { id: 'run-anyway' })
-      const dependsOn = names.map((id) => ({ id, otherwise: id === 'run-anyway' ? ('run' as const) : ('block' as const) }))
+      const dependsOn = names.map((id) => ({
+        id,
+        otherwise: id === 'run-anyway' ? ('run' as const) : ('block' as const),
+      }))
       await ledger.enqueue(dependent, null, { id: 'after', dependsOn })
       expect((await ledger.status('after')).blockedBy).toEqual(names)
       await ledger.start()

@@ -179,6 +179,13 @@ export function listingSuite(backend: Backend): void {
   })
 }
 
-const withoutRun = ({ id, state, type, queue, channel, queuedAt }: Awaited<ReturnType<Ledger['list']>>['jobs'][number]) => ({
+const withoutRun = ({
+  id,
+  state,
+  type,
+  queue,
+  channel,
+  queuedAt,
+}: Awaited<ReturnType<Ledger['list']>>['jobs'][number]) => ({
   ...{ id, state, type, queue, channel, queuedAt },
 })

@@ -54,31 +54,34 @@ export function ownIdsSuite(backend: Backend): void {
       ['name', keep, 1, { name: 'elsewhere' }],
       ['priority', keep, 1, { priority: 1 }],
       ['dependsOn', keep, 1, { dependsOn: ['base'] }],
-    ] as const)('with another %s is refused and says so, in every state of the job', async (field, job, payload, more) => {
-      await using world = await World.create(backend)
-      const started = gate()
-      const hang = defineJob({
-        type: 'keep',
-        handle: () => {
-          started.open()
-          return never()
-        },
-      })
-      const ledger = await world.open({ jobs: [hang] })
-      await ledger.enqueue(other, 0, { id: 'base' })
-      await ledger.enqueue(keep, 1, { id: 'mine' })
-      const refused = async () => {
-        const error = await rejection(ledger.enqueue<unknown, unknown>(job, payload, { id: 'mine', ...more }))
-        expect(error).toMatchObject({ code: 'JOB_EXISTS', jobId: 'mine', message: expect.stringContaining(field) })
-      }
-      await refused()
-      await ledger.start()
-      await started.promise
-      await refused()
-      await ledger.cancel('mine')
-      await refused()
-      expect(await typesOf(ledger, 'mine')).toEqual(['Queued', 'Leased', 'Cancelled'])
-    })
+    ] as const)(
+      'with another %s is refused and says so, in every state of the job',
+      async (field, job, payload, more) => {
+        await using world = await World.create(backend)
+        const started = gate()
+        const hang = defineJob({
+          type: 'keep',
+          handle: () => {
+            started.open()
+            return never()
+          },
+        })
+        const ledger = await world.open({ jobs: [hang] })
+        await ledger.enqueue(other, 0, { id: 'base' })
+        await ledger.enqueue(keep, 1, { id: 'mine' })
+        const refused = async () => {
+          const error = await rejection(ledger.enqueue<unknown, unknown>(job, payload, { id: 'mine', ...more }))
+          expect(error).toMatchObject({ code: 'JOB_EXISTS', jobId: 'mine', message: expect.stringContaining(field) })
+        }
+        await refused()
+        await ledger.start()
+        await started.promise
+        await refused()
+        await ledger.cancel('mine')
+        await refused()
+        expect(await typesOf(ledger, 'mine')).toEqual(['Queued', 'Leased', 'Cancelled'])
+      },
+    )
 
     it('given twice in one tick makes one job', async () => {
       await using world = await World.create(backend)

@@ -92,7 +92,12 @@ export function retriesSuite(backend: Backend): void {
       await ledger.start()
       const job = await ledger.enqueue(doomed, null)
       const error = await rejection(world.pass(job.result()))
-      const why = { code: 'JOB_FAILED', jobId: job.id, error: 'CardDeclined', message: expect.stringMatching(/time 3$/) }
+      const why = {
+        code: 'JOB_FAILED',
+        jobId: job.id,
+        error: 'CardDeclined',
+        message: expect.stringMatching(/time 3$/),
+      }
       expect(error).toMatchObject(why)
       const round = ['Leased', 'Failed', 'Retried']
       const last = ['Leased', 'Failed', 'Finished']
@@ -226,7 +231,9 @@ export function retriesSuite(backend: Backend): void {
       for (const { id } of jobs) {
         const leased = await factsOf(ledger, id, 'Leased')
         const failed = await factsOf(ledger, id, 'Failed')
-        expect(failed.map(({ at }, index) => (at as number) - (leased[index]?.['at'] as number))).toEqual([5_000, 5_000])
+        expect(failed.map(({ at }, index) => (at as number) - (leased[index]?.['at'] as number))).toEqual([
+          5_000, 5_000,
+        ])
       }
     })
 
