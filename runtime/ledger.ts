@@ -115,7 +115,7 @@ export class Ledger implements AsyncDisposable {
     const caughtUp = firstValueFrom(this.#feed.pages$)
     this.#supervisor.start({
       name: 'feed',
-      run: (signal) => this.#feed.run(signal, () => this.#checkpointer.afterPage()),
+      run: (signal) => this.#feed.run(signal, () => this.#checkpointer.afterCatchUpPage()),
     })
     await caughtUp
     const { board } = this.#feed

@@ -5,7 +5,7 @@ import type { Ledger } from '../../runtime/ledger.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import { EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import { JsonLogger } from './logger.js'
-import { bytes, type Output, printable } from './output.js'
+import { bytes, type Output, oneLine, printable } from './output.js'
 import { pathOf, requireLedger, Session, withLedger } from './session.js'
 import type { Survey } from './survey.js'
 
@@ -73,7 +73,8 @@ async function examine(url: string, log: Logger, quick: boolean): Promise<Check[
     })
   } catch (error) {
     if (exitCodeOf(error) !== EXIT.integrity) throw error
-    checks.push({ name: 'open', status: 'problem', message: messageOf(error) })
+    const name = checks.length === 0 ? 'open' : 'read'
+    return [...checks, { name, status: 'problem', message: oneLine(messageOf(error)) }]
   }
   // Last: closing waits for what the upkeep of this process has found on its way.
   return [...checks, noted.skipped(), noted.lost()]
@@ -123,7 +124,7 @@ function judge({ jobs, events, unreadable, different, missing }: Survey, url: st
       : {
           name: 'histories',
           status: 'problem',
-          message: `${read}: ${unreadable.length} cannot be read or break the lifecycle, first: ${printable(unreadable[0]?.why ?? '')}`,
+          message: `${read}: ${unreadable.length} cannot be read or break the lifecycle, first: ${oneLine(unreadable[0]?.why ?? '')}`,
           details: { jobs, events, unreadable },
         },
     different.length + missing === 0

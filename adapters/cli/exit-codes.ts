@@ -28,6 +28,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   INVALID_OPTION: EXIT.usage,
   INVALID_PAYLOAD: EXIT.usage,
   DUPLICATE_TYPE: EXIT.usage,
+  DEPENDENCY_CYCLE: EXIT.usage,
   NO_HANDLERS: EXIT.usage,
   JOB_UNKNOWN: EXIT.notFound,
   DEPENDENCY_UNKNOWN: EXIT.notFound,

@@ -30,7 +30,7 @@ export class Output {
 
   /** What went wrong, with --quiet too. A document has its own place for it. */
   complain(message: string): void {
-    if (!this.#options.json) process.stderr.write(`error: ${message}\n`)
+    if (!this.#options.json) process.stderr.write(`error: ${oneLine(message)}\n`)
   }
 
   /** Obeys --no-color, NO_COLOR, FORCE_COLOR and what stdout is. */
@@ -94,6 +94,11 @@ export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
+}
+
+/** A message may be a page of code with a stack beneath: here it is one line. */
+export function oneLine(text: string): string {
+  return printable(text.replaceAll(/\s*\n\s*/g, ' '))
 }
 
 const PREVIEW = 120

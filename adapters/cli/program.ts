@@ -7,6 +7,7 @@ import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
 import { addHistory, addList, addStats, addStatus } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
 import { addCancel, addRetry } from './operate.js'
+import { oneLine } from './output.js'
 import { DEFAULT_LEDGER } from './session.js'
 import { addWork } from './work.js'
 
@@ -98,7 +99,9 @@ function reportUsage({ code, exitCode, message }: CommanderError, program: Comma
 
 function complain(program: Command, error: { code: string; message: string; exitCode: number; jobId?: string }): void {
   const hint = error.exitCode === EXIT.usage ? '\nSee: jobledger --help, or jobledger <verb> --help' : ''
-  process.stderr.write(program.opts().json ? `${JSON.stringify({ error })}\n` : `error: ${error.message}${hint}\n`)
+  process.stderr.write(
+    program.opts().json ? `${JSON.stringify({ error })}\n` : `error: ${oneLine(error.message)}${hint}\n`,
+  )
 }
 
 function wantsStack(program: Command): boolean {

@@ -63,7 +63,7 @@ export async function withLedger<Result>(
 }
 
 /** A bare path is a SQLite ledger. One letter before the colon is a drive. */
-export function toUrl(text: string): string {
+function toUrl(text: string): string {
   const url = /^[a-z][a-z0-9+.-]+:/i.test(text) ? text : `sqlite:${text}`
   if (url !== 'memory:') return url
   throw new CliError('USAGE', 'A memory: ledger ends with its process. Give a file: --ledger sqlite:./jobs.db')

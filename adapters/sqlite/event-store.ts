@@ -20,6 +20,7 @@ import { Reader } from './reader.js'
 import type { OnUnreadable } from './rows.js'
 import { Subscriptions } from './subscriptions.js'
 import { joinTransaction, type SqliteTransaction } from './transaction.js'
+import { TurnReads } from './turn-reads.js'
 import { Upkeep } from './upkeep.js'
 import { CommitWatch } from './watch.js'
 
@@ -41,6 +42,7 @@ export class SqliteEventStore implements EventStore {
   readonly #reader: Reader
   readonly #appender: Appender
   readonly #subscriptions: Subscriptions
+  readonly #turnReads: TurnReads
   #upkeep: Upkeep | undefined
   #closed = false
 
@@ -60,17 +62,26 @@ export class SqliteEventStore implements EventStore {
       watch: () => watch.start(),
       unwatch: () => watch.stop(),
     })
+    this.#turnReads = new TurnReads(file.db)
     this.#appender = new Appender(file, this.#heads, this.#subscriptions)
   }
 
   async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     checkGroups(groups)
     if (this.#closed) return groups.map(() => ({ kind: 'rejected', error: new StoreClosed() }))
+    this.#turnReads.end()
     return this.#appender.append(groups)
   }
 
   readStream(stream: string, options: ReadStreamOptions = {}): AsyncIterable<RecordedEvent[]> {
-    return this.#pages(this.#reader.stream(stream, options, this.#heads))
+    const { more, read } = this.#reader.stream(stream, options, this.#heads)
+    return this.#pages({
+      more,
+      read: () => {
+        this.#turnReads.share()
+        return read()
+      },
+    })
   }
 
   readAll(options: ReadAllOptions = {}): AsyncIterable<RecordedEvent[]> {
@@ -115,11 +126,13 @@ export class SqliteEventStore implements EventStore {
     if (this.#closed) return
     this.#closed = true
     this.#subscriptions.close()
+    this.#turnReads.end()
     this.#file.db.close()
   }
 
   #maintain(work: (upkeep: Upkeep) => void): void {
     this.#work(() => {
+      this.#turnReads.end()
       this.#upkeep ??= new Upkeep(this.#file.db)
       try {
         work(this.#upkeep)

@@ -136,9 +136,10 @@ export class Reader {
 
   /** The name and the first event in one look: this is how a payload is read, once for every lease. */
   #first(name: string, bodies: boolean, heads: Heads): EventRow[] {
-    const rows = this.#rows((bodies ? WIDE_STREAM : NARROW_STREAM).named, [name])
-    if (rows[0] !== undefined) heads.setNumber(name, rows[0][0])
-    return rows
+    const row = this.#statement((bodies ? WIDE_STREAM : NARROW_STREAM).named).get(name) as EventRow | undefined
+    if (row === undefined) return []
+    heads.setNumber(name, row[0])
+    return [row]
   }
 
   #ofName(name: string, page: StreamPage, heads: Heads): EventRow[] {

@@ -81,13 +81,16 @@ export class Feed implements Memory {
     this.#position = position
   }
 
-  /** Follows the log until `signal` aborts. Fails with the store's error; may then be run again and goes on where it was. */
-  async run(signal: AbortSignal, afterPage?: () => Promise<void> | undefined): Promise<void> {
+  /**
+   * Follows the log until `signal` aborts. Fails with the store's error; may then be run again and goes on where it was.
+   * `afterCatchUpPage` may hold it up until the end of the log is first reached; after that nothing does.
+   */
+  async run(signal: AbortSignal, afterCatchUpPage?: () => Promise<void> | undefined): Promise<void> {
     for await (const batch of this.#store.subscribe({ after: this.#position, signal })) {
       if (batch.kind === 'events') this.#fold(batch.events)
       else this.#caughtUp = true
       this.#advance(batch.position)
-      const pause = afterPage?.()
+      const pause = this.#caughtUp ? undefined : afterCatchUpPage?.()
       if (pause !== undefined) await pause
     }
   }

@@ -12,9 +12,13 @@ import type { Logger } from '../ports/logger.js'
 import type { Checkpoint, Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
 
-/** How often changed rows are written (ms), and how many changed rows are too many to wait for that. */
-const INTERVAL = 5_000
-const MANY = 50_000
+/**
+ * Changed rows are written when nothing has happened for a moment, at the latest after `LATEST` (ms), or when there are
+ * many of them: that many jobs are what a restart after a crash has to fold again, about a second's work.
+ */
+const LOOK = 1_000
+const LATEST = 30_000
+const MANY = 100_000
 
 /**
  * Keeps the projections' rows in the views, so that opening does not replay all history and `list` can ask for jobs that
@@ -29,6 +33,7 @@ export class Checkpointer {
   /** Position up to which the kept rows are known to be complete. */
   #since: Position | 'all' = 'all'
   #saving: Promise<void> | undefined
+  #savedAt = 0
 
   constructor(options: {
     readonly store: EventStore
@@ -71,14 +76,18 @@ export class Checkpointer {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    let seen: Position | undefined
     for (;;) {
-      await delay(this.#clock, INTERVAL, signal)
-      await this.save()
+      await delay(this.#clock, LOOK, signal)
+      const { position, board } = this.#feed
+      const isDue = position === seen || this.#clock.now() - this.#savedAt >= LATEST || board.dirtyCount > MANY
+      seen = position
+      if (isDue) await this.save()
     }
   }
 
   /** Holds the feed up while it catches up on a long history, so that changed rows do not pile up in memory. */
-  afterPage(): Promise<void> | undefined {
+  afterCatchUpPage(): Promise<void> | undefined {
     return this.#feed.board.dirtyCount > MANY ? this.save() : undefined
   }
 
@@ -101,6 +110,7 @@ export class Checkpointer {
       ['queue-stats', JSON.stringify(board.stats)],
       ['workers', JSON.stringify(workers)],
     ])
+    this.#savedAt = this.#clock.now()
     const dirty = board.takeDirty()
     try {
       const kept = await this.#views.save({ checkpoint, since: this.#since, rows: this.#rows(dirty), texts })

@@ -8,7 +8,6 @@ import type { Logger } from '../ports/logger.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Alarm } from './alarm.js'
-import type { Bell } from './bell.js'
 
 /** Pause after a lease that the store could not record (ms): a full disk is not met with a busy loop. */
 const STORE_PAUSE = 1_000
@@ -19,7 +18,6 @@ export interface DispatcherOptions {
   readonly clock: Clock
   readonly ids: Ids
   readonly log: Logger
-  readonly bell: Bell
   readonly workerId: string
   readonly leaseMs: number
   readonly codeVersion: string | undefined
@@ -47,7 +45,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
-    this.#due = new Alarm(options.clock, () => options.bell.ring())
+    this.#due = new Alarm(options.clock, () => options.journal.wake())
   }
 
   get leasing(): number {
@@ -104,11 +102,11 @@ export class Dispatcher {
     const { board, accepts, free, clock } = this.#options
     if (!accepts(lane) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil) return
     if (board.pending.isEmpty(this.#accepted()))
-      void this.#lease(id, commands.leaseNew).catch(() => this.#options.bell.ring())
+      void this.#lease(id, commands.leaseNew).catch(() => this.#options.journal.wake())
   }
 
   async #lease(id: string, command: typeof commands.lease, payload?: Promise<unknown>): Promise<void> {
-    const { ids, workerId, leaseMs, codeVersion, journal, board, bell, begin } = this.#options
+    const { ids, workerId, leaseMs, codeVersion, journal, board, begin } = this.#options
     const token = ids.uuid()
     this.#leasing += 1
     try {
@@ -119,19 +117,19 @@ export class Dispatcher {
     const leased = board.get(id)
     // Between the commit and now somebody may have cancelled it.
     if (leased?.lease?.token === token) begin(leased, leased.lease, payload)
-    else bell.ring()
+    else journal.wake()
   }
 
   /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */
   #failed(job: JobState, error: Error): void {
-    const { board, clock, log, bell } = this.#options
+    const { board, clock, log, journal } = this.#options
     if (this.#suspect?.id === job.id) this.#suspect = undefined
     if (!(error instanceof JobledgerError && error.family === 'job')) {
       log.error({ err: error, jobId: job.id }, 'lease not recorded')
       this.#pausedUntil = clock.now() + STORE_PAUSE
       if (board.get(job.id) === job) board.pending.push(job, clock.now())
     }
-    bell.ring()
+    journal.wake()
   }
 
   stop(): void {

@@ -18,7 +18,6 @@ import type { Journal } from '../write/journal.js'
 import * as workers from '../write/worker-commands.js'
 import type { AttemptOutcome, AttemptServices } from './attempt.js'
 import { Attempt } from './attempt.js'
-import { Bell } from './bell.js'
 import type { JobDefinition } from './definition.js'
 import { Dispatcher } from './dispatcher.js'
 import { LeaseKeeper } from './lease-keeper.js'
@@ -52,7 +51,6 @@ export interface WorkerServices {
 /** A pool of slots in this process: leases jobs, runs their handlers, records how they end. */
 export class Worker {
   readonly id: string
-  readonly bell: Bell = new Bell()
   readonly #options: WorkerOptions
   readonly #services: WorkerServices
   readonly #log: Logger
@@ -94,7 +92,6 @@ export class Worker {
       clock,
       ids,
       log: this.#log,
-      bell: this.bell,
       workerId: this.id,
       leaseMs: options.leaseMs,
       codeVersion,
@@ -126,12 +123,23 @@ export class Worker {
       this.#dispatcher.anticipate(id, { type, queue, channel })
   }
 
-  /** The dispatch loop, for the supervisor. */
-  async run(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      this.#dispatcher.dispatch()
-      await this.bell.wait(signal)
-    }
+  /** The dispatch loop, for the supervisor: once before each flush, until it throws or `signal` aborts. */
+  run(signal: AbortSignal): Promise<never> {
+    const { journal } = this.#services
+    return new Promise((_, reject) => {
+      const end = (reason: unknown): void => {
+        stop()
+        reject(reason)
+      }
+      const stop = journal.beforeFlush(() => {
+        try {
+          this.#dispatcher.dispatch()
+        } catch (error) {
+          end(error)
+        }
+      })
+      signal.addEventListener('abort', () => end(signal.reason), { once: true })
+    })
   }
 
   /** Resolves once the worker is known in the log and leases; rejects when it cannot be recorded. */
@@ -174,11 +182,11 @@ export class Worker {
       throw error
     }
     this.#subscriptions = [
-      feed.pages$.subscribe(() => this.bell.ring()),
+      feed.pages$.subscribe(() => this.#services.journal.wake()),
       feed.changes$.subscribe((change) => this.#follow(change)),
     ]
     this.#leasing = true
-    this.bell.ring()
+    this.#services.journal.wake()
   }
 
   #begin(job: JobState, lease: Lease, payload: () => unknown): void {
@@ -200,7 +208,7 @@ export class Worker {
       void recording.finally(() => this.#recording.delete(recording))
     }
     if (this.#running.size === 0) this.#emptied?.()
-    this.bell.ring()
+    this.#services.journal.wake()
   }
 
   #commandFor({ id, lease }: Attempt, outcome: AttemptOutcome): Command<void> | undefined {

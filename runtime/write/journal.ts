@@ -68,8 +68,10 @@ export class Journal {
   /** Groups that met a rival or an unknown outcome: first in line at the next flush. */
   #again: Group[] = []
   readonly #inFlight = new Set<string>()
+  readonly #feeders = new Set<() => void>()
   #flushing = false
   #scheduled = false
+  #wanted = false
   #idle: (() => void)[] = []
 
   constructor(options: JournalOptions) {
@@ -86,6 +88,22 @@ export class Journal {
       this.#inbox.push({ streams, command, resolve: resolve as (answer: unknown) => void, reject })
       this.#schedule()
     })
+  }
+
+  /**
+   * `call` is asked for commands right before each flush, when all that the flush before it set off has happened: so it is
+   * asked once, not once for each thing that happened. Gives back how to stop.
+   */
+  beforeFlush(call: () => void): () => void {
+    this.#feeders.add(call)
+    this.wake()
+    return () => void this.#feeders.delete(call)
+  }
+
+  /** There may be commands to ask for. */
+  wake(): void {
+    this.#wanted = true
+    this.#schedule()
   }
 
   /** Resolves when nothing is waiting or under way. */
@@ -109,15 +127,22 @@ export class Journal {
   }
 
   async #flush(): Promise<void> {
-    const groups = this.#take()
-    if (groups.length === 0) return
     this.#flushing = true
+    this.#wanted = false
+    for (const call of this.#feeders) call()
+    const groups = this.#take()
+    if (groups.length > 0) await this.#carry(groups)
+    this.#flushing = false
+    // What is left in the inbox by a flush of nothing waits for a stream in flight; whoever lands that one schedules.
+    const more = (groups.length > 0 && this.#inbox.length > 0) || this.#again.length > 0 || this.#wanted
+    if (more) this.#schedule()
+    else if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  async #carry(groups: readonly Group[]): Promise<void> {
     const toAppend: Group[] = []
     for (const group of groups) if (await this.#prepare(group)) toAppend.push(group)
     if (toAppend.length > 0) await this.#commit(toAppend)
-    this.#flushing = false
-    if (this.#inbox.length > 0 || this.#again.length > 0) this.#schedule()
-    else if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #take(): Group[] {

@@ -207,8 +207,6 @@ describe('what is no ledger of this version', () => {
   it.each([
     ['openLedger.durability', { durability: 'some' }],
     ['openLedger.durabilty', { durabilty: 'full' }],
-    ['openLedger.clock', { clock: Date }],
-    ['openLedger.ids', { ids: {} }],
     ['openLedger', null],
   ])('by its option %s is refused', async (option, given) => {
     const error = await rejection(openLedger(given as never))

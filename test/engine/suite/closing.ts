@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import { MemoryEventStore } from '../../../adapters/memory/event-store.js'
+import { MemoryViews } from '../../../adapters/memory/views.js'
+import { VirtualClock } from '../../../adapters/testing/virtual-clock.js'
 import { LedgerClosed, ShuttingDown } from '../../../runtime/errors.js'
 import type { Ledger } from '../../../runtime/ledger.js'
+import type { AppendGroup, AppendOutcome } from '../../../runtime/ports/event-store.js'
 import type { JobContext } from '../../../runtime/work/context.js'
 import type { JobDefinition } from '../../../runtime/work/definition.js'
 import { defineJob } from '../../../runtime/work/definition.js'
 import type { Backend } from '../support.js'
-import { gate, never, rejection, typesOf, World } from '../support.js'
+import { gate, keptOpen, ledgerOn, never, rejection, typesOf, World } from '../support.js'
 
 const plain = defineJob({ type: 'plain', handle: (value: number) => value })
 
@@ -161,6 +165,44 @@ export function closingSuite(backend: Backend): void {
       expect((await reopened.list()).jobs).toHaveLength(3)
       await reopened.start()
       expect(await Promise.all([1, 2, 3].map((n) => reopened.result(`n${n}`)))).toEqual([1, 2, 3])
+    })
+
+    it('waits for nothing when nothing runs, also with a lease under way that is refused', async () => {
+      await using world = await World.create(backend)
+      const ledger = await world.open({ jobs: [plain] })
+      await ledger.enqueue(plain, 1, { id: 'a', delay: '1h' })
+      await ledger.start()
+      const again = ledger.enqueue(plain, 1, { id: 'a' })
+      const before = world.clock.now()
+      // No time passes: a deadline would never come.
+      await ledger.close()
+      expect((await again).outcome).toBe('duplicate')
+      expect(world.clock.now()).toBe(before)
+    })
+
+    it('keeps its deadline when the store never says what became of an append', async () => {
+      const clock = new VirtualClock()
+      const store = new MemoryEventStore()
+      let broken = false
+      const silent = new Proxy(keptOpen(store), {
+        get(target, key) {
+          if (key !== 'append') return Reflect.get(target, key) as unknown
+          return async (groups: readonly AppendGroup[]): Promise<AppendOutcome[]> =>
+            broken ? groups.map(() => ({ kind: 'unknown', error: new Error('no answer') })) : target.append(groups)
+        },
+      })
+      const ledger = await ledgerOn(silent, new MemoryViews(), clock, { jobs: [plain] })
+      await ledger.start()
+      broken = true
+      const enqueuing = rejection(ledger.enqueue(plain, 1))
+      let closed = false
+      const closing = ledger.close({ timeout: '1m' }).then(() => {
+        closed = true
+      })
+      await clock.advance('2m')
+      expect(closed).toBe(true)
+      await closing
+      expect(await enqueuing).toMatchObject({ family: expect.stringMatching(/^(store|ledger)$/) })
     })
 
     it('while start() is under way ends both', async () => {
