@@ -23,6 +23,8 @@ export interface OpenLedgerOptions extends LedgerOptions {
   readonly ids?: Ids
 }
 
+type OnUnreadable = (position: string, error: Error) => void
+
 interface Storage {
   readonly store: EventStore
   readonly views: Views
@@ -35,7 +37,9 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
   }
-  const storage = await openStorage(url, durability ?? 'full')
+  const storage = await openStorage(url, durability ?? 'full', (position, error) =>
+    rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
+  )
   try {
     return await new Ledger({ ...storage, clock, ids, host: nodeHost }, rest).open()
   } catch (error) {
@@ -50,10 +54,10 @@ function randomIds(clock: Clock): Ids {
 }
 
 /** Adapters are loaded when their URL is used: nobody pays for a store that is not asked for. */
-async function openStorage(url: string, durability: 'full' | 'normal'): Promise<Storage> {
+async function openStorage(url: string, durability: 'full' | 'normal', onUnreadable: OnUnreadable): Promise<Storage> {
   const [, scheme, rest = ''] = /^([a-z]+):(.*)$/s.exec(typeof url === 'string' ? url : '') ?? []
   if (scheme === 'memory' && rest === '') return openMemory()
-  if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), durability)
+  if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), durability, onUnreadable)
   throw new InvalidOption('openLedger.url', '"memory:" or "sqlite:<path>"', url)
 }
 
@@ -63,10 +67,10 @@ async function openMemory(): Promise<Storage> {
   return { store: new MemoryEventStore(), views: new MemoryViews() }
 }
 
-async function openSqlite(path: string, durability: 'full' | 'normal'): Promise<Storage> {
+async function openSqlite(path: string, durability: 'full' | 'normal', onUnreadable: OnUnreadable): Promise<Storage> {
   const { openSqliteStore } = await import('./sqlite/event-store.js')
   const { openSqliteViews } = await import('./sqlite/views.js')
-  const store = await openSqliteStore(path, { durability })
+  const store = await openSqliteStore(path, { durability, onUnreadable })
   try {
     return { store, views: await openSqliteViews(`${path}-views`) }
   } catch (error) {

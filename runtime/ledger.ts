@@ -112,12 +112,7 @@ export class Ledger implements AsyncDisposable {
   async open(): Promise<this> {
     const { clock, host } = this.#ports
     await this.#checkpointer.load()
-    const caughtUp = firstValueFrom(this.#feed.pages$)
-    this.#supervisor.start({
-      name: 'feed',
-      run: (signal) => this.#feed.run(signal, () => this.#checkpointer.afterCatchUpPage()),
-    })
-    await caughtUp
+    await this.#catchUp()
     const { board } = this.#feed
     const bell = new Bell()
     this.#feed.pages$.subscribe(() => {
@@ -136,6 +131,30 @@ export class Ledger implements AsyncDisposable {
     this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
     return this
+  }
+
+  /** Later a feed that fails is started again; but who opens a log that cannot be read is told so. */
+  async #catchUp(): Promise<void> {
+    const caughtUp = firstValueFrom(this.#feed.pages$)
+    const failed = new Promise<never>((_, reject) => {
+      const run = async (signal: AbortSignal): Promise<void> => {
+        try {
+          await this.#feed.run(signal, () => this.#checkpointer.afterCatchUpPage())
+        } catch (error) {
+          reject(error)
+          throw error
+        }
+      }
+      this.#supervisor.start({ name: 'feed', run })
+    })
+    // Once caught up, a failure is the supervisor's business.
+    failed.catch(() => {})
+    try {
+      await Promise.race([caughtUp, failed])
+    } catch (error) {
+      this.#supervisor.stop()
+      throw error
+    }
   }
 
   /**

@@ -29,6 +29,12 @@ export class TurnReads {
   end(): void {
     if (!this.#open) return
     this.#open = false
-    if (this.#db.inTransaction) this.#commit.run()
+    if (!this.#db.inTransaction) return
+    try {
+      this.#commit.run()
+    } catch {
+      // A damaged file: the read that met it has said so, and a transaction of reads has nothing to lose.
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+    }
   }
 }

@@ -134,6 +134,8 @@ export class Worker {
       const stop = journal.beforeFlush(() => {
         try {
           this.#dispatcher.dispatch()
+          // A lease that was refused may have been the last thing under way.
+          if (this.#running.size === 0) this.#emptied?.()
         } catch (error) {
           end(error)
         }

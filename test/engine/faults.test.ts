@@ -96,7 +96,7 @@ describe('a full disk', () => {
 
     await ledger.ping()
     expect((await ledger.status('slow')).state).toBe('running')
-    expect((await ledger.queues.stats())['default']).toMatchObject({ running: 1, ready: stored })
+    expect((await ledger.queues.stats()).default).toMatchObject({ running: 1, ready: stored })
     expect((await ledger.history('slow')).length).toBeGreaterThan(1)
     expect((await ledger.list({ state: 'running' })).jobs).toMatchObject([{ id: 'slow' }])
 

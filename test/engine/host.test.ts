@@ -27,7 +27,11 @@ describe('a process', () => {
     const [line] = (await once(parent.stdout, 'data')) as [Buffer]
     const pid = Number(line.toString())
     const orphan: ProcessIdentity = { ...here, pid, startTime: startTimeOf(pid) }
-    const sleeper: ProcessIdentity = { ...here, pid: parent.pid as number, startTime: startTimeOf(parent.pid as number) }
+    const sleeper: ProcessIdentity = {
+      ...here,
+      pid: parent.pid as number,
+      startTime: startTimeOf(parent.pid as number),
+    }
     expect([orphan, sleeper].map((each) => nodeHost.isGone(each))).toEqual([false, false])
     process.kill(pid, 'SIGKILL')
     while (!nodeHost.isGone(orphan)) await new Promise((resolve) => setImmediate(resolve))

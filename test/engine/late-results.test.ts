@@ -85,7 +85,11 @@ describe('a worker that has not heard that its lease was taken back', () => {
     end(outcome)
     await new VirtualClock().settle()
     expect(log).toMatchObject([
-      { level: 'warn', message: 'outcome not recorded', facts: { jobId: context.id, run: 1, err: { code: 'LEASE_LOST' } } },
+      {
+        level: 'warn',
+        message: 'outcome not recorded',
+        facts: { jobId: context.id, run: 1, err: { code: 'LEASE_LOST' } },
+      },
     ])
     expect(await history()).toEqual(WHOLE)
     await close()

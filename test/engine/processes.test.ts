@@ -76,6 +76,6 @@ describe('a process that is busy with a loop of its own', () => {
     expect(await typesOf(ledger, 'stuck')).toEqual(whole)
     expect(await ledger.result('stuck')).toBe('by the one that lives')
     const [lost] = await factsOf(ledger, 'stuck', 'Failed')
-    expect(lost?.['body']).toMatchObject({ message: expect.stringMatching(/^no sign of life since/) })
+    expect(lost?.body).toMatchObject({ message: expect.stringMatching(/^no sign of life since/) })
   })
 })

@@ -32,7 +32,10 @@ describe('a duty of the engine', () => {
     expect(waits.slice(0, 10)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000])
     expect(waits.at(-1)).toBe(30_000)
     expect(log.length).toBe(starts.length)
-    expect(log[2]).toMatchObject({ level: 'error', facts: { duty: 'sweeper', failures: 3, err: { message: 'broken' } } })
+    expect(log[2]).toMatchObject({
+      level: 'error',
+      facts: { duty: 'sweeper', failures: 3, err: { message: 'broken' } },
+    })
     expect(supervisor.states().get('sweeper')).toBe('waiting')
     supervisor.stop()
     await clock.advance('1h')

@@ -136,7 +136,7 @@ describe('the views file', () => {
     ['overwritten with something else', () => writeFile(`${path}-views`, 'x'.repeat(100_000))],
     ['cut short', () => truncate(`${path}-views`, 5_000)],
     ['emptied', () => truncate(`${path}-views`, 0)],
-    ['without its rows', sql("DELETE FROM checkpoint; DELETE FROM jobs; DELETE FROM texts")],
+    ['without its rows', sql('DELETE FROM checkpoint; DELETE FROM jobs; DELETE FROM texts')],
     ['of an older version of the projection', sql('UPDATE checkpoint SET version = 0')],
     ['of an event that the log does not have', sql("UPDATE checkpoint SET event_id = 'another'")],
     ['with a row that cannot be read', sql(`UPDATE jobs SET state = '["half' WHERE id = 'scheduled'`)],

@@ -47,7 +47,7 @@ async function expectFate(world: World, ledger: Ledger, fate: Fate, outcome: Out
     expect(status).toMatchObject({ state: 'succeeded', blockedBy: [], result: [{ id: 'base', outcome, ...result }] })
   } else if (fate === 'blocked') {
     expect(status).toMatchObject({ state: 'blocked', blockedBy: ['base'], run: 0 })
-    expect((await ledger.queues.stats())['default']).toMatchObject({ blocked: 1, ready: 0 })
+    expect((await ledger.queues.stats()).default).toMatchObject({ blocked: 1, ready: 0 })
   } else {
     expect(status).toMatchObject({ state: 'cancelled', run: 0, reason: expect.stringContaining('base') })
     expect(await rejection(ledger.result('after'))).toMatchObject({ code: 'JOB_CANCELLED' })

@@ -52,9 +52,9 @@ export function leasesSuite(backend: Backend): void {
       const { id, result } = await ledger.enqueue(job, null)
       await world.clock.advance('65s')
       const [leased] = await factsOf(ledger, id, 'Leased')
-      const start = leased?.['at'] as number
+      const start = leased?.at as number
       const beats = await factsOf(ledger, id, 'Heartbeat')
-      expect(leased?.['expiresAt']).toBe(start + LEASE)
+      expect(leased?.expiresAt).toBe(start + LEASE)
       expect(beats.map(({ at }) => (at as number) - start)).toEqual([1, 2, 3, 4, 5, 6].map((n) => n * 10_000))
       for (const { at, expiresAt } of beats) expect(expiresAt).toBe((at as number) + LEASE)
       expect((await ledger.status(id)).lease?.expiresAt).toBe(start + 60_000 + LEASE)

@@ -112,7 +112,7 @@ export function listingSuite(backend: Backend): void {
       expect(await ids(ledger, { state: 'ready' })).toEqual([])
       await world.clock.advance('1m')
       expect(await ids(ledger, { state: 'ready' })).toEqual(['later'])
-      expect((await ledger.queues.stats())['mail']).toMatchObject({ scheduled: 0, ready: 1 })
+      expect((await ledger.queues.stats()).mail).toMatchObject({ scheduled: 0, ready: 1 })
     })
 
     it('give page after page, each job once, also when only some of the rows fit', async () => {
@@ -173,7 +173,7 @@ export function listingSuite(backend: Backend): void {
       // What ran was given back.
       const expected = jobs.map((job) => (job.id === 'running' ? { ...job, state: 'ready' } : job))
       expect((await after.list()).jobs.map(withoutRun)).toEqual(expected)
-      expect((await after.queues.stats())['default']).toMatchObject({ running: 0, ready: 1, failed: 1 })
+      expect((await after.queues.stats()).default).toMatchObject({ running: 0, ready: 1, failed: 1 })
       expect((await after.status('blocked')).blockedBy).toEqual(['ready'])
     })
   })

@@ -120,7 +120,7 @@ export function reopeningSuite(backend: Backend): void {
       await after.retry('a')
       expect(await after.status('a')).toMatchObject({ state: 'ready', run: 1 })
       const counts = { ready: 2, succeeded: 0 }
-      expect((await after.queues.stats())['default']).toMatchObject(counts)
+      expect((await after.queues.stats()).default).toMatchObject(counts)
     })
   })
 }

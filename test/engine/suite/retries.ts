@@ -37,7 +37,7 @@ const THROWN: readonly (readonly [string, unknown, string, unknown])[] = [
 ]
 
 const cycle: Record<string, unknown> = {}
-cycle['self'] = cycle
+cycle.self = cycle
 const UNUSABLE: readonly (readonly [string, unknown])[] = [
   ['a function', () => {}],
   ['a bigint', 1n],
@@ -69,7 +69,7 @@ export function retriesSuite(backend: Backend): void {
       const failed = await factsOf(ledger, job.id, 'Failed')
       const retried = await factsOf(ledger, job.id, 'Retried')
       const leased = await factsOf(ledger, job.id, 'Leased')
-      const waits = retried.map(({ runAt }, index) => (runAt as number) - (failed[index]?.['at'] as number))
+      const waits = retried.map(({ runAt }, index) => (runAt as number) - (failed[index]?.at as number))
       expect(waits).toEqual([10_000, 30_000, 60_000])
       expect(leased.slice(1).map(({ at }) => at)).toEqual(retried.map(({ runAt }) => runAt))
       expect(failed.map(({ cause, retryable, attempt }) => ({ cause, retryable, attempt }))).toEqual(
@@ -105,7 +105,7 @@ export function retriesSuite(backend: Backend): void {
       const status = { state: 'failed', attempt: 3, error: 'CardDeclined', errorMessage: 'time 3' }
       expect(await ledger.status(job.id)).toMatchObject(status)
       const [first] = await factsOf(ledger, job.id, 'Failed')
-      expect(first?.['body']).toMatchObject({ message: 'time 1', stack: expect.stringContaining('CardDeclined') })
+      expect(first?.body).toMatchObject({ message: 'time 1', stack: expect.stringContaining('CardDeclined') })
     })
 
     it('have no end where the job says so', async () => {
@@ -231,9 +231,7 @@ export function retriesSuite(backend: Backend): void {
       for (const { id } of jobs) {
         const leased = await factsOf(ledger, id, 'Leased')
         const failed = await factsOf(ledger, id, 'Failed')
-        expect(failed.map(({ at }, index) => (at as number) - (leased[index]?.['at'] as number))).toEqual([
-          5_000, 5_000,
-        ])
+        expect(failed.map(({ at }, index) => (at as number) - (leased[index]?.at as number))).toEqual([5_000, 5_000])
       }
     })
 

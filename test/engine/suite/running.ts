@@ -175,7 +175,7 @@ export function runningSuite(backend: Backend): void {
       await using world = await World.create(backend)
       const ledger = await world.open({ maxPayloadBytes: 100 })
       const cycle: Record<string, unknown> = {}
-      cycle['self'] = cycle
+      cycle.self = cycle
       let nested: unknown = 0
       for (let depth = 0; depth < 100_000; depth += 1) nested = [nested]
       const tooLarge = [cycle, nested, 'x'.repeat(99), 'é'.repeat(50), new Uint8Array(101)]
