@@ -71,7 +71,9 @@ function verifyRuns(path: string, runs: Uint8Array, count: number): void {
   )
   verify(ran >= count, `${ran} of ${count} jobs ran`)
   const { db } = openLog(path, { readonly: true })
-  const tally = db.prepare("SELECT count(*), count(DISTINCT stream) FROM jobledger_events WHERE type = 'Finished'").raw(true)
+  const tally = db
+    .prepare("SELECT count(*), count(DISTINCT stream) FROM jobledger_events WHERE type = 'Finished'")
+    .raw(true)
   const [ends, ended] = tally.get() as [number, number]
   db.close()
   verify(ends === ended, `${ended} jobs have ${ends} Finished`)

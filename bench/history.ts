@@ -42,7 +42,8 @@ async function exampleLife(path: string): Promise<Row[]> {
   await handle.result()
   await ledger.close()
   const { db } = openLog(path, { readonly: true })
-  const sql = 'SELECT * FROM jobledger_events WHERE stream = (SELECT position FROM jobledger_events WHERE name = ?) ORDER BY position'
+  const sql =
+    'SELECT * FROM jobledger_events WHERE stream = (SELECT position FROM jobledger_events WHERE name = ?) ORDER BY position'
   const life = db.prepare(sql).all(`job-${handle.id}`) as Row[]
   db.close()
   verify(life.length === LIFE, `a job that went well has ${life.length} events`)

@@ -42,7 +42,7 @@ const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error', 'child'] as const
 
 /** Throws InvalidOption for a key that nobody reads: a misspelt option must not be taken for its default. */
-export function refuseUnknownKeys(given: object, known: ReadonlySet<string>, path: string): void {
+function refuseUnknownKeys(given: object, known: ReadonlySet<string>, path: string): void {
   if (typeof given !== 'object' || given === null) throw new InvalidOption(path, 'an object', given)
   for (const key of Object.keys(given)) {
     if (!known.has(key)) throw new InvalidOption(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)

@@ -3,7 +3,6 @@ import { createRequire } from 'node:module'
 import { StoreUnusable } from '../../runtime/ports/event-store.js'
 
 export type Value = string | number | bigint | Uint8Array | null
-export type Row = readonly Value[]
 
 export interface Statement {
   run(...parameters: readonly (Value | readonly Value[])[]): { readonly changes: number }

@@ -54,7 +54,7 @@ function toEvent(row: EventRow, stream: string = row[1]): RecordedEvent {
 }
 
 /** A seal beside a body is its salt; alone it is the hash of what was erased. */
-export function toBody(
+function toBody(
   seal: Uint8Array | null | undefined,
   content: string | Uint8Array | null | undefined,
 ): Body | ErasedBody | undefined {

@@ -241,7 +241,7 @@ const last = (events: readonly RecordedEvent[], type: string): RecordedEvent | u
   events.findLast((event) => event.type === type)
 
 /** Message of a recorded failure; '' once it was erased. */
-export function messageOf(body: Body | ErasedBody | undefined): string {
+function messageOf(body: Body | ErasedBody | undefined): string {
   return (decode(body) as { message?: string } | undefined)?.message ?? ''
 }
 

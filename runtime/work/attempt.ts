@@ -174,7 +174,7 @@ function isUnusable(thrown: unknown): thrown is UnusablePayload {
 }
 
 /** Anything may be thrown, also undefined, and also something that throws when looked at. */
-export function toFailure(thrown: unknown, cause: Failure['cause']): Failure {
+function toFailure(thrown: unknown, cause: Failure['cause']): Failure {
   const { name, message, stack } = describe(thrown)
   return { cause, error: name, details: JSON.stringify({ message, stack }), retryable: true }
 }

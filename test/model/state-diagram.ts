@@ -6,7 +6,7 @@ const opening = (name: string): string => `<!-- generated: ${name} -->`
 const CLOSING = '<!-- end of generated -->'
 
 /** The first state of our machines is the stream that is not there yet: the black dot of a diagram. */
-export function stateDiagram(machine: AnyStateMachine): string {
+function stateDiagram(machine: AnyStateMachine): string {
   const first = Object.keys(machine.states)[0] as string
   const name = (state: string): string => (state === first ? '[*]' : state)
   const arrows = Object.entries(machine.states).flatMap(([from, state]) => {
