@@ -120,6 +120,11 @@ export class JobBoard {
     for (const [id, job] of jobs) if (!this.#dirty.has(id)) this.#dirty.set(id, job)
   }
 
+  /** Jobs changed since the last `takeDirty`. */
+  get dirty(): ReadonlyMap<string, JobState> {
+    return this.#dirty
+  }
+
   get dirtyCount(): number {
     return this.#dirty.size
   }

@@ -8,6 +8,7 @@ import type { CloseOptions, LedgerOptions, StartOptions } from './options.js'
 import { checkCancelOptions, checkCloseOptions, checkLedgerOptions, checkStartOptions } from './options.js'
 import type { Clock } from './ports/clock.js'
 import type { EventStore } from './ports/event-store.js'
+import { StoreUnavailable } from './ports/event-store.js'
 import type { Host } from './ports/host.js'
 import type { Ids } from './ports/ids.js'
 import type { Logger } from './ports/logger.js'
@@ -65,6 +66,9 @@ export interface CancelOptions {
   readonly reason?: string
 }
 
+/** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
+const LAST_WORDS = 5_000
+
 export class Ledger implements AsyncDisposable {
   readonly #ports: LedgerPorts
   readonly #definitions: Map<string, JobDefinition>
@@ -102,7 +106,7 @@ export class Ledger implements AsyncDisposable {
       onSubmitted: (job) => this.#worker?.anticipate(job),
     })
     this.#checkpointer = new Checkpointer({ store, views, feed: this.#feed, clock, logger })
-    this.#queries = new Queries({ store, views, feed: this.#feed, clock, sync: () => this.#checkpointer.save() })
+    this.#queries = new Queries({ store, views, feed: this.#feed, clock, sync: () => this.#checkpointer.rowsLeft() })
     this.#outcomes = new Outcomes(this.#feed, this.#queries)
     this.#payloads = new Payloads(store)
     this.#supervisor = new Supervisor(clock, logger)
@@ -298,9 +302,15 @@ export class Ledger implements AsyncDisposable {
   }
 
   async #close({ drainMs, timeoutMs }: ReturnType<typeof checkCloseOptions>): Promise<void> {
+    const { clock } = this.#ports
+    // A little longer, so that leases can still be given back at the deadline itself.
+    const cancel = clock.at(clock.now() + timeoutMs + LAST_WORDS, () => {
+      this.#journal.abandon(new StoreUnavailable('The store did not answer before the ledger was closed.'))
+    })
     await this.#starting?.catch(() => {})
     await this.#worker?.stop(drainMs, timeoutMs)
     await this.#journal.idle()
+    cancel()
     this.#supervisor.stop()
     await this.#checkpointer.save().catch((error) => this.#log.warn({ err: error }, 'views not saved'))
     this.#outcomes.close()

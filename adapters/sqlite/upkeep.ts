@@ -66,6 +66,8 @@ export class Upkeep {
   }
 
   #transaction(work: () => void): void {
+    // What is erased or removed leaves no bytes behind in the file, not in pages that become free either.
+    this.#db.pragma('secure_delete = ON')
     this.#db.exec('BEGIN IMMEDIATE')
     try {
       this.#statement(FLOOR).run(this.#lookup.lastPosition())
@@ -74,6 +76,8 @@ export class Upkeep {
     } catch (error) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
       throw error
+    } finally {
+      this.#db.pragma('secure_delete = FAST')
     }
     this.#emptyWal()
   }

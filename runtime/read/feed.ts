@@ -27,8 +27,8 @@ interface Awaiting {
  * The one subscription of a runtime: folds every event into the projections and tells who listens. Nothing else folds.
  */
 export class Feed implements Memory {
-  readonly board: JobBoard = new JobBoard()
-  readonly workers: WorkerRegistry = new WorkerRegistry()
+  #board = new JobBoard()
+  #workers = new WorkerRegistry()
   readonly #store: EventStore
   readonly #clock: Clock
   readonly #log: Logger
@@ -62,6 +62,14 @@ export class Feed implements Memory {
     return this.#pages
   }
 
+  get board(): JobBoard {
+    return this.#board
+  }
+
+  get workers(): WorkerRegistry {
+    return this.#workers
+  }
+
   get position(): Position {
     return this.#position
   }
@@ -74,6 +82,13 @@ export class Feed implements Memory {
   /** Events that could not be folded; each is logged. */
   get skipped(): number {
     return this.#skipped
+  }
+
+  /** Forgets what was restored. Before anything was folded, and before anybody has asked for a projection. */
+  startOver(): void {
+    this.#board = new JobBoard()
+    this.#workers = new WorkerRegistry()
+    this.#position = START
   }
 
   /** Starts after a checkpoint whose rows the caller has restored. */

@@ -10,7 +10,7 @@ import type { JobStatusName } from '../../projections/job-status.js'
 import { JOB_STATUS_NAMES, statusName } from '../../projections/job-status.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
-import type { JobRowFilter, Views } from '../ports/views.js'
+import type { JobRow, JobRowFilter, Views } from '../ports/views.js'
 import type { DependencyResult } from '../work/context.js'
 import { decode } from '../write/codec.js'
 import type { Feed } from './feed.js'
@@ -88,15 +88,15 @@ export class Queries {
   readonly #views: Views
   readonly #feed: Feed
   readonly #clock: Clock
-  /** Brings the views up to what the feed has folded. */
-  readonly #sync: () => Promise<void>
+  /** Brings the views up to what the feed has folded; what could not be written comes back. */
+  readonly #sync: () => Promise<ReadonlyMap<string, JobRow>>
 
   constructor(options: {
     readonly store: EventStore
     readonly views: Views
     readonly feed: Feed
     readonly clock: Clock
-    readonly sync: () => Promise<void>
+    readonly sync: () => Promise<ReadonlyMap<string, JobRow>>
   }) {
     this.#store = options.store
     this.#views = options.views
@@ -172,14 +172,14 @@ export class Queries {
   async list(filter: ListFilter = {}): Promise<JobPage> {
     const wanted = toRowFilter(filter)
     const states = wanted.states
-    await this.#sync()
+    const unsaved = await this.#sync()
     const jobs: JobSummary[] = []
     let before = filter.cursor
     let cursor = ''
     // One more than is wanted: only then is there a next page. Rows do not know all states: some of a slice may not fit.
     const limit = Math.max(wanted.limit + 1, states === undefined ? 0 : SLICE)
     for (;;) {
-      const rows = await this.#views.list({ ...wanted.rows, limit, ...(before !== undefined && { before }) })
+      const rows = await this.#rows({ ...wanted.rows, limit, ...(before !== undefined && { before }) }, unsaved)
       for (const row of rows) {
         const summary = this.#summary(fromRow(row.state))
         before = row.place
@@ -190,6 +190,14 @@ export class Queries {
       }
       if (rows.length < limit) return { jobs }
     }
+  }
+
+  async #rows(filter: JobRowFilter, unsaved: ReadonlyMap<string, JobRow>): Promise<JobRow[]> {
+    if (unsaved.size === 0) return this.#views.list(filter)
+    const kept = await this.#views.list({ ...filter, limit: filter.limit + unsaved.size })
+    const rows = kept.filter(({ id }) => !unsaved.has(id))
+    for (const row of unsaved.values()) if (matches(row, filter)) rows.push(row)
+    return rows.sort((a, b) => (a.place < b.place ? 1 : -1)).slice(0, filter.limit)
   }
 
   /** By queue. Exact for what this process has seen. */
@@ -236,6 +244,13 @@ export class Queries {
     }
   }
 }
+
+const matches = (row: JobRow, { types, queues, channels, phases, before }: JobRowFilter): boolean =>
+  (types?.includes(row.type) ?? true) &&
+  (queues?.includes(row.queue) ?? true) &&
+  (channels?.includes(row.channel) ?? true) &&
+  (phases?.includes(row.phase) ?? true) &&
+  (before === undefined || row.place < before)
 
 const last = (events: readonly RecordedEvent[], type: string): RecordedEvent | undefined =>
   events.findLast((event) => event.type === type)

@@ -1,7 +1,8 @@
 import type { Position } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
-import { JOB_BOARD_VERSION } from '../../projections/job-board.js'
+import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { fromRow, toRow } from '../../projections/job-row.js'
 import type { PhaseCounts } from '../../projections/queue-stats.js'
@@ -57,14 +58,23 @@ export class Checkpointer {
       this.#log.info({ checkpoint }, 'views do not fit the log: they are built again')
       return
     }
+    try {
+      await this.#restore(checkpoint)
+    } catch (error) {
+      this.#log.warn({ err: error }, 'views cannot be read: they are built again')
+      this.#feed.startOver()
+    }
+  }
+
+  async #restore({ position }: Checkpoint): Promise<void> {
     const { board, workers } = this.#feed
     const now = this.#clock.now()
     for await (const page of this.#views.live()) for (const state of page) board.restore(fromRow(state), now)
     const texts = await this.#views.texts()
     board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '{}') as Record<string, PhaseCounts>)
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
-    this.#since = checkpoint.position
-    this.#feed.resumeAfter(checkpoint.position)
+    this.#since = position
+    this.#feed.resumeAfter(position)
   }
 
   async #fits({ logId, version, stream, revision, eventId, position }: Checkpoint): Promise<boolean> {
@@ -91,6 +101,16 @@ export class Checkpointer {
     return this.#feed.board.dirtyCount > MANY ? this.save() : undefined
   }
 
+  /** Writes what has changed, or answers with the rows that could not be written: a full disk must not stop `list`. */
+  async rowsLeft(): Promise<ReadonlyMap<string, JobRow>> {
+    try {
+      await this.save()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'views not saved')
+    }
+    return new Map([...this.#rows(this.#feed.board.dirty)].map((row) => [row.id, row]))
+  }
+
   /** Writes what has changed. One at a time: who comes while one is under way waits, then writes the rest. */
   async save(): Promise<void> {
     while (this.#saving !== undefined) await this.#saving
@@ -114,11 +134,27 @@ export class Checkpointer {
     const dirty = board.takeDirty()
     try {
       const kept = await this.#views.save({ checkpoint, since: this.#since, rows: this.#rows(dirty), texts })
-      if (kept) this.#since = position
-      else this.#log.warn({ position }, 'views were replaced by another process that is behind: left to it')
+      // Somebody deleted them, or replaced them by some that end before ours begin.
+      if (!kept) await this.#views.save({ checkpoint, since: 'all', rows: this.#allRows(position), texts })
+      this.#since = position
     } catch (error) {
       board.markDirty(dirty)
       throw error
+    }
+  }
+
+  /** Of every job there ever was, as of `until`: ended ones are not in memory. A job comes each time a page has changed it. */
+  async *#allRows(until: Position): AsyncIterable<JobRow> {
+    const board = new JobBoard()
+    for await (const page of this.#store.readAll({ until, streams: [jobStream('')] })) {
+      for (const event of page) {
+        try {
+          board.apply(event, event.at)
+        } catch {
+          // The feed has said so.
+        }
+      }
+      for (const job of board.takeDirty().values()) yield toRow(job, board.graph)
     }
   }
 

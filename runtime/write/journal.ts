@@ -73,6 +73,9 @@ export class Journal {
   #scheduled = false
   #wanted = false
   #idle: (() => void)[] = []
+  /** Groups whose fate the store has not told. */
+  readonly #unanswered = new Set<Group>()
+  #abandoned: Error | undefined
 
   constructor(options: JournalOptions) {
     this.#store = options.store
@@ -84,6 +87,7 @@ export class Journal {
   /** Resolves with the answer once what was decided is durable and folded; rejects with the refusal or the store's error. */
   submit<A>(command: Command<A>): Promise<A> {
     return new Promise<A>((resolve, reject) => {
+      if (this.#abandoned !== undefined) return reject(this.#abandoned)
       const streams = command.streams
       this.#inbox.push({ streams, command, resolve: resolve as (answer: unknown) => void, reject })
       this.#schedule()
@@ -104,6 +108,16 @@ export class Journal {
   wake(): void {
     this.#wanted = true
     this.#schedule()
+  }
+
+  /** Stops waiting for a store that does not answer: what it has not told is refused with `error`, stored or not. */
+  abandon(error: Error): void {
+    this.#abandoned = error
+    for (const group of this.#unanswered) this.#refuse(group, error)
+    for (const { reject } of this.#inbox.splice(0)) reject(error)
+    this.#again = []
+    this.#inFlight.clear()
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   /** Resolves when nothing is waiting or under way. */
@@ -131,7 +145,9 @@ export class Journal {
     this.#wanted = false
     for (const call of this.#feeders) call()
     const groups = this.#take()
+    for (const group of groups) this.#unanswered.add(group)
     if (groups.length > 0) await this.#carry(groups)
+    if (this.#abandoned !== undefined) return
     this.#flushing = false
     // What is left in the inbox by a flush of nothing waits for a stream in flight; whoever lands that one schedules.
     const more = (groups.length > 0 && this.#inbox.length > 0) || this.#again.length > 0 || this.#wanted
@@ -238,6 +254,7 @@ export class Journal {
     const wait = Math.min(RESEND_MAX, RESEND_MIN * 2 ** group.resends)
     group.resends += 1
     this.#clock.at(this.#clock.now() + wait, () => {
+      if (this.#abandoned !== undefined) return
       this.#again.push(group)
       this.#schedule()
     })
@@ -347,6 +364,7 @@ export class Journal {
   }
 
   #land(group: Group): void {
+    this.#unanswered.delete(group)
     for (const stream of group.streams) this.#inFlight.delete(stream)
   }
 }
