@@ -2,7 +2,6 @@
 import type { NewEvent } from '../../domain/event.js'
 import type { AppendGroup, ExpectedRevision } from '../../runtime/ports/event-store.js'
 
-const LONE_SURROGATE = /\p{Surrogate}/u
 const DOLLAR = 36
 
 /** Throws TypeError for a group that no store could keep as it is. */
@@ -17,7 +16,7 @@ export function checkGroups(groups: readonly AppendGroup[]): void {
 function checkExpectation(stream: string, expected: ExpectedRevision): void {
   if (stream === '') throw new TypeError("Expected a stream to have a name, got ''.")
   // Stored as UTF-8, two names with different lone surrogates would become one.
-  if (LONE_SURROGATE.test(stream)) {
+  if (!stream.isWellFormed()) {
     throw new TypeError(`Expected a stream name of well-formed Unicode, got ${JSON.stringify(stream)}.`)
   }
   if (expected !== 'none' && !(Number.isSafeInteger(expected) && expected >= 0)) {

@@ -14,6 +14,21 @@ export interface SharedFate<C extends Waiting> {
  * One pass; where a command ties two groups together the smaller is poured into the larger.
  */
 export function shareFate<C extends Waiting>(inbox: readonly C[]): SharedFate<C>[] {
+  return aloneEach(inbox) ?? united(inbox)
+}
+
+/** Most flushes are leases and ends of different jobs: nothing to unite. Undefined if there is. */
+function aloneEach<C extends Waiting>(inbox: readonly C[]): SharedFate<C>[] | undefined {
+  const seen = new Set<string>()
+  for (const { streams } of inbox) {
+    if (streams.length !== 1) return undefined
+    seen.add(streams[0] as string)
+  }
+  if (seen.size < inbox.length) return undefined
+  return inbox.map((command) => ({ commands: [command], streams: new Set(command.streams) }))
+}
+
+function united<C extends Waiting>(inbox: readonly C[]): SharedFate<C>[] {
   const home = new Map<string, SharedFate<C>>()
   const groups = new Set<SharedFate<C>>()
   const merged = new Set<SharedFate<C>>()
