@@ -21,12 +21,16 @@ function hasComment(node: ts.Node, lines: readonly string[]): boolean {
   return [lines[line - 1], lines[line - 2]].some((text) => text !== undefined && REASON.test(text))
 }
 
+/** A reason given once for several tests. */
+const CONSTANT = /^[A-Z][A-Z_]+$/
+
 /** The note of `context.skip(note)` or `context.skip(condition, note)`. */
 function hasNote(access: ts.PropertyAccessExpression): boolean {
   const call = access.parent
   const note = ts.isCallExpression(call) && call.expression === access ? call.arguments.at(-1) : undefined
   if (note === undefined) return false
-  return ts.isStringLiteralLike(note) ? note.text.trim() !== '' : ts.isTemplateExpression(note)
+  if (ts.isStringLiteralLike(note)) return note.text.trim() !== ''
+  return ts.isTemplateExpression(note) || (ts.isIdentifier(note) && CONSTANT.test(note.text))
 }
 
 /** `test(name, { skip: true }, run)`. */
