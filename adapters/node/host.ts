@@ -29,8 +29,9 @@ function isGone(other: ProcessIdentity): boolean {
     other.pidNamespace === here.pidNamespace &&
     (here.bootId !== '' || other.host === here.host)
   if (!comparable) return false
-  if (here.startTime !== '') return startTime(other.pid) !== other.startTime
-  return !isAlive(other.pid)
+  // Another user's process may be hidden from us in /proc: then its number has to do.
+  if (here.startTime === '' || read(`/proc/${other.pid}/stat`) === '') return !isAlive(other.pid)
+  return startTime(other.pid) !== other.startTime
 }
 
 function read(path: string): string {
