@@ -87,6 +87,8 @@ export class Checkpointer {
 
   async run(signal: AbortSignal): Promise<void> {
     let seen: Position | undefined
+    // What was restored is as good as saved now: a burst right after opening is not held up by a save.
+    this.#savedAt = this.#clock.now()
     for (;;) {
       await delay(this.#clock, LOOK, signal)
       const { position, board } = this.#feed

@@ -65,7 +65,10 @@ export class Worker {
   #leasing = false
   #deadlines = { drainMs: 0, timeoutMs: 0 }
   #emptied: (() => void) | undefined
+  /** The wait that all outcomes share which could not be recorded. */
   #pause: Promise<void> | undefined
+  /** Why it could not make itself known. */
+  #failure: Error | undefined
 
   constructor(options: WorkerOptions, services: WorkerServices) {
     const { clock, ids, feed, journal, codeVersion, payloads, maxBodyBytes, dependencies } = services
@@ -105,11 +108,6 @@ export class Worker {
       { register: () => this.#register(), drain: () => this.#drain(), stop: () => this.#signOff() },
       this.#log,
     )
-  }
-
-  /** Runs in progress. */
-  get running(): number {
-    return this.#running.size
   }
 
   holds(token: string): boolean {
@@ -168,8 +166,6 @@ export class Worker {
       look()
     })
   }
-
-  #failure: Error | undefined
 
   async #register(): Promise<void> {
     const { feed, journal, host, codeVersion } = this.#services
@@ -236,7 +232,6 @@ export class Worker {
         const { id, type, run } = attempt
         this.#log.warn({ err: error, jobId: id, jobType: type, run }, 'outcome not recorded')
         if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return
-        // One wait for all of them.
         this.#pause ??= delay(clock, RECORD_PAUSE, this.#closing.signal).catch(() => {})
         await this.#pause
         this.#pause = undefined
