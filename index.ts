@@ -1,6 +1,8 @@
+export { currentJob } from './adapters/node/current-job.js'
 export type { OpenLedgerOptions } from './adapters/open-ledger.js'
 export { openLedger } from './adapters/open-ledger.js'
 export type { BackoffOptions } from './domain/backoff.js'
+export { backoffPresets } from './domain/backoff.js'
 export type { Duration } from './domain/duration.js'
 export { IllegalEvent, InvalidOption, InvalidPayload, JobledgerError } from './domain/errors.js'
 export type { RecordedEvent } from './domain/event.js'
@@ -9,31 +11,70 @@ export {
   DependencyUnknown,
   JobEnded,
   JobExists,
+  JobExpunged,
+  JobNeeded,
   JobNotEnded,
   JobNotPending,
+  JobNotUnique,
+  JobRemoved,
   JobRunning,
   JobUnknown,
   LeaseLost,
+  WorkerUnknown,
 } from './domain/rejection.js'
+export { UnknownVersion } from './domain/upcast.js'
+export { WorkerGone } from './domain/worker/decide.js'
+export type { AttemptRecord } from './projections/attempts.js'
 export type { JobStatusName } from './projections/job-status.js'
+export type { Instant, Priority } from './runtime/checks.js'
+export type { DeadLetterChoice, DeadLetterFilter, Retried } from './runtime/dead-letters.js'
 export {
   DuplicateType,
   JobCancelled,
   JobFailed,
+  LeaseTimeout,
   LedgerClosed,
   NoHandlers,
   ShuttingDown,
+  StreamRemoved,
+  StreamUnreadable,
   Timeout,
+  TransactionConflict,
+  UnknownType,
 } from './runtime/errors.js'
-export type { BatchElement, CancelOptions, JobHandle, Ledger } from './runtime/ledger.js'
-export type { CloseOptions, LedgerOptions, StartOptions } from './runtime/options.js'
+export type { Ledger, TransactionalLedger } from './runtime/ledger.js'
+export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions, StartOptions } from './runtime/options.js'
 export type { Clock } from './runtime/ports/clock.js'
 export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './runtime/ports/event-store.js'
 export type { Ids } from './runtime/ports/ids.js'
 export type { Logger } from './runtime/ports/logger.js'
-export type { HistoryEntry, JobPage, JobStatus, JobSummary, ListFilter, QueueCounts } from './runtime/read/queries.js'
-export type { DependencyResult, JobContext } from './runtime/work/context.js'
-export type { JobDefaults, JobDefinition } from './runtime/work/definition.js'
+export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'
+export type { ListFilter } from './runtime/read/listing.js'
+export type { HistoryEntry, JobPage, JobStatus, JobSummary, QueueCounts } from './runtime/read/queries.js'
+export type { Removed, RemoveOptions } from './runtime/upkeep/removal.js'
+export type {
+  RetentionCounts,
+  RetentionOptions,
+  RetentionReport,
+  RetentionRule,
+  RetentionRun,
+} from './runtime/upkeep/retention.js'
+export type { JobContext } from './runtime/work/context.js'
+export type { JobDefaults, JobDefinition, RunFacts } from './runtime/work/definition.js'
 export { defineJob } from './runtime/work/definition.js'
-export type { DependencyOption, EnqueueOptions } from './runtime/write/enqueue-options.js'
-export { StreamRemoved } from './runtime/write/journal.js'
+export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/handler-errors.js'
+export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
+export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'
+export type { LogLine } from './runtime/work/log-relay.js'
+export type { RegisterOptions, WorkerInfo } from './runtime/work/worker-desk.js'
+export type {
+  BatchElement,
+  DependencyOption,
+  EnqueueOptions,
+  JobHandle,
+  JobType,
+  QueueDefaults,
+  TraceCarrier,
+  UniqueOptions,
+} from './runtime/write/contract.js'
+export type { Actor } from './runtime/write/speaker.js'

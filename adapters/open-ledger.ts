@@ -6,6 +6,8 @@ import type { EventStore } from '../runtime/ports/event-store.js'
 import type { Ids } from '../runtime/ports/ids.js'
 import type { Views } from '../runtime/ports/views.js'
 import { systemClock } from './node/clock.js'
+import { currentJobScope } from './node/current-job.js'
+import { nodeDigest } from './node/digest.js'
 import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
 
@@ -37,16 +39,24 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
   }
+  checkMethods(clock, ['now', 'at', 'soon'], 'openLedger.clock')
+  checkMethods(ids, ['uuid', 'draw', 'salt'], 'openLedger.ids')
   const storage = await openStorage(url, durability ?? 'full', (position, error) =>
     rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
   )
   try {
-    return await new Ledger({ ...storage, clock, ids, host: nodeHost }, rest).open()
+    const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope: currentJobScope }
+    return await Ledger.open({ ...storage, ...world }, rest)
   } catch (error) {
     await storage.views.close()
     await storage.store.close()
     throw error
   }
+}
+
+function checkMethods(given: object, methods: readonly string[], option: string): void {
+  const has = (method: string): boolean => typeof (given as Record<string, unknown> | null)?.[method] === 'function'
+  if (!methods.every(has)) throw new InvalidOption(option, `an object with ${methods.join(', ')}`, given)
 }
 
 function randomIds(clock: Clock): Ids {

@@ -48,14 +48,17 @@ function describe(value: unknown): string {
   if (typeof value === 'function') return value.name ? `function ${value.name}` : 'a function'
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
-  if (typeof value === 'object' && value !== null) return `an object (${Object.keys(value).slice(0, 5).join(', ')})`
+  if (typeof value === 'object' && value !== null) {
+    const keys = Object.keys(value)
+    return keys.length === 0 ? 'an empty object' : `an object (${keys.slice(0, 5).join(', ')})`
+  }
   return String(value)
 }
 
 /** An event that the lifecycle does not allow where it stands: the stream was not written by this library's rules. */
 export class IllegalEvent extends JobledgerError {
   readonly code = 'ILLEGAL_EVENT'
-  readonly family = 'store'
+  readonly family = 'job'
   constructor(stream: string, type: string, status: string) {
     super(`${type} cannot follow in stream ${stream}, which is ${status}.`)
   }

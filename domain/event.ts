@@ -54,7 +54,6 @@ export interface Draft<Type extends string = string, Facts extends object = obje
   readonly stream: string
   readonly type: Type
   readonly data: Facts
-  readonly metadata?: Metadata
   /** Content of the body. */
   readonly body?: string | Uint8Array
 }

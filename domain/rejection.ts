@@ -35,11 +35,49 @@ export class JobEnded extends JobRejection {
   }
 }
 
-/** The job has not ended: it cannot be sent round again. */
+/** The job has not ended: it can be neither sent round again nor expunged. */
 export class JobNotEnded extends JobRejection {
   readonly code = 'JOB_NOT_ENDED'
   constructor(jobId: string, phase: string) {
-    super(jobId, `Job ${jobId} has not ended, it is ${phase}: only an ended job can be retried.`)
+    super(jobId, `Job ${jobId} has not ended, it is ${phase}.`)
+  }
+}
+
+/** Its payload was erased: there is nothing to run it with. */
+export class JobExpunged extends JobRejection {
+  readonly code = 'JOB_EXPUNGED'
+  constructor(jobId: string) {
+    super(jobId, `Job ${jobId} cannot run again: its payload was erased.`)
+  }
+}
+
+/** The job was removed, by an operator or by retention. What is left is how it ended. */
+export class JobRemoved extends JobRejection {
+  readonly code = 'JOB_REMOVED'
+  readonly outcome: string
+  constructor(jobId: string, outcome: string) {
+    super(jobId, `Job ${jobId} was removed; it had ${outcome === 'cancelled' ? 'been cancelled' : outcome}.`)
+    this.outcome = outcome
+  }
+}
+
+/** Jobs that have not ended depend on this one: it is removed only by force. */
+export class JobNeeded extends JobRejection {
+  readonly code = 'JOB_NEEDED'
+  readonly dependents: readonly string[]
+  constructor(jobId: string, dependents: readonly string[]) {
+    super(jobId, `Job ${jobId} is needed by ${dependents.slice(0, 3).join(', ')}${dependents.length > 3 ? ' and others' : ''}.`)
+    this.dependents = dependents
+  }
+}
+
+/** Another job holds the unique key now: this one cannot be sent round again beside it. */
+export class JobNotUnique extends JobRejection {
+  readonly code = 'JOB_NOT_UNIQUE'
+  readonly holder: string
+  constructor(jobId: string, holder: string) {
+    super(jobId, `Job ${jobId} cannot run again: job ${holder} holds its unique key.`)
+    this.holder = holder
   }
 }
 
@@ -51,11 +89,11 @@ export class JobRunning extends JobRejection {
   }
 }
 
-/** The job cannot be leased: running, ended, held or not due. */
+/** The job cannot be leased: running, ended, held, blocked or not due. */
 export class JobNotPending extends JobRejection {
   readonly code = 'JOB_NOT_PENDING'
-  constructor(jobId: string, why: string) {
-    super(jobId, `Job ${jobId} cannot be leased: it is ${why}.`)
+  constructor(jobId: string, why: string, wanted = 'leased') {
+    super(jobId, `Job ${jobId} cannot be ${wanted}: it is ${why}.`)
   }
 }
 
@@ -64,9 +102,21 @@ export class LeaseLost extends JobRejection {
   readonly code = 'LEASE_LOST'
   override readonly family = 'lease'
   readonly token: string
-  constructor(jobId: string, token: string) {
-    super(jobId, `Lease ${token} on job ${jobId} is lost.`)
+  /** `jobId` is absent where nothing is known of the token. */
+  constructor(jobId: string | undefined, token: string) {
+    super(jobId ?? '', `Lease ${token}${jobId === undefined ? '' : ` on job ${jobId}`} is lost.`)
     this.token = token
+  }
+}
+
+/** No worker of that id is registered, or it has signed off. */
+export class WorkerUnknown extends JobledgerError {
+  readonly code = 'WORKER_UNKNOWN'
+  readonly family = 'lease'
+  readonly workerId: string
+  constructor(workerId: string) {
+    super(`There is no worker ${workerId}: register it first.`)
+    this.workerId = workerId
   }
 }
 

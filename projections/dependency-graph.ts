@@ -18,17 +18,16 @@ export class DependencyGraph {
   readonly #open = new Map<string, Map<string, DependencyEdge>>()
   /** Dependency -> jobs with an open edge to it. */
   readonly #dependents = new Map<string, Set<string>>()
+  /** Dependency -> jobs that have not ended and name it, met or not: they may still ask for its result. */
+  readonly #needed = new Map<string, Set<string>>()
 
-  /** Takes up a waiting job's edges. */
+  /** Takes up a job's edges. */
   add(job: JobState): void {
+    for (const { id } of job.dependsOn) addTo(this.#needed, id, job.id)
     const open = job.dependsOn.filter(isOpen)
     if (open.length === 0) return
     this.#open.set(job.id, new Map(open.map((edge) => [edge.id, edge])))
-    for (const edge of open) {
-      const known = this.#dependents.get(edge.id)
-      if (known === undefined) this.#dependents.set(edge.id, new Set([job.id]))
-      else known.add(job.id)
-    }
+    for (const edge of open) addTo(this.#dependents, edge.id, job.id)
   }
 
   isBlocked(id: string): boolean {
@@ -43,6 +42,11 @@ export class DependencyGraph {
   /** Jobs that wait for this one. */
   dependents(id: string): readonly string[] {
     return [...(this.#dependents.get(id) ?? [])]
+  }
+
+  /** Jobs that have not ended and name this one, whether it has met their edge or not. */
+  neededBy(id: string): readonly string[] {
+    return [...(this.#needed.get(id) ?? [])]
   }
 
   /** The job's edges as they stand now, for a checkpoint. */
@@ -67,21 +71,28 @@ export class DependencyGraph {
       return edge.otherwise === 'cancel' ? 'doomed' : 'waits'
     }
     open.delete(id)
-    this.#forget(id, dependent)
+    dropFrom(this.#dependents, id, dependent)
     if (open.size > 0) return 'waits'
     this.#open.delete(dependent)
     return 'free'
   }
 
   /** The job has ended itself: its edges do not matter any more. */
-  drop(id: string): void {
-    for (const dependency of this.#open.get(id)?.keys() ?? []) this.#forget(dependency, id)
-    this.#open.delete(id)
+  drop(job: JobState): void {
+    for (const dependency of this.#open.get(job.id)?.keys() ?? []) dropFrom(this.#dependents, dependency, job.id)
+    for (const { id } of job.dependsOn) dropFrom(this.#needed, id, job.id)
+    this.#open.delete(job.id)
   }
+}
 
-  #forget(dependency: string, dependent: string): void {
-    const dependents = this.#dependents.get(dependency)
-    dependents?.delete(dependent)
-    if (dependents?.size === 0) this.#dependents.delete(dependency)
-  }
+function addTo(index: Map<string, Set<string>>, key: string, value: string): void {
+  const known = index.get(key)
+  if (known === undefined) index.set(key, new Set([value]))
+  else known.add(value)
+}
+
+function dropFrom(index: Map<string, Set<string>>, key: string, value: string): void {
+  const known = index.get(key)
+  known?.delete(value)
+  if (known?.size === 0) index.delete(key)
 }

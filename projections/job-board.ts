@@ -1,7 +1,8 @@
-import type { RecordedEvent } from '../domain/event.js'
+import type { JobsRemoved, RemovedJob } from '../domain/audit/events.js'
+import type { Position, RecordedEvent } from '../domain/event.js'
 import type { JobEvent } from '../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../domain/job/events.js'
-import type { JobState } from '../domain/job/evolve.js'
+import type { JobState, Outcome } from '../domain/job/evolve.js'
 import { evolve, revive } from '../domain/job/evolve.js'
 import { DependencyGraph } from './dependency-graph.js'
 import { PendingIndex } from './pending-index.js'
@@ -16,7 +17,13 @@ export interface JobChange {
 }
 
 /** Raise it when the meaning of what a checkpoint holds changes: older ones are then rebuilt from the log. */
-export const JOB_BOARD_VERSION = 1
+export const JOB_BOARD_VERSION = 2
+
+/** A lease that was cancelled under its worker, who may not know yet. */
+export interface CancelledLease {
+  readonly id: string
+  readonly until: number
+}
 
 /**
  * Every job that has not ended, and what follows from them: which may run next, which wait for which, which are leased,
@@ -26,8 +33,11 @@ export const JOB_BOARD_VERSION = 1
 export class JobBoard {
   readonly #jobs = new Map<string, JobState>()
   readonly #leased = new Map<string, JobState>()
+  readonly #cancelled = new Map<string, CancelledLease>()
   readonly #doomed = new Map<string, string>()
   #dirty = new Map<string, JobState>()
+  #removed = new Map<string, RemovedJob>()
+  #expunged = new Map<string, number>()
   readonly graph: DependencyGraph = new DependencyGraph()
   readonly stats: QueueStats = new QueueStats()
   readonly pending: PendingIndex = new PendingIndex((id) => this.#jobs.get(id))
@@ -40,7 +50,7 @@ export class JobBoard {
     return this.#jobs.size
   }
 
-  /** Jobs under a lease, whoever holds it. */
+  /** Jobs under a lease by its token, whoever holds it. */
   get leased(): ReadonlyMap<string, JobState> {
     return this.#leased
   }
@@ -48,6 +58,16 @@ export class JobBoard {
   /** Jobs to be cancelled, by the dependency that failed them. */
   get doomed(): ReadonlyMap<string, string> {
     return this.#doomed
+  }
+
+  /** The lease that was cancelled, for as long as it would have lasted, or a while longer. */
+  cancelledLease(token: string): CancelledLease | undefined {
+    return this.#cancelled.get(token)
+  }
+
+  /** All of those, by their tokens, for a checkpoint. */
+  get cancelledLeases(): ReadonlyMap<string, CancelledLease> {
+    return this.#cancelled
   }
 
   get jobs(): Iterable<JobState> {
@@ -60,23 +80,26 @@ export class JobBoard {
     const id = jobIdOf(event.stream)
     const jobEvent = event as RecordedEvent & JobEvent
     const before = this.#jobs.get(id) ?? revive(jobEvent)
-    // Of a job that was let go of: retention erases bodies mostly after the end.
-    if (before === undefined && event.type === 'Expunged') return undefined
+    // Of a job that was let go of: these come after the end.
+    if (before === undefined && jobEvent.type === 'Condemned') return undefined
+    if (before === undefined && jobEvent.type === 'Expunged') {
+      if (jobEvent.data.queuedAt !== undefined) this.#expunged.set(id, jobEvent.data.queuedAt)
+      return undefined
+    }
     const after = evolve(before, jobEvent)
     this.stats.moved(before, after)
     this.#dirty.set(id, after)
-    if (after.phase === 'ended') this.#end(after, now)
+    if (after.phase === 'ended') this.#end(before, after, now)
     else this.#keep(before, after, now)
     return { event, before, after }
   }
 
   #keep(before: JobState | undefined, after: JobState, now: number): void {
     this.#jobs.set(after.id, after)
-    if (after.phase === 'leased') this.#leased.set(after.id, after)
-    else if (before?.phase === 'leased') this.#leased.delete(after.id)
-    if (after.phase !== 'waiting') return
+    if (after.lease !== undefined) this.#leased.set(after.lease.token, after)
+    else if (before?.lease !== undefined) this.#leased.delete(before.lease.token)
     if (before === undefined || before.phase === 'ended') this.#addEdges(after)
-    this.#place(after, now)
+    if (after.phase === 'waiting') this.#place(after, now)
   }
 
   #addEdges(job: JobState): void {
@@ -90,17 +113,80 @@ export class JobBoard {
     if (!job.held && !this.graph.isBlocked(job.id)) this.pending.push(job, now)
   }
 
-  #end(job: JobState, now: number): void {
+  #end(before: JobState | undefined, job: JobState, now: number): void {
     this.#jobs.delete(job.id)
-    this.#leased.delete(job.id)
+    if (before?.lease !== undefined) this.#endLease(before, job, now)
     this.#doomed.delete(job.id)
-    if (job.dependsOn.length > 0) this.graph.drop(job.id)
-    for (const change of this.graph.ended(job.id, job.outcome as NonNullable<JobState['outcome']>)) {
+    if (job.dependsOn.length > 0) this.graph.drop(job)
+    this.#settle(job.id, job.outcome as Outcome, now)
+  }
+
+  /** Tells those who wait for a job how it ended. */
+  #settle(id: string, outcome: Outcome, now: number): void {
+    for (const change of this.graph.ended(id, outcome)) {
       const dependent = this.#jobs.get(change.id) as JobState
       this.#dirty.set(dependent.id, dependent)
-      if (change.now === 'doomed') this.#doomed.set(dependent.id, job.id)
+      if (change.now === 'doomed') this.#doomed.set(dependent.id, id)
       else if (change.now === 'free' && dependent.phase === 'waiting') this.#place(dependent, now)
     }
+  }
+
+  #endLease({ lease }: JobState, after: JobState, now: number): void {
+    const { token, expiresAt } = lease as NonNullable<JobState['lease']>
+    this.#leased.delete(token)
+    if (after.outcome !== 'cancelled') return
+    for (const [old, { until }] of this.#cancelled) if (until < now) this.#cancelled.delete(old)
+    this.#cancelled.set(token, { id: after.id, until: expiresAt })
+  }
+
+  /**
+   * Folds `JobsRemoved`. The streams are gone by then: a job that ended after `since`, where this fold began, was never
+   * seen and is counted now (`since` is absent once the fold has caught up with the log, when all is seen). One that is
+   * still here was removed before its end could be read.
+   */
+  applyRemoved({ data, at }: { readonly data: JobsRemoved; readonly at: number }, since?: Position): void {
+    for (const removed of data.jobs) {
+      const { id, outcome } = removed
+      const before = this.#jobs.get(id)
+      if (before !== undefined) {
+        const after: JobState = { ...before, phase: 'ended', outcome, lease: undefined, endedAt: at }
+        this.stats.moved(before, after)
+        this.#end(before, after, at)
+      } else {
+        if (since !== undefined && removed.position > since) this.stats.add(removed.queue, outcome)
+        // One that was removed by force may still be waited for, and its end may never have been seen.
+        this.#settle(id, outcome, at)
+      }
+      this.#dirty.delete(id)
+      this.#removed.set(id, removed)
+    }
+  }
+
+  /** How a job ended that was removed since the last `takeRemoved`. */
+  removed(id: string): RemovedJob | undefined {
+    return this.#removed.get(id)
+  }
+
+  /** Jobs removed since the last call. */
+  takeRemoved(): ReadonlyMap<string, RemovedJob> {
+    const removed = this.#removed
+    this.#removed = new Map()
+    return removed
+  }
+
+  markRemoved(jobs: ReadonlyMap<string, RemovedJob>): void {
+    for (const [id, job] of jobs) this.#removed.set(id, job)
+  }
+
+  /** Ended jobs whose bodies were erased since the last call: id -> queuedAt. */
+  takeExpunged(): ReadonlyMap<string, number> {
+    const expunged = this.#expunged
+    this.#expunged = new Map()
+    return expunged
+  }
+
+  markExpunged(jobs: ReadonlyMap<string, number>): void {
+    for (const [id, queuedAt] of jobs) this.#expunged.set(id, queuedAt)
   }
 
   /** Takes up a job from a checkpoint. */
@@ -125,8 +211,14 @@ export class JobBoard {
     return this.#dirty
   }
 
+  /** How much there is to save. */
   get dirtyCount(): number {
-    return this.#dirty.size
+    return this.#dirty.size + this.#removed.size + this.#expunged.size
+  }
+
+  /** Those of a checkpoint. */
+  restoreCancelledLeases(saved: Iterable<readonly [token: string, lease: CancelledLease]>): void {
+    for (const [token, lease] of saved) this.#cancelled.set(token, lease)
   }
 
   /** Totals from a checkpoint. */

@@ -2,7 +2,7 @@ import type { Backoff } from '../domain/backoff.js'
 import { DEFAULT_BACKOFF } from '../domain/backoff.js'
 import type { Position } from '../domain/event.js'
 import type { DependencyEdge } from '../domain/job/events.js'
-import type { JobState, Lease, Outcome } from '../domain/job/evolve.js'
+import type { JobState, Lease, Outcome, RareFacts } from '../domain/job/evolve.js'
 import { NO_EDGES } from '../domain/job/evolve.js'
 import type { DependencyGraph } from './dependency-graph.js'
 import { phaseOf } from './queue-stats.js'
@@ -17,6 +17,12 @@ export interface JobRow {
   readonly channel: string
   /** waiting | leased | succeeded | failed | cancelled. */
   readonly phase: string
+  /** When it ended, then its id: the order in which retention looks at ended jobs. '' while it has not. */
+  readonly endPlace: string
+  /** Its own say in how long it is kept (ms since the epoch; FOR_EVER); null while it has none or has not ended. */
+  readonly keepUntil: number | null
+  /** Ids of the jobs it depends on. */
+  readonly dependsOn: readonly string[]
   readonly state: string
 }
 
@@ -48,6 +54,9 @@ type Saved = readonly [
   startedAt: number,
   endedAt: number,
   progress: number | null,
+  runsBefore: number,
+  roundAt: number,
+  rare: RareFacts | null,
 ]
 
 /** Budget 2 us: one of these for every job that was touched since the last checkpoint. */
@@ -80,10 +89,30 @@ export function toRow(job: JobState, graph: DependencyGraph): JobRow {
     job.startedAt,
     job.endedAt,
     job.progress ?? null,
+    job.runsBefore,
+    job.roundAt,
+    job.rare ?? null,
   ]
-  const place = `${String(queuedAt).padStart(15, '0')} ${id}`
-  return { id, place, type, queue, channel, phase: phaseOf(job), state: JSON.stringify(saved) }
+  const place = placeAt(queuedAt, id)
+  const endPlace = job.phase === 'ended' ? placeAt(job.endedAt, id) : ''
+  const dependsOn = job.dependsOn.length > 0 ? job.dependsOn.map((edge) => edge.id) : NO_IDS
+  const keepUntil = job.rare === undefined ? null : keepUntilOf(job)
+  const phase = phaseOf(job)
+  return { id, place, type, queue, channel, phase, endPlace, keepUntil, dependsOn, state: JSON.stringify(saved) }
 }
+
+/** Later than any instant. */
+export const FOR_EVER: number = Number.MAX_SAFE_INTEGER
+
+function keepUntilOf({ phase, endedAt, rare }: JobState): number | null {
+  if (phase !== 'ended' || rare?.retainMs === undefined) return null
+  return rare.retainMs === null ? FOR_EVER : endedAt + rare.retainMs
+}
+
+const NO_IDS: readonly string[] = []
+
+/** Orders by instant (ms), then id. With `id` left out: before every place of that instant. */
+export const placeAt = (instant: number, id = ''): string => `${String(instant).padStart(15, '0')} ${id}`
 
 /**
  * Budget 5 us: opening a ledger reads one of these for every job that has not ended. The keys stand in the order in which
@@ -112,11 +141,14 @@ export function fromRow(state: string): JobState {
     run: saved[17],
     attempt: saved[18],
     lost: saved[19],
+    runsBefore: saved[26],
+    roundAt: saved[27],
     lease: saved[20] ?? undefined,
     outcome: saved[21] ?? undefined,
     error: saved[22] ?? undefined,
     startedAt: saved[23],
     endedAt: saved[24],
     progress: saved[25] ?? undefined,
+    rare: saved[28] ?? undefined,
   }
 }

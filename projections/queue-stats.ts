@@ -26,6 +26,11 @@ export class QueueStats {
     counts[phaseOf(after)] += 1
   }
 
+  /** One more job of which only the end is known. */
+  add(queue: string, phase: JobPhase): void {
+    this.#of(queue)[phase] += 1
+  }
+
   get queues(): ReadonlyMap<string, Readonly<PhaseCounts>> {
     return this.#queues
   }

@@ -1,5 +1,6 @@
 /** What a run, a wait or a ledger can end with. */
 import { JobledgerError } from '../domain/errors.js'
+import { isJobStream, jobIdOf } from '../domain/job/events.js'
 
 /** A call after `close()`. */
 export class LedgerClosed extends JobledgerError {
@@ -21,14 +22,14 @@ export class DuplicateType extends JobledgerError {
   }
 }
 
-/** `result()` of a job that ended as failed. `message` and `stack` are those of its last error, `error` its name. */
+/** `result()` of a job that ended as failed. `error` is the name of its last error; `message` ends with that one's. */
 export class JobFailed extends JobledgerError {
   readonly code = 'JOB_FAILED'
   readonly family = 'run'
   readonly jobId: string
   readonly error: string
   constructor(jobId: string, error: string, message: string) {
-    super(`Job ${jobId} failed: ${error}: ${message}`)
+    super(`Job ${jobId} failed: ${error}${message === '' ? '.' : `: ${message}`}`)
     this.jobId = jobId
     this.error = error
   }
@@ -71,5 +72,53 @@ export class NoHandlers extends JobledgerError {
   readonly family = 'ledger'
   constructor() {
     super('start() needs job definitions: open the ledger with `jobs: [...]`.')
+  }
+}
+
+/** The store refused a name for ever: the stream was removed, and a removed stream's name stays burnt. */
+export class StreamRemoved extends JobledgerError {
+  readonly code = 'STREAM_REMOVED'
+  readonly family = 'job'
+  constructor(stream: string) {
+    const what = isJobStream(stream) ? `Job ${jobIdOf(stream)} was removed; its id` : `Stream ${stream} was removed; its name`
+    super(`${what} cannot be used again.`)
+  }
+}
+
+/** Other writers were faster, again and again. Roll back and begin anew. */
+export class TransactionConflict extends JobledgerError {
+  readonly code = 'TRANSACTION_CONFLICT'
+  readonly family = 'store'
+  constructor(stream: string) {
+    super(`Stream ${stream} was written by others while this transaction looked at it.`)
+  }
+}
+
+/** A type that this ledger, opened with `strict`, does not know. */
+export class UnknownType extends JobledgerError {
+  readonly code = 'UNKNOWN_TYPE'
+  readonly family = 'option'
+  readonly type: string
+  constructor(type: string) {
+    super(`The ledger is strict and has no job definition of type ${JSON.stringify(type)}.`)
+    this.type = type
+  }
+}
+
+/** Nothing to lease came up in time. */
+export class LeaseTimeout extends JobledgerError {
+  readonly code = 'LEASE_TIMEOUT'
+  readonly family = 'lease'
+  constructor(ms: number) {
+    super(`No job to lease within ${ms} ms.`)
+  }
+}
+
+/** A record of this stream cannot be read, so nothing can be decided about it: see what `doctor` says. */
+export class StreamUnreadable extends JobledgerError {
+  readonly code = 'STREAM_UNREADABLE'
+  readonly family = 'job'
+  constructor(stream: string, revision: number) {
+    super(`Nothing can be recorded in stream ${stream}: its record of revision ${revision} cannot be read.`)
   }
 }

@@ -1,164 +1,81 @@
-/** Wires the engine and shows what it offers; everything that is decided or done is elsewhere. */
+/** What a ledger offers. Everything that is decided or done is elsewhere. */
 import type { Observable } from 'rxjs'
-import { filter, firstValueFrom } from 'rxjs'
+import type { Duration } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
 import type { RecordedEvent } from '../domain/event.js'
-import { LedgerClosed, NoHandlers } from './errors.js'
-import type { CloseOptions, LedgerOptions, StartOptions } from './options.js'
-import { checkCancelOptions, checkCloseOptions, checkLedgerOptions, checkStartOptions } from './options.js'
-import type { Clock } from './ports/clock.js'
-import type { EventStore } from './ports/event-store.js'
-import { StoreUnavailable } from './ports/event-store.js'
-import type { Host } from './ports/host.js'
-import type { Ids } from './ports/ids.js'
-import type { Logger } from './ports/logger.js'
-import { silentLogger } from './ports/logger.js'
-import type { Views } from './ports/views.js'
-import { Feed } from './read/feed.js'
-import { Outcomes } from './read/outcomes.js'
-import type { HistoryEntry, JobPage, JobStatus, ListFilter, QueueCounts } from './read/queries.js'
-import { Queries } from './read/queries.js'
-import { Cascade } from './upkeep/cascade.js'
-import { Checkpointer } from './upkeep/checkpointer.js'
-import { Reaper } from './upkeep/reaper.js'
-import { Supervisor } from './upkeep/supervisor.js'
-import { Bell } from './work/bell.js'
-import type { JobDefinition } from './work/definition.js'
-import { Payloads } from './work/payloads.js'
-import { Worker } from './work/worker.js'
-import type { EnqueueOutcome } from './write/commands.js'
+import type { AttemptRecord } from '../projections/attempts.js'
+import { toName } from './checks.js'
+import { DeadLetters } from './dead-letters.js'
+import { Engine } from './engine.js'
+import type { LedgerPorts } from './engine.js'
+import { LedgerClosed } from './errors.js'
+import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions, StartOptions } from './options.js'
+import {
+  checkCancelOptions,
+  checkCloseOptions,
+  checkRemoveOptions,
+  checkStartOptions,
+  toRescheduleCommand,
+} from './options.js'
+import type { DependencyError } from './read/dependencies.js'
+import type { ListFilter } from './read/listing.js'
+import type { HistoryEntry, JobPage, JobStatus, QueueCounts } from './read/queries.js'
+import type { RemoveOptions } from './upkeep/removal.js'
+import type { RetentionReport, RetentionRun } from './upkeep/retention.js'
+import type { JobLease, LeaseOptions } from './work/lease-desk.js'
+import type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './work/lease-protocol.js'
+import type { LogLine } from './work/log-relay.js'
+import type { RegisterOptions, WorkerInfo } from './work/worker-desk.js'
 import * as commands from './write/commands.js'
-import type { EnqueueOptions } from './write/enqueue-options.js'
-import { Enqueuer } from './write/enqueuer.js'
-import { Journal } from './write/journal.js'
+import type { BatchElement, Enqueueing, EnqueueOptions, JobHandle, JobType } from './write/contract.js'
+import type { Enqueued } from './write/enqueue-command.js'
+import type { EnqueueSpec } from './write/enqueuer.js'
+import type { Actor, Speaker } from './write/speaker.js'
+import { speakerOf, toActor } from './write/speaker.js'
 
-/** The world a ledger lives in. */
-export interface LedgerPorts {
-  readonly store: EventStore
-  readonly views: Views
-  readonly clock: Clock
-  readonly ids: Ids
-  readonly host: Host
+/** Enqueues inside the caller's own transaction: rolled back, nothing was enqueued; committed, workers are woken at once. */
+export interface TransactionalLedger {
+  /** On SQLite the handle itself, on stores whose transactions are asynchronous a promise of it. */
+  enqueue<Payload, Result>(
+    job: JobType<Payload, Result>,
+    payload: Payload,
+    options?: EnqueueOptions,
+  ): JobHandle<Result> | Promise<JobHandle<Result>>
+  enqueueMany(batch: readonly BatchElement[]): JobHandle[] | Promise<JobHandle[]>
 }
 
-/** A job that was just enqueued. */
-export interface JobHandle<Result = unknown> {
-  readonly id: string
-  /** `duplicate`: a job with this id and this content was there already. */
-  readonly outcome: EnqueueOutcome
-  /** What the handler returns. Rejects with JobFailed, JobCancelled, or the signal's reason. */
-  result(options?: { readonly signal?: AbortSignal }): Promise<Result>
-}
+export class Ledger implements AsyncDisposable, Enqueueing {
+  readonly #own: Engine
+  readonly #actor: Actor | undefined
 
-/** One element of `enqueueMany`. */
-export interface BatchElement<Payload = unknown> {
-  readonly job: JobDefinition<Payload, unknown>
-  readonly payload: Payload
-  readonly options?: EnqueueOptions
-}
-
-export interface CancelOptions {
-  /** Refuse when the job runs (JobRunning). */
-  readonly ifIdle?: boolean
-  /** `ignore`: answer false instead of throwing JobEnded. */
-  readonly ifEnded?: 'ignore'
-  /** Recorded with the cancel. */
-  readonly reason?: string
-}
-
-/** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
-const LAST_WORDS = 5_000
-
-export class Ledger implements AsyncDisposable {
-  readonly #ports: LedgerPorts
-  readonly #definitions: Map<string, JobDefinition>
-  readonly #log: Logger
-  readonly #feed: Feed
-  readonly #journal: Journal
-  readonly #enqueuer: Enqueuer
-  readonly #queries: Queries
-  readonly #outcomes: Outcomes
-  readonly #checkpointer: Checkpointer
-  readonly #supervisor: Supervisor
-  readonly #payloads: Payloads
-  readonly #workerSettings: { readonly maxBodyBytes: number; readonly codeVersion: string | undefined }
-  #worker: Worker | undefined
-  #starting: Promise<boolean> | undefined
-  #closing: Promise<void> | undefined
+  private constructor(engine: Engine, actor?: Actor) {
+    this.#own = engine
+    this.#actor = actor
+  }
 
   /** Use `openLedger`. Throws InvalidOption, DuplicateType. */
-  constructor(ports: LedgerPorts, options: LedgerOptions) {
-    const { definitions, maxBodyBytes } = checkLedgerOptions(options)
-    const { store, views, clock, ids } = ports
-    const { logger = silentLogger, codeVersion } = options
-    this.#ports = ports
-    this.#definitions = definitions
-    this.#log = logger
-    this.#workerSettings = { maxBodyBytes, codeVersion }
-    this.#feed = new Feed({ store, clock, logger })
-    this.#journal = new Journal({ store, memory: this.#feed, clock, ids })
-    this.#enqueuer = new Enqueuer({
-      journal: this.#journal,
-      clock,
-      ids,
-      maxBodyBytes,
-      codeVersion,
-      onSubmitted: (job) => this.#worker?.anticipate(job),
-    })
-    this.#checkpointer = new Checkpointer({ store, views, feed: this.#feed, clock, logger })
-    this.#queries = new Queries({ store, views, feed: this.#feed, clock, sync: () => this.#checkpointer.rowsLeft() })
-    this.#outcomes = new Outcomes(this.#feed, this.#queries)
-    this.#payloads = new Payloads(store)
-    this.#supervisor = new Supervisor(clock, logger)
+  static async open(ports: LedgerPorts, options: LedgerOptions): Promise<Ledger> {
+    return new Ledger(await new Engine(ports, options).open())
   }
 
-  /** Brings the projections up to the end of the log. Called once, by `openLedger`. */
-  async open(): Promise<this> {
-    const { clock, host } = this.#ports
-    await this.#checkpointer.load()
-    await this.#catchUp()
-    const { board } = this.#feed
-    const bell = new Bell()
-    this.#feed.pages$.subscribe(() => {
-      if (board.doomed.size > 0) bell.ring()
-    })
-    const cascade = new Cascade(board, this.#journal, bell)
-    const reaper = new Reaper({
-      feed: this.#feed,
-      journal: this.#journal,
-      clock,
-      host,
-      log: this.#log,
-      isOurs: (token) => this.#worker?.holds(token) ?? false,
-    })
-    this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
-    this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
-    this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
-    return this
+  /** Throws LedgerClosed. */
+  get #engine(): Engine {
+    if (this.#own.isClosed) throw new LedgerClosed()
+    return this.#own
   }
 
-  /** Later a feed that fails is started again; but who opens a log that cannot be read is told so. */
-  async #catchUp(): Promise<void> {
-    const caughtUp = firstValueFrom(this.#feed.pages$)
-    const failed = new Promise<never>((_, reject) => {
-      const run = async (signal: AbortSignal): Promise<void> => {
-        try {
-          await this.#feed.run(signal, () => this.#checkpointer.afterCatchUpPage())
-        } catch (error) {
-          reject(error)
-          throw error
-        }
-      }
-      this.#supervisor.start({ name: 'feed', run })
-    })
-    // Once caught up, a failure is the supervisor's business.
-    failed.catch(() => {})
-    try {
-      await Promise.race([caughtUp, failed])
-    } catch (error) {
-      this.#supervisor.stop()
-      throw error
-    }
+  /** Who speaks: the actor of `as`, in the course of the run that this is called from. */
+  get #speaker(): Speaker {
+    const job = this.#own.ports.scope.current()
+    if (job === undefined) return speakerOf(this.#actor, undefined)
+    const { id, correlationId, user, trace } = job
+    const origin = user === undefined && trace === undefined ? undefined : { ...(user !== undefined && { user }), ...trace }
+    return speakerOf(this.#actor, { id, correlationId, origin })
+  }
+
+  /** The same ledger, speaking for somebody: its deeds say who and why, its jobs for whom. Throws InvalidOption. */
+  as(actor: Actor): Ledger {
+    return new Ledger(this.#own, toActor(actor))
   }
 
   /**
@@ -166,101 +83,99 @@ export class Ledger implements AsyncDisposable {
    * Completes when the ledger closes.
    */
   get events$(): Observable<RecordedEvent> {
-    return this.#feed.events$
+    return this.#own.feed.events$
   }
 
-  readonly queues: { stats(): Promise<Readonly<Record<string, QueueCounts>>> } = {
-    stats: async () => {
-      this.#refuseClosed()
-      return Object.fromEntries(this.#queries.stats())
-    },
+  /** What the handler of this job writes with `ctx.log`, in this process and from now on. Does not complete by itself. */
+  logs(id: string): Observable<LogLine> {
+    return this.#engine.relay.lines(toName(id, 'logs.id'))
   }
 
   /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption, LedgerClosed. */
   async start(options: StartOptions = {}): Promise<boolean> {
-    this.#refuseClosed()
-    const settings = checkStartOptions(options)
-    if (this.#definitions.size === 0) throw new NoHandlers()
-    if (this.#starting !== undefined) return this.#starting.then(() => false)
-    this.#starting = this.#startWorker({ ...settings, definitions: this.#definitions })
-    return this.#starting.catch((error) => {
-      this.#starting = undefined
-      throw error
-    })
-  }
-
-  async #startWorker(options: ConstructorParameters<typeof Worker>[0]): Promise<boolean> {
-    const { clock, ids, host } = this.#ports
-    const worker = new Worker(options, {
-      feed: this.#feed,
-      journal: this.#journal,
-      clock,
-      ids,
-      host,
-      log: this.#log,
-      payloads: this.#payloads,
-      dependencies: (job) => this.#queries.dependencies(job),
-      ...this.#workerSettings,
-    })
-    await worker.start()
-    this.#worker = worker
-    // From now on what is enqueued here is likely to run here.
-    this.#feed.events$
-      .pipe(filter((event) => event.type === 'Queued' && this.#definitions.has((event.data as { type: string }).type)))
-      .subscribe((event) => this.#payloads.remember(event))
-    this.#supervisor.start({ name: 'dispatcher', run: (signal) => worker.run(signal) })
-    return true
+    // Handlers act in the course of their own runs, not for whoever has started them.
+    const unspoken = this.#actor === undefined ? this : new Ledger(this.#engine)
+    return this.#engine.start(checkStartOptions(options), unspoken)
   }
 
   /**
-   * Resolves once the job is durable.
-   * Throws InvalidOption, InvalidPayload, JobExists, DependencyUnknown, DependencyCycle, StoreUnavailable, LedgerClosed.
+   * Resolves once the job is durable. Throws InvalidOption, InvalidPayload, UnknownType, JobExists, DependencyUnknown,
+   * DependencyCycle, StoreUnavailable, LedgerClosed.
    */
   async enqueue<Payload, Result>(
-    job: JobDefinition<Payload, Result>,
+    job: JobType<Payload, Result>,
     payload: Payload,
     options?: EnqueueOptions,
   ): Promise<JobHandle<Result>> {
-    this.#refuseClosed()
-    const [enqueued] = await this.#enqueuer.enqueue([{ job, payload, options }], () => 'enqueue')
-    return this.#handle(enqueued as { id: string; outcome: EnqueueOutcome })
+    const [enqueued] = await this.#engine.enqueuer.enqueue([{ job, payload, options }], this.#speaker, () => 'enqueue')
+    return this.#handle(enqueued as Enqueued)
   }
 
   /** All or none, in one step; elements may be of different types and may depend on each other. Errors name the element. */
   async enqueueMany(batch: readonly BatchElement[]): Promise<JobHandle[]> {
-    this.#refuseClosed()
-    if (!Array.isArray(batch)) throw new InvalidOption('enqueueMany', 'an array of { job, payload, options }', batch)
+    const { enqueuer } = this.#engine
+    checkBatch(batch)
     if (batch.length === 0) return []
-    const enqueued = await this.#enqueuer.enqueue(batch as BatchElement[], (index) => `enqueueMany[${index}]`)
+    const enqueued = await enqueuer.enqueue(batch as readonly EnqueueSpec[], this.#speaker, elementOf)
     return enqueued.map((job) => this.#handle(job))
   }
 
-  #handle<Result>({ id, outcome }: { id: string; outcome: EnqueueOutcome }): JobHandle<Result> {
+  /**
+   * The caller's own transaction; `handle` is the store's (SQLite: an open Database of better-sqlite3 on the same file, with a
+   * transaction begun). Throws StoreRefused where there are none.
+   */
+  tx(handle: unknown): TransactionalLedger {
+    const { enqueuer, ports } = this.#engine
+    const transaction = ports.store.within(handle)
+    const enqueue = <A>(specs: readonly EnqueueSpec[], path: (index: number) => string, answer: (all: JobHandle[]) => A) => {
+      const enqueued = enqueuer.enqueueWithin(transaction, specs, this.#speaker, path)
+      const answered = (all: readonly Enqueued[]): A => answer(all.map((job) => this.#handle(job)))
+      return enqueued instanceof Promise ? enqueued.then(answered) : answered(enqueued)
+    }
+    return {
+      enqueue: <Payload, Result>(job: JobType<Payload, Result>, payload: Payload, options?: EnqueueOptions) =>
+        enqueue([{ job, payload, options }], () => 'enqueue', ([first]) => first as JobHandle<Result>),
+      enqueueMany: (batch) => {
+        checkBatch(batch)
+        return batch.length === 0 ? [] : enqueue(batch as readonly EnqueueSpec[], elementOf, (all) => all)
+      },
+    }
+  }
+
+  #handle<Result>({ id, outcome }: Enqueued): JobHandle<Result> {
     return { id, outcome, result: (options) => this.result(id, options) as Promise<Result> }
   }
 
   /** Waits for the end of any job, whichever process runs it. Throws JobFailed, JobCancelled, JobUnknown, LedgerClosed. */
   async result(id: string, options: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
-    this.#refuseClosed()
-    return this.#outcomes.result(id, options.signal)
+    return this.#engine.outcomes.result(id, options.signal)
   }
 
-  /** Throws JobUnknown. */
+  /** Throws JobUnknown, JobRemoved. */
   async status(id: string): Promise<JobStatus> {
-    this.#refuseClosed()
-    return this.#queries.status(id)
+    return this.#engine.queries.status(id)
   }
 
-  /** Every event of a job's life, oldest first. Throws JobUnknown. */
+  /** Every event of a job's life, oldest first. Throws JobUnknown, JobRemoved. */
   async history(id: string): Promise<HistoryEntry[]> {
-    this.#refuseClosed()
-    return this.#queries.history(id)
+    return this.#engine.queries.history(id)
+  }
+
+  /** What each run of a job came to, oldest first. Throws JobUnknown, JobRemoved. */
+  async attempts(id: string): Promise<AttemptRecord[]> {
+    return this.#engine.queries.attempts(id)
+  }
+
+  /** Its dependencies that failed or were cancelled, each with what failed before it. Throws JobUnknown, JobRemoved. */
+  async dependencyErrors(id: string): Promise<DependencyError[]> {
+    const { queries, dependencies } = this.#engine
+    const { state } = await queries.read(id)
+    return dependencies.errors(state)
   }
 
   /** Jobs, newest first. Throws InvalidOption. */
   async list(filter?: ListFilter): Promise<JobPage> {
-    this.#refuseClosed()
-    return this.#queries.list(filter)
+    return this.#engine.queries.list(filter)
   }
 
   /**
@@ -268,62 +183,141 @@ export class Ledger implements AsyncDisposable {
    * True: cancelled. Throws JobUnknown, JobEnded, JobRunning.
    */
   async cancel(id: string, options: CancelOptions = {}): Promise<boolean> {
-    this.#refuseClosed()
+    const { journal } = this.#engine
     checkCancelOptions(options)
-    const { ifIdle, ifEnded, reason } = options
+    const { ifIdle, ifEnded, reason = this.#actor?.reason } = options
     const command = { by: 'operator', ...(ifIdle && { ifIdle }), ...(reason !== undefined && { reason }) } as const
-    return this.#journal.submit(commands.cancel(id, command, ifEnded === 'ignore'))
+    return journal.submit(commands.cancel(id, command, ifEnded === 'ignore'), this.#speaker.metadata)
   }
 
-  /** Sends an ended job round again: its attempts start afresh, its history stays. Throws JobUnknown, JobNotEnded. */
+  /**
+   * Sends an ended job round again: its attempts start afresh, its history stays. Lets a held one go.
+   * Throws JobUnknown, JobRemoved, JobNotEnded, JobExpunged, JobNotUnique.
+   */
   async retry(id: string): Promise<void> {
-    this.#refuseClosed()
-    const { state } = await this.#queries.read(id)
-    return this.#journal.submit(
-      commands.retry(
-        id,
-        state.dependsOn.map((edge) => edge.id),
-      ),
-    )
+    return this.#engine.retrier.retry(id, this.#speaker.metadata)
+  }
+
+  /** Changes when a waiting job runs, or its priority. Throws InvalidOption, JobUnknown, JobRunning, JobEnded. */
+  async reschedule(id: string, options: RescheduleOptions): Promise<void> {
+    const { journal, ports } = this.#engine
+    const change = toRescheduleCommand(options, ports.clock.now())
+    return journal.submit(commands.reschedule(id, change), this.#speaker.metadata)
+  }
+
+  /** Lets a held or scheduled job run as soon as its dependencies allow. Throws JobUnknown, JobRunning, JobEnded. */
+  async promote(id: string): Promise<void> {
+    return this.#engine.journal.submit(commands.promote(id), this.#speaker.metadata)
+  }
+
+  /**
+   * Takes a job out of the log for good; one that waits is cancelled first. What is left is how it ended. Answers with the
+   * ids of all that was removed. Throws JobUnknown, JobRemoved, JobRunning, JobNeeded.
+   */
+  async remove(id: string, options: RemoveOptions = {}): Promise<string[]> {
+    const { removal } = this.#engine
+    checkRemoveOptions(options)
+    return removal.remove(id, options, this.#speaker.metadata)
+  }
+
+  /**
+   * Erases payload, results and errors of an ended job for good; the facts stay. False: nothing was left to erase.
+   * Throws JobUnknown, JobRemoved, JobNotEnded.
+   */
+  async expunge(id: string): Promise<boolean> {
+    return this.#engine.removal.expunge(id, 'operator', this.#speaker.metadata)
+  }
+
+  readonly queues: { stats(): Promise<Readonly<Record<string, QueueCounts>>> } = {
+    stats: async () => Object.fromEntries(this.#engine.queries.stats()),
+  }
+
+  readonly deadLetters: DeadLetters = new DeadLetters(
+    () => this.#engine,
+    () => this.#speaker,
+  )
+
+  readonly retention: { run(options?: RetentionRun): Promise<RetentionReport> } = {
+    run: async (options) => this.#engine.retention.run(options, this.#speaker.metadata),
+  }
+
+  /** Workers that are not handlers in this process. */
+  readonly workers: {
+    register(options?: RegisterOptions): Promise<string>
+    touch(workerId: string): Promise<void>
+    list(options?: { readonly olderThan?: Duration }): Promise<WorkerInfo[]>
+  } = {
+    register: async (options) => this.#engine.workers.register(options),
+    touch: async (workerId) => this.#engine.workers.touch(workerId),
+    list: async (options) => this.#engine.workers.list(options),
+  }
+
+  /** Waits for a job. Throws WorkerUnknown, LeaseTimeout, InvalidOption, LedgerClosed, or the signal's reason. */
+  async lease(options: LeaseOptions): Promise<JobLease> {
+    return this.#engine.desk.lease(options)
+  }
+
+  /** Leases this very job, at once. Throws JobNotPending, JobUnknown, JobRemoved, WorkerUnknown, InvalidOption. */
+  async leaseById(id: string, workerId: string, options: Pick<LeaseOptions, 'lease'> = {}): Promise<JobLease> {
+    return this.#engine.desk.leaseById(id, workerId, options)
+  }
+
+  /** The job behind a token, also for a while after a cancel. Throws LeaseLost. */
+  async jobOf(token: string): Promise<LeasedJob> {
+    return this.#engine.protocol.jobOf(token)
+  }
+
+  /** Extends the lease. Throws LeaseLost, InvalidOption. */
+  async heartbeat(token: string, options?: HeartbeatOptions): Promise<void> {
+    return this.#engine.protocol.heartbeat(token, options)
+  }
+
+  /** Ends the job as succeeded. Throws LeaseLost, InvalidPayload. */
+  async finish(token: string, result?: unknown): Promise<void> {
+    return this.#engine.protocol.finish(token, result, this.#speaker.metadata)
+  }
+
+  /** A failed attempt; the job's policy says what follows. Throws LeaseLost, InvalidOption. */
+  async fail(token: string, error: unknown, options?: FailOptions): Promise<void> {
+    return this.#engine.protocol.fail(token, error, options, this.#speaker.metadata)
+  }
+
+  /** True: it runs again; false: it was re-run `maxRetries` times already and has ended. Throws LeaseLost, InvalidOption. */
+  async requeueOrFinish(token: string, maxRetries: number, result?: unknown): Promise<boolean> {
+    return this.#engine.protocol.requeueOrFinish(token, maxRetries, result, this.#speaker.metadata)
+  }
+
+  /** Ends a job that was never leased as failed. Throws JobUnknown, JobRunning, JobEnded, JobNotPending. */
+  async failUnstarted(id: string, result?: unknown): Promise<void> {
+    return this.#engine.protocol.failUnstarted(id, result, this.#speaker.metadata)
+  }
+
+  /** Leases whose last sign of life is strictly longer ago than this; longest silence first. Throws InvalidOption. */
+  async staleLeases(olderThan: Duration): Promise<StaleLease[]> {
+    const { protocol, queries } = this.#engine
+    await queries.catchUp()
+    return protocol.staleLeases(olderThan)
   }
 
   /** Resolves when the store answers. */
   async ping(): Promise<void> {
-    this.#refuseClosed()
-    return this.#ports.store.ping()
+    return this.#engine.ports.store.ping()
   }
 
-  /** Stops leasing, lets running jobs end, then gives back what is left. Idempotent. */
+  /** Stops leasing, lets running jobs end, then gives back what is left. Idempotent. Throws InvalidOption. */
   async close(options: CloseOptions = {}): Promise<void> {
     // First: a wrong option closes nothing.
     const deadlines = checkCloseOptions(options)
-    this.#closing ??= this.#close(deadlines)
-    return this.#closing
-  }
-
-  async #close({ drainMs, timeoutMs }: ReturnType<typeof checkCloseOptions>): Promise<void> {
-    const { clock } = this.#ports
-    // A little longer, so that leases can still be given back at the deadline itself.
-    const cancel = clock.at(clock.now() + timeoutMs + LAST_WORDS, () => {
-      this.#journal.abandon(new StoreUnavailable('The store did not answer before the ledger was closed.'))
-    })
-    await this.#starting?.catch(() => {})
-    await this.#worker?.stop(drainMs, timeoutMs)
-    await this.#journal.idle()
-    cancel()
-    this.#supervisor.stop()
-    await this.#checkpointer.save().catch((error) => this.#log.warn({ err: error }, 'views not saved'))
-    this.#outcomes.close()
-    this.#feed.close()
-    await this.#ports.views.close()
-    await this.#ports.store.close()
+    return this.#own.close(deadlines)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
 
-  #refuseClosed(): void {
-    if (this.#closing !== undefined) throw new LedgerClosed()
-  }
+const elementOf = (index: number): string => `enqueueMany[${index}]`
+
+function checkBatch(batch: unknown): void {
+  if (!Array.isArray(batch)) throw new InvalidOption('enqueueMany', 'an array of { job, payload, options }', batch)
 }

@@ -1,11 +1,19 @@
 import type { Duration } from '../domain/duration.js'
 import { toMs } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
+import type { RescheduleCommand } from '../domain/job/decide.js'
+import type { Instant, Priority } from './checks.js'
+import { checkKeys, toCount, toFlag, toPriority, toText } from './checks.js'
 import { DuplicateType } from './errors.js'
 import type { Logger } from './ports/logger.js'
-import type { JobDefinition } from './work/definition.js'
+import type { RemoveOptions } from './upkeep/removal.js'
+import type { RetentionOptions } from './upkeep/retention.js'
+import type { FullSettings, JobDefinition } from './work/definition.js'
+import { checkDefinition } from './work/definition.js'
 import type { WorkerOptions } from './work/worker.js'
 import { DEFAULT_MAX_BODY } from './write/codec.js'
+import type { QueueDefaults } from './write/contract.js'
+import { toQueueDefaults, toRunAt } from './write/enqueue-options.js'
 
 /** What every ledger takes, whatever store is behind it. */
 export interface LedgerOptions {
@@ -17,6 +25,21 @@ export interface LedgerOptions {
   readonly maxPayloadBytes?: number
   /** Recorded with every job and every run, e.g. a git hash. */
   readonly codeVersion?: string
+  /** What holds for the jobs of a queue, where neither they nor their type say otherwise. By queue name. */
+  readonly queues?: Readonly<Record<string, QueueDefaults>>
+  /** Refuse to enqueue types that are not in `jobs`. Default false. */
+  readonly strict?: boolean
+  /** Which ended jobs are removed or expunged, and how often that is looked at. Default: nothing is, every hour. */
+  readonly retention?: RetentionOptions
+}
+
+/** Those options, checked. */
+export interface LedgerSettings {
+  readonly definitions: ReadonlyMap<string, JobDefinition>
+  readonly maxBodyBytes: number
+  readonly codeVersion: string | undefined
+  readonly queues: ReadonlyMap<string, FullSettings>
+  readonly strict: boolean
 }
 
 export interface StartOptions {
@@ -35,46 +58,58 @@ export interface CloseOptions {
   readonly timeout?: Duration
 }
 
-const LEDGER_KEYS = new Set(['jobs', 'logger', 'maxPayloadBytes', 'codeVersion'])
+export interface CancelOptions {
+  /** Refuse when the job runs (JobRunning). */
+  readonly ifIdle?: boolean
+  /** `ignore`: answer false instead of throwing JobEnded. */
+  readonly ifEnded?: 'ignore'
+  /** Recorded with the cancel. Default: the reason given to `as`. */
+  readonly reason?: string
+}
+
+/** At least one of them. */
+export interface RescheduleOptions {
+  /** Not before this instant. */
+  readonly runAt?: Instant
+  /** Not before this long from now. */
+  readonly delay?: Duration
+  readonly priority?: Priority
+  /** true: wait until promoted; false: do not. */
+  readonly held?: boolean
+}
+
+const LEDGER_KEYS = new Set(['jobs', 'logger', 'maxPayloadBytes', 'codeVersion', 'queues', 'strict', 'retention'])
 const START_KEYS = new Set(['concurrency', 'queues', 'lease'])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
 const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error', 'child'] as const
 
-/** Throws InvalidOption for a key that nobody reads: a misspelt option must not be taken for its default. */
-function refuseUnknownKeys(given: object, known: ReadonlySet<string>, path: string): void {
-  if (typeof given !== 'object' || given === null) throw new InvalidOption(path, 'an object', given)
-  for (const key of Object.keys(given)) {
-    if (!known.has(key)) throw new InvalidOption(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
-  }
-}
-
 /** Throws InvalidOption, DuplicateType. */
-export function checkLedgerOptions(options: LedgerOptions): {
-  definitions: Map<string, JobDefinition>
-  maxBodyBytes: number
-} {
-  refuseUnknownKeys(options, LEDGER_KEYS, 'openLedger')
-  const { logger, maxPayloadBytes: maxBodyBytes = DEFAULT_MAX_BODY, codeVersion } = options
+export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
+  checkKeys(options, LEDGER_KEYS, 'openLedger')
+  const { logger, maxPayloadBytes: maxBodyBytes = DEFAULT_MAX_BODY, codeVersion, strict = false } = options
   if (logger !== undefined && LOGGER_METHODS.some((method) => typeof logger?.[method] !== 'function')) {
     throw new InvalidOption('openLedger.logger', `a logger with ${LOGGER_METHODS.join(', ')}`, logger)
   }
-  if (!Number.isSafeInteger(maxBodyBytes) || maxBodyBytes < 1) {
-    throw new InvalidOption('openLedger.maxPayloadBytes', 'an integer >= 1', maxBodyBytes)
+  return {
+    definitions: byType(options.jobs ?? []),
+    maxBodyBytes: toCount(maxBodyBytes, 'openLedger.maxPayloadBytes', 1),
+    codeVersion: codeVersion === undefined ? undefined : toText(codeVersion, 'openLedger.codeVersion'),
+    queues: toQueues(options.queues ?? {}),
+    strict: toFlag(strict, 'openLedger.strict'),
   }
-  if (codeVersion !== undefined && typeof codeVersion !== 'string') {
-    throw new InvalidOption('openLedger.codeVersion', 'a text', codeVersion)
-  }
-  return { definitions: byType(options.jobs ?? []), maxBodyBytes }
+}
+
+function toQueues(given: NonNullable<LedgerOptions['queues']>): Map<string, FullSettings> {
+  if (typeof given !== 'object' || given === null) throw new InvalidOption('openLedger.queues', 'an object', given)
+  return new Map(Object.entries(given).map(([name, own]) => [name, toQueueDefaults(own, `openLedger.queues.${name}`)]))
 }
 
 function byType(jobs: readonly JobDefinition[]): Map<string, JobDefinition> {
   if (!Array.isArray(jobs)) throw new InvalidOption('openLedger.jobs', 'an array of job definitions', jobs)
   const definitions = new Map<string, JobDefinition>()
   for (const [index, job] of (jobs as JobDefinition[]).entries()) {
-    if (typeof job?.handle !== 'function' || typeof job.type !== 'string') {
-      throw new InvalidOption(`openLedger.jobs[${index}]`, 'made by defineJob()', job)
-    }
+    checkDefinition(job, `openLedger.jobs[${index}]`)
     if (definitions.has(job.type)) throw new DuplicateType(job.type)
     definitions.set(job.type, job)
   }
@@ -82,12 +117,10 @@ function byType(jobs: readonly JobDefinition[]): Map<string, JobDefinition> {
 }
 
 /** Throws InvalidOption. */
-export function checkStartOptions(options: StartOptions): Omit<WorkerOptions, 'definitions'> {
-  refuseUnknownKeys(options, START_KEYS, 'start')
+export function checkStartOptions(options: StartOptions): Omit<WorkerOptions, 'definitions' | 'queueCaps'> {
+  checkKeys(options, START_KEYS, 'start')
   const { concurrency = 10, queues, lease = '30s' } = options
-  if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
-    throw new InvalidOption('start.concurrency', 'an integer from 1 to 10000', concurrency)
-  }
+  toCount(concurrency, 'start.concurrency', 1, 10_000)
   if (
     queues !== undefined &&
     !(Array.isArray(queues) && queues.length > 0 && queues.every((queue) => typeof queue === 'string'))
@@ -101,7 +134,7 @@ export function checkStartOptions(options: StartOptions): Omit<WorkerOptions, 'd
 
 /** Throws InvalidOption. */
 export function checkCloseOptions(options: CloseOptions): { drainMs: number; timeoutMs: number } {
-  refuseUnknownKeys(options, CLOSE_KEYS, 'close')
+  checkKeys(options, CLOSE_KEYS, 'close')
   const timeoutMs = options.timeout === undefined ? 30_000 : toMs(options.timeout, 'close.timeout')
   const drainMs = options.drain === undefined ? Math.min(20_000, timeoutMs) : toMs(options.drain, 'close.drain')
   if (drainMs > timeoutMs)
@@ -111,11 +144,35 @@ export function checkCloseOptions(options: CloseOptions): { drainMs: number; tim
 
 /** Throws InvalidOption. */
 export function checkCancelOptions(options: { readonly [Key in 'ifIdle' | 'ifEnded' | 'reason']?: unknown }): void {
-  refuseUnknownKeys(options, CANCEL_KEYS, 'cancel')
+  checkKeys(options, CANCEL_KEYS, 'cancel')
   const { ifIdle, ifEnded, reason } = options
-  if (ifIdle !== undefined && typeof ifIdle !== 'boolean') {
-    throw new InvalidOption('cancel.ifIdle', 'true or false', ifIdle)
-  }
+  if (ifIdle !== undefined) toFlag(ifIdle, 'cancel.ifIdle')
   if (ifEnded !== undefined && ifEnded !== 'ignore') throw new InvalidOption('cancel.ifEnded', '"ignore"', ifEnded)
-  if (reason !== undefined && typeof reason !== 'string') throw new InvalidOption('cancel.reason', 'a text', reason)
+  if (reason !== undefined) toText(reason, 'cancel.reason')
+}
+
+const RESCHEDULE_KEYS = new Set(['runAt', 'delay', 'priority', 'held'])
+
+/** Throws InvalidOption. */
+export function toRescheduleCommand(options: RescheduleOptions, now: number): RescheduleCommand {
+  checkKeys(options, RESCHEDULE_KEYS, 'reschedule')
+  const { runAt, delay, priority, held } = options
+  if (Object.values(options).every((value) => value === undefined)) {
+    throw new InvalidOption('reschedule', `at least one of ${[...RESCHEDULE_KEYS].join(', ')}`, options)
+  }
+  const isTimed = runAt !== undefined || delay !== undefined
+  return {
+    ...(isTimed && { runAt: toRunAt(options, now, 'reschedule') }),
+    ...(priority !== undefined && { priority: toPriority(priority, 'reschedule.priority') }),
+    ...(held !== undefined && { held: toFlag(held, 'reschedule.held') }),
+  }
+}
+
+const REMOVE_KEYS = new Set(['force', 'cascade'])
+
+/** Throws InvalidOption. */
+export function checkRemoveOptions(options: RemoveOptions): void {
+  checkKeys(options, REMOVE_KEYS, 'remove')
+  if (options.force !== undefined) toFlag(options.force, 'remove.force')
+  if (options.cascade !== undefined) toFlag(options.cascade, 'remove.cascade')
 }

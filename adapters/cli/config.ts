@@ -2,19 +2,21 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { InvalidOption } from '../../domain/errors.js'
-import { DuplicateType } from '../../runtime/errors.js'
 import type { CloseOptions, LedgerOptions, StartOptions } from '../../runtime/options.js'
-import { checkCloseOptions, checkLedgerOptions, checkStartOptions } from '../../runtime/options.js'
+import { checkCloseOptions, checkStartOptions } from '../../runtime/options.js'
 import type { OpenLedgerOptions } from '../open-ledger.js'
-import { CliError, messageOf } from './exit-codes.js'
+import { CliError, EXIT, exitCodeOf, messageOf } from './exit-codes.js'
+import { withLedger } from './session.js'
 
 /** The default export of a config file. */
 export interface WorkerConfig
-  extends Omit<LedgerOptions, 'logger' | 'jobs'>,
+  extends Omit<LedgerOptions, 'logger' | 'jobs' | 'queues'>,
     Pick<OpenLedgerOptions, 'url' | 'durability'>,
-    StartOptions,
+    Omit<StartOptions, 'queues'>,
     CloseOptions {
   readonly jobs: NonNullable<LedgerOptions['jobs']>
+  /** Serve these queues only; or, by name, what holds for their jobs. */
+  readonly queues?: NonNullable<StartOptions['queues']> | NonNullable<LedgerOptions['queues']>
 }
 
 const KEYS: readonly (keyof WorkerConfig)[] = [
@@ -23,6 +25,8 @@ const KEYS: readonly (keyof WorkerConfig)[] = [
   'durability',
   'maxPayloadBytes',
   'codeVersion',
+  'strict',
+  'retention',
   'concurrency',
   'queues',
   'lease',
@@ -36,9 +40,12 @@ export async function loadConfig(file: string): Promise<WorkerConfig> {
   if (!existsSync(path)) throw new CliError('USAGE', `There is no config file ${path}.`)
   const exported = await evaluate(path, file)
   try {
-    return check(exported)
+    const config = check(exported)
+    // What only opening finds wrong is found in memory: a ledger must not be made by a config that cannot be used.
+    await withLedger({ ...ledgerPart(config), url: 'memory:' }, async () => {})
+    return config
   } catch (cause) {
-    if (!(cause instanceof InvalidOption || cause instanceof DuplicateType)) throw cause
+    if (exitCodeOf(cause) !== EXIT.usage) throw cause
     throw new CliError('USAGE', `${file}: ${messageOf(cause)}`, { cause })
   }
 }
@@ -66,13 +73,15 @@ function check(exported: unknown): WorkerConfig {
     if (!KEYS.includes(key as keyof WorkerConfig)) throw new InvalidOption(key, `one of ${KEYS.join(', ')}`, key)
   }
   const config = exported as WorkerConfig
-  const { url, jobs, durability } = config
+  const { url, jobs, durability, queues } = config
   if (!Array.isArray(jobs) || jobs.length === 0) throw new InvalidOption('jobs', 'an array of job definitions', jobs)
   if (url !== undefined && typeof url !== 'string') throw new InvalidOption('url', 'a text', url)
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('durability', '"full" or "normal"', durability)
   }
-  checkLedgerOptions(ledgerPart(config))
+  if (queues !== undefined && (typeof queues !== 'object' || queues === null)) {
+    throw new InvalidOption('queues', 'an array of names, or an object by name', queues)
+  }
   checkStartOptions(startPart(config))
   checkCloseOptions(closePart(config))
   return config
@@ -87,7 +96,19 @@ function pick<Key extends keyof WorkerConfig>(
   return Object.fromEntries(given) as Partial<Pick<WorkerConfig, Key>>
 }
 
-export const ledgerPart = (config: WorkerConfig): LedgerOptions =>
-  pick(config, ['jobs', 'maxPayloadBytes', 'codeVersion'])
-export const startPart = (config: WorkerConfig): StartOptions => pick(config, ['concurrency', 'queues', 'lease'])
+type QueueDefaults = NonNullable<LedgerOptions['queues']>
+
+/** As `openLedger` takes it. An object of queues says what holds for their jobs. */
+export function ledgerPart(config: WorkerConfig): LedgerOptions {
+  const part = pick(config, ['jobs', 'maxPayloadBytes', 'codeVersion', 'strict', 'retention'])
+  const { queues } = config
+  return queues === undefined || Array.isArray(queues) ? part : { ...part, queues: queues as QueueDefaults }
+}
+
+/** As `start` takes it. An array of queues says which to serve. */
+export function startPart(config: WorkerConfig): StartOptions {
+  const part = pick(config, ['concurrency', 'lease'])
+  return Array.isArray(config.queues) ? { ...part, queues: config.queues } : part
+}
+
 export const closePart = (config: WorkerConfig): CloseOptions => pick(config, ['drain', 'timeout'])

@@ -1,5 +1,5 @@
 /** What a process of ours ends with, and which error means which. */
-import { JobledgerError } from '../../domain/errors.js'
+import { InvalidOption, JobledgerError } from '../../domain/errors.js'
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, notFound: 3, conflict: 4, integrity: 5, timeout: 6 } as const
 
@@ -28,16 +28,25 @@ const BY_CODE: Readonly<Record<string, number>> = {
   INVALID_OPTION: EXIT.usage,
   INVALID_PAYLOAD: EXIT.usage,
   DUPLICATE_TYPE: EXIT.usage,
+  UNKNOWN_TYPE: EXIT.usage,
   DEPENDENCY_CYCLE: EXIT.usage,
   NO_HANDLERS: EXIT.usage,
   JOB_UNKNOWN: EXIT.notFound,
+  JOB_REMOVED: EXIT.notFound,
   DEPENDENCY_UNKNOWN: EXIT.notFound,
+  WORKER_UNKNOWN: EXIT.notFound,
   JOB_EXISTS: EXIT.conflict,
   JOB_ENDED: EXIT.conflict,
   JOB_NOT_ENDED: EXIT.conflict,
   JOB_RUNNING: EXIT.conflict,
+  JOB_NEEDED: EXIT.conflict,
+  JOB_NOT_UNIQUE: EXIT.conflict,
+  JOB_EXPUNGED: EXIT.conflict,
+  JOB_NOT_PENDING: EXIT.conflict,
+  LEASE_LOST: EXIT.conflict,
   STREAM_REMOVED: EXIT.conflict,
   ILLEGAL_EVENT: EXIT.integrity,
+  UNKNOWN_EVENT_VERSION: EXIT.integrity,
   STORE_UNUSABLE: EXIT.integrity,
 }
 
@@ -73,9 +82,17 @@ function causeCode(error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-/** An option is named as on the command line and in a config, not by the call that refused it. */
+/** Options that are flags here. Their parts are not told apart: `dependsOn[1].id` is `--depends-on`. */
+const BY_FLAG = /`(?:enqueue|list|reschedule|retention\.run\.rules\[0\])\.(?!payload\b)(\w+)[^`]*`/g
+/** Options that stand in a config. */
+const BY_CONFIG = /`(?:openLedger|start|close|defineJob|enqueue)\./g
+
+/** An option is named as on the command line or in a config, not by the call that refused it. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  if (codeOf(error) === undefined) return message
-  return message.replaceAll(/`(?:openLedger|start|close|list|enqueue|cancel|defineJob)\./g, '`')
+  // Anything else may quote a handler, whose words are its own.
+  if (!(error instanceof InvalidOption)) return message
+  return message.replaceAll(BY_FLAG, (_, option: string) => `\`--${kebab(option)}\``).replaceAll(BY_CONFIG, '`')
 }
+
+const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

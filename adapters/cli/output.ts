@@ -28,6 +28,12 @@ export class Output {
     if (!this.#options.quiet && !this.#options.json) process.stderr.write(`${message}\n`)
   }
 
+  /** How far it is, on one line of a terminal that the next one takes the place of; '' wipes it. Nothing elsewhere. */
+  progress(message: string): void {
+    if (this.#options.quiet || this.#options.json || !process.stderr.isTTY) return
+    process.stderr.write(`\r${cut(message, (process.stderr.columns || 80) - 1)}\u001b[K`)
+  }
+
   /** What went wrong, with --quiet too. A document has its own place for it. */
   complain(message: string): void {
     if (!this.#options.json) process.stderr.write(`error: ${oneLine(message)}\n`)

@@ -1,17 +1,29 @@
 /** The command line as a whole: its verbs, its global options, and what becomes of errors. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
+import { addAttempts } from './attempts.js'
+import { addDead } from './dead.js'
 import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
 import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
-import { addHistory, addList, addStats, addStatus } from './inspect.js'
+import { name } from './flags.js'
+import { addHistory, addList, addStats } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
-import { addCancel, addRetry } from './operate.js'
+import { addCancel, addPromote, addReschedule, addRetry } from './operate.js'
 import { oneLine } from './output.js'
+import { addExpunge, addRemove } from './remove.js'
+import { addRetention } from './retention.js'
 import { DEFAULT_LEDGER } from './session.js'
+import { addStatus } from './status.js'
 import { addWork } from './work.js'
+import { addLeases, addWorkers } from './workers.js'
 
-const VERBS = [addEnqueue, addResult, addWork, addStatus, addHistory, addList, addStats, addCancel, addRetry, addDoctor]
+/** In the order and under the headings of the help. */
+const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> = {
+  'Run jobs:': [addEnqueue, addResult, addWork],
+  'Look into them:': [addStatus, addHistory, addAttempts, addList, addStats, addWorkers, addLeases, addDoctor],
+  'Act on them:': [addCancel, addRetry, addPromote, addReschedule, addExpunge, addRemove, addDead, addRetention],
+}
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */
 export async function run(argv: readonly string[]): Promise<never> {
@@ -38,12 +50,17 @@ function build(): Command {
     .addOption(
       new Option('--log-level <level>', 'what is logged on stderr (default: error, work: info)').choices(LOG_LEVELS),
     )
+    .option('--as <user>', 'who does it: recorded by the verbs that change something', name('--as'))
+    .option('--reason <text>', 'why: recorded with it', name('--reason'))
     .configureHelp({ showGlobalOptions: true })
     // What commander says of bad usage is told by `report`, as everything else that goes wrong.
     .configureOutput({ outputError: () => {} })
     .exitOverride()
     .addHelpText('after', HELP)
-  for (const add of VERBS) add(program)
+  for (const [heading, verbs] of Object.entries(VERBS)) {
+    program.commandsGroup(heading)
+    for (const add of verbs) add(program)
+  }
   return program
 }
 
@@ -56,8 +73,9 @@ Exit codes:
   0    done
   1    failure: the job failed or was cancelled, the disk is full, ...
   2    usage: a wrong flag, config or payload
-  3    no such job, or no ledger
-  4    conflict: the id is taken, the job has (or has not) ended, or runs
+  3    no such job (any more), or no ledger
+  4    conflict: the id is taken, the job has (or has not) ended, runs, is needed
+       by another one, its key is held, or its payload was erased
   5    integrity: the ledger is damaged, or not one this version can use
   6    timeout: the job has not ended in time
   130  stopped by SIGINT

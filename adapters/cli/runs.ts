@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import type { Subscription } from 'rxjs'
 import type { RecordedEvent } from '../../domain/event.js'
-import type { Failed, Finished, Leased } from '../../domain/job/events.js'
+import type { Failed, Finished, Leased, Released } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
 import type { WorkerRegistered } from '../../domain/worker/events.js'
 import { workerIdOf } from '../../domain/worker/events.js'
@@ -16,7 +16,7 @@ export interface RunCounts {
   succeeded: number
   /** Attempts that ended badly, also those that will be tried again. */
   failed: number
-  /** Given back at shutdown, cancelled, or lost. */
+  /** Given back (at shutdown, or by a snooze), cancelled, or lost. */
   interrupted: number
 }
 
@@ -78,6 +78,9 @@ export class Runs {
       this.counts.failed += 1
       const { run, attempt, cause, error, retryable } = data as Failed
       this.#log.warn({ jobId, run, attempt, cause, error, retryable }, 'attempt failed')
+    } else if (type === 'Released' && (data as Released).by === 'snooze') {
+      this.counts.interrupted += 1
+      this.#log.debug({ jobId, runAt: (data as Released).runAt }, 'job snoozed')
     } else {
       this.counts.interrupted += 1
       this.#log.info({ jobId, event: type }, 'run interrupted')
@@ -93,6 +96,6 @@ export class Runs {
   }
 }
 
-function isOurs({ process: { pid, host } }: WorkerRegistered): boolean {
-  return pid === process.pid && host === hostname()
+function isOurs({ process: its }: WorkerRegistered): boolean {
+  return its?.pid === process.pid && its.host === hostname()
 }

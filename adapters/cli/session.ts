@@ -1,4 +1,4 @@
-/** What every verb begins with: the global options, where the ledger is, how to speak. */
+/** What every verb begins with: the global options, where the ledger is, who speaks, and how. */
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Ledger } from '../../runtime/ledger.js'
@@ -14,6 +14,8 @@ export interface GlobalOptions {
   readonly quiet?: boolean
   readonly color: boolean
   readonly logLevel?: LogLevel
+  readonly as?: string
+  readonly reason?: string
 }
 
 export const DEFAULT_LEDGER = 'sqlite:./jobledger.db'
@@ -21,13 +23,26 @@ export const DEFAULT_LEDGER = 'sqlite:./jobledger.db'
 export class Session {
   readonly output: Output
   readonly log: Logger
+  /** --reason: why it is done. */
+  readonly reason: string | undefined
+  readonly #user: string | undefined
   readonly #asked: string | undefined
 
   /** `defaultLevel`: what a verb logs when nobody says how much. */
   constructor(command: Command, defaultLevel: LogLevel = 'error') {
-    const { json = false, quiet = false, color, logLevel, ledger } = command.optsWithGlobals<GlobalOptions>()
+    const {
+      json = false,
+      quiet = false,
+      color,
+      logLevel,
+      ledger,
+      as,
+      reason,
+    } = command.optsWithGlobals<GlobalOptions>()
     this.output = new Output({ json, quiet, color })
     this.log = new JsonLogger(logLevel ?? (quiet ? 'error' : defaultLevel))
+    this.reason = reason
+    this.#user = as
     this.#asked = ledger ?? (process.env.JOBLEDGER_URL || undefined)
   }
 
@@ -41,6 +56,24 @@ export class Session {
     const url = this.url()
     requireLedger(url)
     return withLedger({ url, logger: this.log }, work)
+  }
+
+  /** As `read`, for what changes something: it is recorded who does it, and why. */
+  async act<Result>(work: (ledger: Ledger) => Promise<Result>): Promise<Result> {
+    this.checkActor()
+    return this.read((ledger) => work(this.speaking(ledger)))
+  }
+
+  /** Throws USAGE for a reason that is nobody's. Before the ledger is opened: that may make one. */
+  checkActor(): void {
+    if (this.reason === undefined || this.#user !== undefined) return
+    throw new CliError('USAGE', '--reason needs --as <user>: a reason is recorded with who had it.')
+  }
+
+  /** The ledger, speaking for who is named with --as. */
+  speaking(ledger: Ledger): Ledger {
+    if (this.#user === undefined) return ledger
+    return ledger.as({ user: this.#user, ...(this.reason !== undefined && { reason: this.reason }) })
   }
 }
 

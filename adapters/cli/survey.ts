@@ -5,9 +5,10 @@ import type { JobEvent } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
-import { JobUnknown } from '../../domain/rejection.js'
+import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import type { Ledger } from '../../runtime/ledger.js'
-import type { HistoryEntry, JobSummary, ListFilter } from '../../runtime/read/queries.js'
+import type { ListFilter } from '../../runtime/read/listing.js'
+import type { HistoryEntry, JobSummary } from '../../runtime/read/queries.js'
 import { isDamage } from './exit-codes.js'
 
 export interface Survey {
@@ -17,8 +18,8 @@ export interface Survey {
   readonly unreadable: { readonly id: string; readonly why: string }[]
   /** Jobs of which the views say something else than the log. */
   readonly different: string[]
-  /** Jobs that are counted but not listed. */
-  missing: number
+  /** Jobs that are counted but not listed: removed since, as far as can be told. */
+  unlisted: number
 }
 
 const PAGE = 1_000
@@ -28,7 +29,7 @@ const ENOUGH = 20
 const GRACE_MS = 2_000
 
 export async function survey(ledger: Ledger): Promise<Survey> {
-  const found: Survey = { jobs: 0, events: 0, unreadable: [], different: [], missing: 0 }
+  const found: Survey = { jobs: 0, events: 0, unreadable: [], different: [], unlisted: 0 }
   const counted = await count(ledger)
   let cursor: string | undefined
   do {
@@ -39,11 +40,11 @@ export async function survey(ledger: Ledger): Promise<Survey> {
     if (found.unreadable.length + found.different.length > ENOUGH) return found
     cursor = page.cursor
   } while (cursor !== undefined)
-  // Jobs only ever come in: whatever was counted before has to be listed after.
-  found.missing = Math.max(0, counted - found.jobs)
+  found.unlisted = Math.max(0, counted - found.jobs)
   return found
 }
 
+/** Those that were removed are counted, too. */
 async function count(ledger: Ledger): Promise<number> {
   const queues = Object.values(await ledger.queues.stats())
   return queues.flatMap((counts) => Object.values(counts)).reduce((sum, jobs) => sum + jobs, 0)
@@ -60,7 +61,7 @@ async function differing(ledger: Ledger, jobs: readonly JobSummary[], found?: Su
       if (differs(job, fold(job.id, history))) odd.add(job.id)
     } catch (error) {
       // A job that the log does not know any more, or not yet again, is for the second look.
-      if (error instanceof JobUnknown) odd.add(job.id)
+      if (error instanceof JobUnknown || error instanceof JobRemoved) odd.add(job.id)
       else if (found !== undefined && isUnreadable(error)) found.unreadable.push({ id: job.id, why: error.message })
       else if (!isUnreadable(error)) throw error
     }

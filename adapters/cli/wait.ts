@@ -32,3 +32,17 @@ export async function waitFor<Result>(
     deafen()
   }
 }
+
+/** `work` is given a signal that aborts with the name of what stopped us: it ends where it can. */
+export async function untilStopped<Result>(
+  what: string,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const controller = new AbortController()
+  const deafen = onStopSignal((signal) => controller.abort(new CliError(signal, `${signal}: ${what}.`)))
+  try {
+    return await work(controller.signal)
+  } finally {
+    deafen()
+  }
+}

@@ -1,11 +1,33 @@
-/** What each event says, for a reader who knows jobs but not our event types. */
+/** What jobs and their events say, for a reader who knows jobs but not our event types. */
+import { tries } from '../../domain/backoff.js'
 import { formatMs } from '../../domain/duration.js'
-import type { DependencyEdge, FailureCause, JobEventMap, JobEventType } from '../../domain/job/events.js'
+import type {
+  DependencyEdge,
+  FailureCause,
+  JobEventMap,
+  JobEventType,
+  Queued,
+  Released,
+} from '../../domain/job/events.js'
 import { JOB_EVENT_TYPES } from '../../domain/job/events.js'
-import type { HistoryEntry } from '../../runtime/read/queries.js'
-import { iso, preview, printable } from './output.js'
+import type { JobStatusName } from '../../projections/job-status.js'
+import type { HistoryEntry, JobSummary } from '../../runtime/read/queries.js'
+import { iso, type Output, preview, printable } from './output.js'
 
-type Words = { readonly [Type in JobEventType]: (facts: JobEventMap[Type], at: number) => string }
+const COLORS = { succeeded: 'green', failed: 'red', cancelled: 'yellow', running: 'cyan', blocked: 'yellow' } as const
+
+export function stateIn(output: Output, state: JobStatusName): string {
+  const color = COLORS[state as keyof typeof COLORS]
+  return color === undefined ? state : output.style(color, state)
+}
+
+/** Those spent, of those it has. */
+export const attempts = ({ attempt, maxAttempts }: JobSummary): string => `${attempt}/${maxAttempts ?? 'unlimited'}`
+
+/** `who`: the actor, where the event names one. */
+type Words = { readonly [Type in JobEventType]: (facts: JobEventMap[Type], at: number, who?: string) => string }
+
+const NOBODY = 'an operator'
 
 const CAUSES: Readonly<Record<FailureCause, string>> = {
   error: 'failed',
@@ -15,10 +37,16 @@ const CAUSES: Readonly<Record<FailureCause, string>> = {
   'invalid-payload': 'refused its payload',
 }
 
+const RELEASED: Readonly<Record<NonNullable<Released['by']> | 'shutdown', string>> = {
+  shutdown: 'given back by its worker, which shut down',
+  snooze: 'put off by its handler',
+  requeue: 'sent back to its place by its worker',
+}
+
 const WORDS: Words = {
-  Queued: (facts) => {
-    const { type, queue, channel, name, priority, runAt, held, dependsOn = [], maxAttempts } = facts
-    const parts = [
+  Queued: (facts, _at, who) => {
+    const { type, queue, channel, name, priority, runAt, held, dependsOn = [], context, manual } = facts
+    return listed(
       `accepted as ${type} in queue ${queue}`,
       channel && `channel ${channel}`,
       name && `named ${name}`,
@@ -26,43 +54,66 @@ const WORDS: Words = {
       runAt && `not before ${iso(runAt)}`,
       held && 'held until it is promoted',
       dependsOn.length > 0 && `after ${dependsOn.map(edgeInWords).join(', ')}`,
-      attemptsInWords(maxAttempts),
-    ]
-    return parts.filter(Boolean).join(', ')
+      facts.unique && 'the only one of its key',
+      manual && 'started by a person',
+      context?.user !== who && context?.user && `for ${context.user}`,
+      attemptsInWords(facts),
+      keptInWords(facts),
+    )
   },
   Leased: ({ run, attempt, workerId, expiresAt }, at) =>
     `run ${run} (attempt ${attempt}) given to worker ${workerId} for ${formatMs(expiresAt - at)}`,
   Heartbeat: ({ progress, expiresAt }, at) =>
-    `still running${progress === undefined ? '' : `, progress ${progress}`}, lease good for another ${formatMs(expiresAt - at)}`,
-  Released: ({ runAt }) => `given back by its worker, no attempt spent${runAt ? `, not before ${iso(runAt)}` : ''}`,
-  Failed: ({ run, attempt, cause, error, retryable }) =>
-    `run ${run} (attempt ${attempt}) ${CAUSES[cause]}${error && cause === 'error' ? `: ${error}` : ''}${retryable ? '' : ', not to be tried again'}`,
-  Retried: ({ by, runAt }, at) => {
-    if (by === 'operator') return 'sent round again by an operator, attempts start afresh'
+    listed(
+      'still running',
+      progress !== undefined && `progress ${progress}`,
+      `lease good for another ${formatMs(expiresAt - at)}`,
+    ),
+  Released: ({ runAt, by }) =>
+    listed(RELEASED[by ?? 'shutdown'], 'no attempt spent', runAt !== undefined && `not before ${iso(runAt)}`),
+  Failed: ({ run, attempt, cause, error, retryable }) => {
+    const what = cause === 'not-started' ? CAUSES[cause] : `run ${run} (attempt ${attempt}) ${CAUSES[cause]}`
+    return listed(error && cause === 'error' ? `${what}: ${error}` : what, !retryable && 'not to be tried again')
+  },
+  Retried: ({ by, runAt }, at, who) => {
+    if (by === 'operator') return `sent round again by ${who ?? NOBODY}, attempts start afresh`
     const wait = runAt > at ? `in ${formatMs(runAt - at)}` : 'at once'
-    return `to run again ${wait}${by === 'lease-lost' ? ', no attempt spent' : ''}`
+    return listed(`to run again ${wait}`, by === 'lease-lost' && 'no attempt spent')
   },
-  Finished: ({ outcome, error }) =>
-    outcome === 'succeeded' ? 'succeeded' : `failed for good${error ? `: ${error}` : ''}`,
-  Cancelled: ({ by, reason }) =>
-    `cancelled by ${by === 'operator' ? 'an operator' : 'a dependency'}${reason ? `: ${reason}` : ''}`,
-  Rescheduled: ({ runAt, priority, held }) => {
-    const parts = [
-      runAt !== undefined && `not before ${iso(runAt)}`,
+  Finished: ({ outcome, error, aborted }) => {
+    if (outcome === 'failed') return `failed for good${error ? `: ${error}` : ''}`
+    return aborted ? 'succeeded: there was nothing left to do' : 'succeeded'
+  },
+  Cancelled: ({ by, reason }, _at, who) =>
+    `cancelled by ${by === 'operator' ? (who ?? NOBODY) : 'a dependency'}${reason ? `: ${reason}` : ''}`,
+  Rescheduled: ({ runAt, priority, held, payload }, at) =>
+    `changed: ${listed(
+      runAt !== undefined && (runAt > at ? `not before ${iso(runAt)}` : 'to run at once'),
       priority !== undefined && `priority ${priority}`,
-      held !== undefined && (held ? 'held' : 'let go'),
-    ]
-    return `changed: ${parts.filter(Boolean).join(', ')}`
+      held !== undefined && (held ? 'held until it is promoted' : 'not held any more'),
+      payload && 'a new payload',
+    )}`,
+  Condemned: ({ rule }, _at, who) => `about to be removed by ${ruleInWords(rule, who)}`,
+  Expunged: ({ rule, hashes }, _at, who) => {
+    const count = Object.keys(hashes).length
+    return `${count === 1 ? '1 body' : `${count} bodies`} erased by ${ruleInWords(rule === 'operator' ? undefined : rule, who)}`
   },
-  Expunged: ({ rule, hashes }) => `${Object.keys(hashes).length} bodies erased by ${rule}`,
 }
 
+/** Those whose words say themselves who it was. */
+const SAY_WHO: readonly string[] = ['Retried', 'Cancelled', 'Condemned', 'Expunged']
+
 /** A type that a newer version has written is shown as it is. */
-export function inWords({ type, data, at }: HistoryEntry): string {
-  if (!(JOB_EVENT_TYPES as readonly string[]).includes(type)) return preview(data)
-  const words = WORDS[type as JobEventType] as (facts: object, at: number) => string
-  return printable(words(data, at))
+export function inWords({ type, data, at, metadata }: HistoryEntry): string {
+  const { actor, reason } = metadata ?? {}
+  const because = reason !== undefined && reason !== (data as { reason?: string }).reason && `because: ${reason}`
+  const known = (JOB_EVENT_TYPES as readonly string[]).includes(type)
+  const words = WORDS[type as JobEventType] as (facts: object, at: number, who?: string) => string
+  const said = known ? words(data, at, actor) : preview(data)
+  return printable(listed(said, actor !== undefined && !SAY_WHO.includes(type) && `by ${actor}`, because))
 }
+
+const listed = (...parts: readonly (string | number | false | undefined)[]): string => parts.filter(Boolean).join(', ')
 
 /** Of an error the message: name and stack are told elsewhere. */
 export function bodyPreview({ type, body, erased }: HistoryEntry): string {
@@ -76,7 +127,19 @@ export function edgeInWords({ id, on, otherwise }: DependencyEdge): string {
   return exceptions.length === 0 ? id : `${id} (${exceptions.join(', ')})`
 }
 
-function attemptsInWords(maxAttempts: number | null): string {
-  if (maxAttempts === null) return 'any number of attempts'
-  return maxAttempts === 1 ? '1 attempt' : `at most ${maxAttempts} attempts`
+function attemptsInWords({ maxAttempts, backoff }: Pick<Queued, 'maxAttempts' | 'backoff'>): string {
+  const limit = tries(backoff, maxAttempts)
+  const within = backoff.expiration === undefined ? '' : ` within ${formatMs(backoff.expiration)}`
+  if (limit === null) return `any number of attempts${within}`
+  return limit === 1 ? '1 attempt' : `at most ${limit} attempts${within}`
+}
+
+function keptInWords({ retainMs }: Pick<Queued, 'retainMs'>): string | undefined {
+  if (retainMs === undefined) return undefined
+  return retainMs === null ? 'kept for ever' : `kept for ${formatMs(retainMs)} after its end`
+}
+
+function ruleInWords(rule: string | undefined, who: string | undefined): string {
+  if (rule === undefined) return who ?? NOBODY
+  return listed(`the rule ${rule}`, who !== undefined && `run by ${who}`)
 }

@@ -69,8 +69,9 @@ The config file:
     concurrency: 20,
   }
   Other keys: url, durability, queues, lease, drain, timeout, maxPayloadBytes,
-  codeVersion. A flag wins over the file; for the ledger --ledger, then
-  JOBLEDGER_URL, then url.
+  codeVersion, strict, retention. queues: ['mail'] serves only these; queues:
+  { mail: { maxAttempts: 3 } } says what holds for the jobs of each. A flag wins
+  over the file; for the ledger --ledger, then JOBLEDGER_URL, then url.
 
 How it ends:
   0        drained after one signal, or nothing left to run
@@ -86,6 +87,7 @@ Examples:
 /** Flags over file. Whatever is wrong is said before the first job runs. */
 async function toPlan(flags: WorkFlags): Promise<Plan> {
   const config = await loadConfig(flags.config)
+  if (typesOf(config).length === 0) throw new CliError('USAGE', `${flags.config}: none of its jobs has a handler.`)
   const { concurrency, queue, lease, drain, timeout } = flags
   const start = {
     ...startPart(config),
@@ -114,7 +116,7 @@ async function work(url: string, plan: Plan, log: Logger): Promise<Runs> {
   const runs = new Runs(ledger, log)
   try {
     await ledger.start(plan.start)
-    log.info({ url, workerId: runs.workerId, types: typesOf(plan), ...plan.start }, 'worker started')
+    log.info({ url, workerId: runs.workerId, types: typesOf(plan.config), ...plan.start }, 'worker started')
     await Promise.race([stop.requested, ...(plan.untilEmpty ? [emptied(ledger, runs, plan)] : [])])
   } finally {
     await close(ledger, runs, plan, log)
@@ -138,7 +140,7 @@ function emptied(ledger: Ledger, runs: Runs, plan: Plan): Promise<void> {
   const { queues } = plan.start
   const filter = {
     state: ['ready', 'running'],
-    type: typesOf(plan),
+    type: typesOf(plan.config),
     ...(queues && { queue: queues }),
     limit: 1,
   } as const
@@ -151,7 +153,9 @@ function emptied(ledger: Ledger, runs: Runs, plan: Plan): Promise<void> {
   })
 }
 
-const typesOf = ({ config }: Plan): string[] => config.jobs.map((job) => job.type)
+/** A type without a handler is only enqueued. */
+const typesOf = ({ jobs }: WorkerConfig): string[] =>
+  jobs.filter((job) => job.handle !== undefined).map((job) => job.type)
 
 /** The first signal asks, the second one ends the process: the leases it leaves behind are taken back by the next one. */
 class StopRequest {

@@ -5,6 +5,7 @@ import type {
   AppendGroup,
   AppendOutcome,
   Batch,
+  EventRef,
   EventStore,
   ReadAllOptions,
   ReadStreamOptions,
@@ -15,7 +16,8 @@ import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
 import { checkGroups } from '../shared/groups.js'
 import { PAGE_SIZE, Pages } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
-import { type Draft, draft, erased, type Kept, Streams, toEvent } from './streams.js'
+import { inSlices } from '../shared/slices.js'
+import { type Draft, draft, type Kept, Streams, toEvent } from './streams.js'
 import { Subscriptions } from './subscriptions.js'
 
 export interface MemoryStoreOptions {
@@ -39,6 +41,7 @@ export class MemoryEventStore implements EventStore {
     if (this.#closed) return groups.map(() => ({ kind: 'rejected', error: new StoreClosed() }))
     const drafts = groups.map((group) => group.events.map(draft))
     const outcomes = groups.map((group, index) => this.#appendGroup(group, drafts[index] ?? []))
+    if (groups.some(({ remove }) => remove !== undefined)) this.#streams.sweep()
     this.#subscriptions.wake()
     return outcomes
   }
@@ -107,26 +110,25 @@ export class MemoryEventStore implements EventStore {
     return toPosition((later === -1 ? log.at(-1) : log[later - 1])?.position ?? 0)
   }
 
+  sizes(streams: readonly string[]): Promise<number[]> {
+    return inSlices(streams, PAGE_SIZE, (slice) => {
+      this.#checkOpen()
+      return slice.map((name) => this.#streams.size(name))
+    })
+  }
+
   async ping(): Promise<void> {
     this.#checkOpen()
   }
 
-  async erase(events: readonly { readonly stream: string; readonly revision: number }[]): Promise<void> {
+  async erase(events: readonly EventRef[]): Promise<void> {
     this.#checkOpen()
-    for (const { stream, revision } of events) {
-      const kept = this.#streams.find(stream, revision)
-      if (kept?.body !== undefined && 'content' in kept.body) kept.body = erased(kept.body)
-    }
+    for (const event of events) this.#streams.erase(event)
   }
 
   async remove(streams: readonly string[]): Promise<void> {
     this.#checkOpen()
-    for (const name of streams) {
-      const stream = this.#streams.get(name)
-      if (stream === undefined) continue
-      this.#streams.cut(stream, stream.events.length)
-      stream.removed = true
-    }
+    for (const name of streams) this.#streams.remove(name)
     this.#streams.sweep()
   }
 
@@ -152,18 +154,24 @@ export class MemoryEventStore implements EventStore {
   }
 
   #appendGroup(group: AppendGroup, drafts: readonly Draft[]): AppendOutcome {
-    if (!this.capabilities.atomicGroups && group.expect.size > 1) {
-      const error = new StoreRefused(
-        `Expected a group of one stream (this store has no atomic groups), got ${group.expect.size}.`,
-      )
-      return { kind: 'rejected', error }
-    }
+    const error = this.#refusal(group)
+    if (error !== undefined) return { kind: 'rejected', error }
     for (const [stream, expected] of group.expect) {
       const actual = this.#streams.actual(stream)
       if (actual !== expected) return this.#repetition(group) ?? { kind: 'conflict', stream, actual }
     }
     for (const each of drafts) this.#streams.add(each)
+    for (const event of group.erase ?? []) this.#streams.erase(event)
+    for (const name of group.remove ?? []) this.#streams.remove(name)
     return { kind: 'ok', position: toPosition(this.#streams.last) }
+  }
+
+  #refusal({ expect, effects }: AppendGroup): StoreRefused | undefined {
+    if (effects !== undefined) {
+      return new StoreRefused('The memory store has no transaction for `effects` to write in: they need a SQL store.')
+    }
+    if (this.capabilities.atomicGroups || expect.size === 1) return undefined
+    return new StoreRefused(`Expected a group of one stream (this store has no atomic groups), got ${expect.size}.`)
   }
 
   /** `ok` if every event of the group is stored already, just where this group would put it. */

@@ -1,7 +1,7 @@
 /** What the memory store holds: the log in order, and each stream's events by revision. */
 import { createHash } from 'node:crypto'
 import type { Body, ErasedBody, NewEvent, RecordedEvent } from '../../domain/event.js'
-import type { ExpectedRevision } from '../../runtime/ports/event-store.js'
+import type { EventRef, ExpectedRevision } from '../../runtime/ports/event-store.js'
 import { toPosition } from '../shared/positions.js'
 
 /** One event. Facts and metadata are kept as text, so that readers share no object and see just what JSON keeps. */
@@ -58,6 +58,24 @@ export class Streams {
     return kept
   }
 
+  /** Facts, metadata and body in bytes; 0 for a stream that is not there. */
+  size(name: string): number {
+    return this.#byName.get(name)?.events.reduce((sum, kept) => sum + sizeOf(kept), 0) ?? 0
+  }
+
+  erase({ stream, revision }: EventRef): void {
+    const kept = this.find(stream, revision)
+    if (kept?.body !== undefined && 'content' in kept.body) kept.body = erased(kept.body)
+  }
+
+  /** Takes a whole stream out, for ever; call `sweep` when done. */
+  remove(name: string): void {
+    const stream = this.#byName.get(name)
+    if (stream === undefined) return
+    this.cut(stream, stream.events.length)
+    stream.removed = true
+  }
+
   /** Takes out the first `count` events of a stream; call `sweep` when done. */
   cut(stream: Stream, count: number): void {
     for (const kept of stream.events.splice(0, count)) kept.gone = true
@@ -106,7 +124,12 @@ function copy({ salt, content }: Body): Body {
   return { salt: salt.slice(), content: typeof content === 'string' ? content : content.slice() }
 }
 
-export function erased({ salt, content }: Body): ErasedBody {
+function sizeOf({ data, metadata = '', body }: Kept): number {
+  const content = body !== undefined && 'content' in body ? body.content : ''
+  return Buffer.byteLength(data) + Buffer.byteLength(metadata) + Buffer.byteLength(content)
+}
+
+function erased({ salt, content }: Body): ErasedBody {
   return { hash: createHash('sha256').update(salt).update(content).digest() }
 }
 

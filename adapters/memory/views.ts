@@ -1,7 +1,8 @@
 /** Views that live and die with their process. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
+import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
 
@@ -12,7 +13,12 @@ const SLICE = 300
 
 export class MemoryViews implements Views {
   #checkpoint: Checkpoint | undefined
-  #rows = new Map<string, JobRow>()
+  readonly #rows = new Map<string, JobRow>()
+  /** Ids of the jobs that depend on one, by its id. */
+  readonly #dependents = new Map<string, Set<string>>()
+  readonly #removed = new Map<string, Outcome>()
+  /** Places of rows whose job has lost its bodies. */
+  readonly #expunged = new Set<string>()
   readonly #texts = new Map<string, string>()
   /** What `checkpoint` said last. */
   #seen: Checkpoint | undefined
@@ -49,11 +55,13 @@ export class MemoryViews implements Views {
     // Judged only now: another save may have come in between.
     const answer = verdict(this.#checkpoint, { ...changes, seen: this.#seen })
     if (answer !== 'write') return answer === 'ahead'
-    if (changes.since === 'all') {
-      this.#rows = new Map()
-      this.#texts.clear()
+    if (changes.since === 'all') this.#clear()
+    for (const row of rows) this.#put(row)
+    for (const place of changes.expunged) if (this.#rows.has(place)) this.#expunged.add(place)
+    for (const [id, { outcome, place }] of changes.removed) {
+      this.#drop(place)
+      this.#removed.set(id, outcome)
     }
-    for (const row of rows) this.#rows.set(row.place, row)
     for (const [name, text] of changes.texts) this.#texts.set(name, text)
     this.#checkpoint = changes.checkpoint
     return true
@@ -61,12 +69,73 @@ export class MemoryViews implements Views {
 
   async list(filter: JobRowFilter): Promise<JobRow[]> {
     this.#checkOpen()
-    const found = [...this.#rows.values()].filter((row) => matches(row, filter))
+    const found = [...this.#rows.values()].filter((row) => matches(row, filter) && isBefore(row.place, filter))
     return found.sort((a, b) => order(b.place, a.place)).slice(0, filter.limit)
+  }
+
+  async ended(filter: EndedFilter): Promise<JobRow[]> {
+    this.#checkOpen()
+    const { keep, bodies } = filter
+    const isWanted = ({ place, endPlace, keepUntil }: JobRow): boolean =>
+      endPlace !== '' &&
+      (keep === 'rules' ? keepUntil === null : keepUntil !== null && keepUntil < keep) &&
+      !(bodies && this.#expunged.has(place))
+    const found = [...this.#rows.values()].filter(
+      (row) => isWanted(row) && matches(row, filter) && isBefore(row.endPlace, filter),
+    )
+    return found.sort((a, b) => order(b.endPlace, a.endPlace)).slice(0, filter.limit)
+  }
+
+  async dependents(id: string): Promise<string[]> {
+    this.#checkOpen()
+    return [...(this.#dependents.get(id) ?? [])]
+  }
+
+  async removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    this.#checkOpen()
+    const found = new Map<string, Outcome>()
+    for (const [index, id] of ids.entries()) {
+      if (index > 0 && index % PAGE_SIZE === 0) await nextTurn()
+      const outcome = this.#removed.get(id)
+      if (outcome !== undefined) found.set(id, outcome)
+    }
+    return found
   }
 
   async close(): Promise<void> {
     this.#closed = true
+  }
+
+  #put(row: JobRow): void {
+    const { id, place, dependsOn } = row
+    const kept = this.#rows.get(place)
+    if (kept !== undefined) this.#unlink(kept)
+    this.#rows.set(place, row)
+    for (const dependency of dependsOn) {
+      const dependents = this.#dependents.get(dependency)
+      if (dependents === undefined) this.#dependents.set(dependency, new Set([id]))
+      else dependents.add(id)
+    }
+  }
+
+  #drop(place: string): void {
+    const kept = this.#rows.get(place)
+    if (kept === undefined) return
+    this.#unlink(kept)
+    this.#rows.delete(place)
+    this.#expunged.delete(place)
+  }
+
+  #unlink({ id, dependsOn }: JobRow): void {
+    for (const dependency of dependsOn) {
+      const dependents = this.#dependents.get(dependency)
+      dependents?.delete(id)
+      if (dependents?.size === 0) this.#dependents.delete(dependency)
+    }
+  }
+
+  #clear(): void {
+    for (const kept of [this.#rows, this.#dependents, this.#removed, this.#expunged, this.#texts]) kept.clear()
   }
 
   #checkOpen(): void {
@@ -78,12 +147,15 @@ function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-function matches(row: JobRow, { types, queues, channels, phases, before }: JobRowFilter): boolean {
+function isBefore(place: string, { before }: JobRowFilter): boolean {
+  return before === undefined || place < before
+}
+
+function matches(row: JobRow, { types, queues, channels, phases }: JobRowFilter): boolean {
   return (
     (types?.includes(row.type) ?? true) &&
     (queues?.includes(row.queue) ?? true) &&
     (channels?.includes(row.channel) ?? true) &&
-    (phases?.includes(row.phase) ?? true) &&
-    (before === undefined || row.place < before)
+    (phases?.includes(row.phase) ?? true)
   )
 }

@@ -1,7 +1,10 @@
 import type { Cancel, Clock } from '../../runtime/ports/clock.js'
 
-/** Longer than this, `setTimeout` fires at once. */
-const LONGEST = 2 ** 31 - 1
+/**
+ * A timer counts time that has passed, not the time of day: after a suspend, or when the clock is set, a long one would ring
+ * late by as much. So the time of day is looked at again at least this often (ms).
+ */
+const LONGEST = 2_000
 
 /** The real clock. Its timers keep the process alive: an open ledger does, until it is closed. */
 export const systemClock: Clock = {

@@ -10,7 +10,13 @@ export function checkGroups(groups: readonly AppendGroup[]): void {
     if (group.events.length === 0) throw new TypeError('Expected a group to have at least one event, got none.')
     for (const [stream, expected] of group.expect) checkExpectation(stream, expected)
     for (const event of group.events) checkEvent(event, group)
+    if (group.remove !== undefined) checkRemovals(group.remove, group)
   }
+}
+
+/** Whether a group brings its events and nothing else. */
+export function isPlain({ erase, remove, effects }: AppendGroup): boolean {
+  return effects === undefined && remove === undefined && erase === undefined
 }
 
 function checkExpectation(stream: string, expected: ExpectedRevision): void {
@@ -21,6 +27,18 @@ function checkExpectation(stream: string, expected: ExpectedRevision): void {
   }
   if (expected !== 'none' && !(Number.isSafeInteger(expected) && expected >= 0)) {
     throw new TypeError(`Expected a revision of '${stream}' to be 'none' or a whole number from 0, got ${expected}.`)
+  }
+}
+
+function checkRemovals(streams: readonly string[], { expect, events }: AppendGroup): void {
+  for (const stream of streams) {
+    if (!expect.has(stream)) {
+      throw new TypeError(`Expected \`expect\` to name every stream to remove, got '${stream}' outside it.`)
+    }
+    // Its fence would be passed by the group's own event, and nobody could ever read what that says.
+    if (events.some((event) => event.stream === stream)) {
+      throw new TypeError(`Expected a group not to append to a stream that it removes, got an event of '${stream}'.`)
+    }
   }
 }
 

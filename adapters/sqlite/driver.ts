@@ -19,6 +19,8 @@ export interface Database {
   prepare(sql: string): Statement
   exec(sql: string): unknown
   pragma(sql: string, options?: { readonly simple: boolean }): unknown
+  /** On: an iterator that somebody has left open does not stand in the way of other statements. */
+  unsafeMode(on: boolean): unknown
   close(): unknown
 }
 

@@ -13,6 +13,11 @@ export function isTaken(error: unknown): boolean {
   return code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY'
 }
 
+/** A row without the one it refers to, found at the row itself or at the COMMIT. The log's own tables refer to nothing. */
+export function isForeignKey(error: unknown): boolean {
+  return sqliteCode(error) === 'SQLITE_CONSTRAINT_FOREIGNKEY'
+}
+
 /** A file that is no database, or no longer one. */
 export function isDamage(error: unknown): boolean {
   const code = sqliteCode(error)

@@ -4,14 +4,16 @@ import type {
   AppendGroup,
   AppendOutcome,
   Batch,
+  EventRef,
   EventStore,
   ReadAllOptions,
   ReadStreamOptions,
   StoreCapabilities,
 } from '../../runtime/ports/event-store.js'
-import { StoreClosed } from '../../runtime/ports/event-store.js'
+import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
 import { checkGroups } from '../shared/groups.js'
 import { type PageSource, Pages } from '../shared/pages.js'
+import { inSlices } from '../shared/slices.js'
 import { Appender } from './appender.js'
 import { toStoreError } from './errors.js'
 import { Heads } from './heads.js'
@@ -23,6 +25,9 @@ import { joinTransaction, type SqliteTransaction } from './transaction.js'
 import { TurnReads } from './turn-reads.js'
 import { Upkeep } from './upkeep.js'
 import { CommitWatch } from './watch.js'
+
+/** Streams that one read of sizes looks at: some 2 ms. */
+const SIZES_SLICE = 250
 
 /**
  * Opens a log file, or creates it (readable by its owner only).
@@ -68,7 +73,8 @@ export class SqliteEventStore implements EventStore {
 
   async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     checkGroups(groups)
-    if (this.#closed) return groups.map(() => ({ kind: 'rejected', error: new StoreClosed() }))
+    const error = this.#objection()
+    if (error !== undefined) return groups.map(() => ({ kind: 'rejected', error }))
     this.#turnReads.end()
     return this.#appender.append(groups)
   }
@@ -100,11 +106,20 @@ export class SqliteEventStore implements EventStore {
     return this.#work(() => this.#reader.positionAt(instant))
   }
 
+  sizes(streams: readonly string[]): Promise<number[]> {
+    return inSlices(streams, SIZES_SLICE, (slice) =>
+      this.#work(() => {
+        this.#turnReads.share()
+        return slice.map((stream) => this.#reader.size(stream))
+      }),
+    )
+  }
+
   async ping(): Promise<void> {
     this.#work(() => this.#reader.last())
   }
 
-  async erase(events: readonly { readonly stream: string; readonly revision: number }[]): Promise<void> {
+  async erase(events: readonly EventRef[]): Promise<void> {
     this.#maintain((upkeep) => upkeep.erase(events))
   }
 
@@ -116,18 +131,24 @@ export class SqliteEventStore implements EventStore {
     this.#maintain((upkeep) => upkeep.truncate(stream, before))
   }
 
-  /** `transaction` is a better-sqlite3 Database of the caller's, open on the same file and in a transaction when used. */
+  /**
+   * `transaction` is a better-sqlite3 Database of the caller's, open on the same file and in a transaction when used; or the
+   * one that `effects` are handed, as long as they run. A group that erases, removes or has effects of its own is rejected
+   * with StoreRefused: whose transaction it is can write there what it likes, and what is taken out would leave its bytes.
+   */
   within(transaction: unknown): SqliteTransaction {
-    if (this.#closed) throw new StoreClosed()
+    if (this.#isClosed) throw new StoreClosed()
     return joinTransaction(transaction, this.#file, this.#onUnreadable)
   }
 
   async close(): Promise<void> {
+    // Called from inside effects: the append around them is done before this goes on.
+    if (this.#appender.busy) await Promise.resolve()
     if (this.#closed) return
     this.#closed = true
     this.#subscriptions.close()
     this.#turnReads.end()
-    this.#file.db.close()
+    this.#appender.letGo()
   }
 
   #maintain(work: (upkeep: Upkeep) => void): void {
@@ -146,8 +167,21 @@ export class SqliteEventStore implements EventStore {
     return new Pages({ more, read: () => this.#work(read) })
   }
 
+  /** Also when effects have closed the handle that was lent to them. */
+  get #isClosed(): boolean {
+    return this.#closed || !this.#file.db.open
+  }
+
+  /** Whoever asks from inside effects would read what may be taken back, or end the transaction around them. */
+  #objection(): StoreClosed | StoreRefused | undefined {
+    if (this.#isClosed) return new StoreClosed()
+    if (!this.#appender.busy) return undefined
+    return new StoreRefused('Expected `effects` to use the store by `within` and the transaction they are given only.')
+  }
+
   #work<Result>(work: () => Result): Result {
-    if (this.#closed) throw new StoreClosed()
+    const objection = this.#objection()
+    if (objection !== undefined) throw objection
     try {
       return work()
     } catch (error) {

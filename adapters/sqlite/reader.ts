@@ -19,6 +19,15 @@ const VISIBLE = `e.type <> '${REMOVED}'`
 
 const AFTER = `SELECT ${NARROW} FROM ${NAMED_EVENTS} WHERE e.position > ? AND ${VISIBLE} ORDER BY e.position LIMIT ${PAGE_SIZE}`
 
+const BYTES = (row: string): string =>
+  `octet_length(${row}.data) + coalesce(octet_length(${row}.metadata), 0) + coalesce(octet_length(${row}.body), 0)`
+
+// Lengths are in the head of a row: what is long is not read.
+const SIZE = `
+  SELECT iif(${VISIBLE}, ${BYTES('e')}, 0) + coalesce((
+    SELECT sum(${BYTES('l')}) FROM jobledger_events l WHERE l.stream = e.position AND l.revision > 0
+  ), 0) FROM jobledger_events e WHERE e.name = ?`
+
 /** The SQL of one stream's events. The first event is found by its position, the others by the index of revisions. */
 function streamSql(columns: string): {
   readonly named: string
@@ -103,6 +112,11 @@ export class Reader {
     return { more: () => more, read }
   }
 
+  /** Bytes of a stream's facts, metadata and bodies. */
+  size(name: string): number {
+    return this.#one(SIZE, [name]) ?? 0
+  }
+
   /** The last position in use. */
   last(): number {
     return this.#one('SELECT max(position) FROM jobledger_events', []) ?? 0
@@ -129,8 +143,11 @@ export class Reader {
   }
 
   #number(name: string, heads: Heads): number | undefined {
-    const number = this.#one('SELECT position FROM jobledger_events WHERE name = ?', [name])
-    if (number !== undefined) heads.setNumber(name, number)
+    const row = this.#statement(`SELECT e.position, ${VISIBLE} FROM jobledger_events e WHERE e.name = ?`).get(name)
+    if (row === undefined) return undefined
+    const [number, visible] = row as [number, number]
+    // A stream that was removed or truncated is not one that has begun at 0 and may be there still.
+    if (visible === 1) heads.setNumber(name, number)
     return number
   }
 

@@ -1,33 +1,58 @@
 /** Read models and checkpoints in a file of their own, which may be deleted at any time. */
 import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
+import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
-import type { Database, Value } from './driver.js'
+import type { Database, Statement, Value } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
 import { connectViews, deleteViewsFile, openViewsFile } from './views-schema.js'
 
 type Changes = Parameters<Views['save']>[0]
 
-/** Rows written before the event loop is let go: less than 1 ms. */
+/** Statements run before the event loop is let go: less than 1 ms. */
 const SLICE = 50
 
 /** How long a save waits for another process's save, in ms, and how often it asks. */
 const SAVE_PATIENCE_MS = 30_000
 const SAVE_RETRY_MS = 50
 
+/** A row as the table has it: dependencies as JSON text, or ''. */
+type KeptRow = Omit<JobRow, 'dependsOn'> & { readonly dependsOn: string }
+type Named = Pick<KeptRow, 'id' | 'dependsOn'>
+
+const COLUMNS = `
+  id, place, type, queue, channel, phase, end_place AS endPlace, keep_until AS keepUntil, depends_on AS dependsOn, state`
 const CHECKPOINT = 'SELECT log_id AS logId, position, stream, revision, event_id AS eventId, version FROM checkpoint'
 const SET_CHECKPOINT = `
   INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
+/** Passes over a kept row that names other dependencies: its edges have to go first. `expunged` stays as it is. */
 const SET_JOB = `
-  INSERT INTO jobs (place, id, type, queue, channel, phase, state) VALUES (?, ?, ?, ?, ?, ?, ?)
+  INSERT INTO jobs (place, id, type, queue, channel, phase, end_place, keep_until, depends_on, state)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (place) DO UPDATE SET type = excluded.type, queue = excluded.queue, channel = excluded.channel,
-    phase = excluded.phase, state = excluded.state`
+    phase = excluded.phase, end_place = excluded.end_place, keep_until = excluded.keep_until, state = excluded.state
+    WHERE depends_on = excluded.depends_on`
+const NAMED = 'SELECT id, depends_on AS dependsOn FROM jobs WHERE place = ?'
+const RENAME = 'UPDATE jobs SET depends_on = ? WHERE place = ?'
+const EXPUNGE = 'UPDATE jobs SET expunged = 1 WHERE place = ?'
+const DROP_JOB = 'DELETE FROM jobs WHERE place = ? RETURNING id, depends_on AS dependsOn'
+const SET_EDGE = 'INSERT OR IGNORE INTO edges (dependency, dependent) VALUES (?, ?)'
+const DROP_EDGE = 'DELETE FROM edges WHERE dependency = ? AND dependent = ?'
+const SET_TOMBSTONE = 'INSERT OR REPLACE INTO tombstones (id, outcome, place) VALUES (?, ?, ?)'
+const DROP_ALL = 'DELETE FROM jobs; DELETE FROM edges; DELETE FROM tombstones; DELETE FROM texts'
 const LIVE = `
   SELECT place, state FROM jobs WHERE phase IN ('waiting', 'leased') AND place > ? ORDER BY place LIMIT ${PAGE_SIZE}`
+/** The indexes are named, so that the planner cannot take to walking other jobs. */
+const FROM_ENDED = "FROM jobs INDEXED BY jobs_ended WHERE end_place <> '' AND keep_until IS NULL"
+const FROM_OWN_SAY = "FROM jobs INDEXED BY jobs_own_say WHERE end_place <> '' AND keep_until IS NOT NULL"
+/** The last of all code points: beyond every place. */
+const AFTER_ALL = '\u{10FFFF}'
+const DEPENDENTS = 'SELECT dependent FROM edges WHERE dependency = ?'
+const REMOVED = 'SELECT id, outcome FROM tombstones WHERE id IN (SELECT value FROM json_each(?))'
 
 /**
  * Opens the views file, or makes it anew when it is missing, damaged, of another version or no database.
@@ -80,8 +105,40 @@ export class SqliteViews implements Views {
   }
 
   async list(filter: JobRowFilter): Promise<JobRow[]> {
-    const { sql, values } = listSql(filter)
-    return this.#read((db) => db.prepare(sql).all(values) as JobRow[])
+    const { sql, values } = conditionsOf(filter)
+    const { before = AFTER_ALL, limit } = filter
+    return this.#rows(`FROM jobs WHERE place < ?${sql} ORDER BY place DESC LIMIT ?`, [before, ...values, limit])
+  }
+
+  /** Walks so many jobs at a time: a filter that hardly any job passes may have to see all there are. */
+  async ended(filter: EndedFilter): Promise<JobRow[]> {
+    const { sql, values } = conditionsOf(filter)
+    const from = filter.keep === 'rules' ? FROM_ENDED : FROM_OWN_SAY
+    const found: JobRow[] = []
+    for (let { before = AFTER_ALL } = filter; ; ) {
+      const last = this.#lastOfPage(from, before)
+      const page = `${from} AND end_place < ? AND end_place >= ?${sql} ORDER BY end_place DESC LIMIT ?`
+      found.push(...this.#rows(page, [before, last ?? '', ...values, filter.limit - found.length]))
+      if (last === undefined || found.length >= filter.limit) return found
+      before = last
+      await nextTurn()
+    }
+  }
+
+  async dependents(id: string): Promise<string[]> {
+    return this.#read((db) => db.prepare(DEPENDENTS).pluck(true).all(id) as string[])
+  }
+
+  async removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    const found = new Map<string, Outcome>()
+    // At least once, so that closed views say so.
+    for (let start = 0; start === 0 || start < ids.length; start += PAGE_SIZE) {
+      if (start > 0) await nextTurn()
+      const page = JSON.stringify(ids.slice(start, start + PAGE_SIZE))
+      const pairs = this.#read((db) => db.prepare(REMOVED).raw(true).all(page) as [string, Outcome][])
+      for (const [id, outcome] of pairs) found.set(id, outcome)
+    }
+    return found
   }
 
   async close(): Promise<void> {
@@ -89,6 +146,16 @@ export class SqliteViews implements Views {
     this.#closed = true
     await this.#saving
     this.#db.close()
+  }
+
+  #lastOfPage(from: string, before: string): string | undefined {
+    const sql = `SELECT end_place ${from} AND end_place < ? ORDER BY end_place DESC LIMIT 1 OFFSET ${PAGE_SIZE - 1}`
+    return this.#read((db) => db.prepare(sql).pluck(true).get(before) as string | undefined)
+  }
+
+  #rows(from: string, values: readonly Value[]): JobRow[] {
+    const kept = this.#read((db) => db.prepare(`SELECT ${COLUMNS} ${from}`).all(values) as KeptRow[])
+    return kept.map((row) => ({ ...row, dependsOn: idsIn(row.dependsOn) }))
   }
 
   /** A file that turns out damaged is made anew, and is then empty. */
@@ -157,14 +224,26 @@ async function begin(db: Database): Promise<void> {
   }
 }
 
-async function write(db: Database, { checkpoint, since, rows, texts }: Changes): Promise<void> {
-  if (since === 'all') db.exec('DELETE FROM jobs; DELETE FROM texts')
-  const setJob = db.prepare(SET_JOB)
+async function write(db: Database, changes: Changes): Promise<void> {
+  const { checkpoint, since, rows, texts, removed, expunged } = changes
+  if (since === 'all') db.exec(DROP_ALL)
+  const jobs = new JobWriter(db)
   let written = 0
-  for await (const { id, place, type, queue, channel, phase, state } of rows) {
-    setJob.run(place, id, type, queue, channel, phase, state)
+  for await (const row of rows) {
+    written += jobs.put(row)
+    if (written >= SLICE) written = await nextTurn(0)
+  }
+  const expunge = db.prepare(EXPUNGE)
+  for (const place of expunged) {
+    expunge.run(place)
     written += 1
-    if (written % SLICE === 0) await nextTurn()
+    if (written >= SLICE) written = await nextTurn(0)
+  }
+  const setTombstone = db.prepare(SET_TOMBSTONE)
+  for (const [id, { outcome, place }] of removed) {
+    setTombstone.run(id, outcome, place)
+    written += 1 + jobs.drop(place)
+    if (written >= SLICE) written = await nextTurn(0)
   }
   const setText = db.prepare(SET_TEXT)
   for (const [name, text] of texts) setText.run(name, text)
@@ -172,20 +251,79 @@ async function write(db: Database, { checkpoint, since, rows, texts }: Changes):
   db.prepare(SET_CHECKPOINT).run(logId, position, stream, revision, eventId, version)
 }
 
-function listSql({ types, queues, channels, phases, before, limit }: JobRowFilter): { sql: string; values: Value[] } {
-  const conditions: string[] = []
+/** Rows with their edges. Each call answers with how much it has written. */
+class JobWriter {
+  readonly #setJob: Statement
+  readonly #dropJob: Statement
+  readonly #named: Statement
+  readonly #rename: Statement
+  readonly #setEdge: Statement
+  readonly #dropEdge: Statement
+
+  constructor(db: Database) {
+    this.#setJob = db.prepare(SET_JOB)
+    this.#dropJob = db.prepare(DROP_JOB)
+    this.#named = db.prepare(NAMED)
+    this.#rename = db.prepare(RENAME)
+    this.#setEdge = db.prepare(SET_EDGE)
+    this.#dropEdge = db.prepare(DROP_EDGE)
+  }
+
+  /** Budget 6 us for a row without dependencies: one statement. */
+  put(row: JobRow): number {
+    const { dependsOn } = row
+    const ids = dependsOn.length > 0 ? JSON.stringify(dependsOn) : ''
+    const unlinked = this.#set(row, ids) ? 0 : this.#replace(row, ids)
+    for (const dependency of dependsOn) this.#setEdge.run(dependency, row.id)
+    return 1 + unlinked + dependsOn.length
+  }
+
+  drop(place: string): number {
+    const dropped = this.#dropJob.get(place) as Named | undefined
+    return dropped === undefined ? 1 : 1 + this.#unlink(dropped)
+  }
+
+  /** Over a row that names other dependencies. */
+  #replace(row: JobRow, dependsOn: string): number {
+    const unlinked = this.#unlink(this.#named.get(row.place) as Named)
+    this.#rename.run(dependsOn, row.place)
+    this.#set(row, dependsOn)
+    return unlinked
+  }
+
+  #unlink({ id, dependsOn }: Named): number {
+    const dependencies = idsIn(dependsOn)
+    for (const dependency of dependencies) this.#dropEdge.run(dependency, id)
+    return dependencies.length
+  }
+
+  /** False: what is kept names other dependencies. */
+  #set({ id, place, type, queue, channel, phase, endPlace, keepUntil, state }: JobRow, dependsOn: string): boolean {
+    const { changes } = this.#setJob.run(place, id, type, queue, channel, phase, endPlace, keepUntil, dependsOn, state)
+    return changes > 0
+  }
+}
+
+const NO_IDS: readonly string[] = []
+
+function idsIn(dependsOn: string): readonly string[] {
+  return dependsOn === '' ? NO_IDS : (JSON.parse(dependsOn) as string[])
+}
+
+/** What else a filter asks for, joined by AND. */
+function conditionsOf(filter: JobRowFilter & Partial<EndedFilter>): { sql: string; values: Value[] } {
+  const { types, queues, channels, phases, keep, bodies } = filter
+  let sql = ''
   const values: Value[] = []
-  const columns = { type: types, queue: queues, channel: channels, phase: phases }
-  for (const [column, wanted] of Object.entries(columns)) {
+  for (const [column, wanted] of Object.entries({ type: types, queue: queues, channel: channels, phase: phases })) {
     if (wanted === undefined) continue
-    conditions.push(`${column} IN (SELECT value FROM json_each(?))`)
+    sql += ` AND ${column} IN (SELECT value FROM json_each(?))`
     values.push(JSON.stringify(wanted))
   }
-  if (before !== undefined) {
-    conditions.push('place < ?')
-    values.push(before)
+  if (typeof keep === 'number') {
+    sql += ' AND keep_until < ?'
+    values.push(keep)
   }
-  const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''
-  const sql = `SELECT id, place, type, queue, channel, phase, state FROM jobs ${where} ORDER BY place DESC LIMIT ?`
-  return { sql, values: [...values, limit] }
+  if (bodies) sql += ' AND expunged = 0'
+  return { sql, values }
 }

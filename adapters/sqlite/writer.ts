@@ -4,10 +4,14 @@
  * rolls back and comes again, carefully. Revisions are always checked, against what is remembered or, failing that, read.
  */
 import type { NewEvent, RecordedEvent } from '../../domain/event.js'
-import type { AppendGroup, AppendOutcome, ExpectedRevision } from '../../runtime/ports/event-store.js'
+import type { AppendGroup, AppendOutcome, EventRef, ExpectedRevision } from '../../runtime/ports/event-store.js'
+import { StoreRefused } from '../../runtime/ports/event-store.js'
+import { isPlain } from '../shared/groups.js'
 import { toPosition } from '../shared/positions.js'
 import type { Database, Value } from './driver.js'
+import type { Effects } from './effects.js'
 import { HEAD_REMOVED, type Head, type Heads } from './heads.js'
+import { Removals } from './removals.js'
 import { INSTANT_STEP } from './schema.js'
 import { WriterStatements } from './writer-statements.js'
 
@@ -18,7 +22,7 @@ const COLUMNS = 11
 const NOTHING: ReadonlySet<string> = new Set()
 
 export interface WriteOptions {
-  /** Look every stream up before writing. */
+  /** Look every stream up before writing. Needed where a group has effects: they are not to be called a second time. */
   readonly careful: boolean
   /** Keep what is written as recorded events. */
   readonly record: boolean
@@ -28,13 +32,25 @@ export interface WriteOptions {
 export interface Written {
   readonly outcomes: AppendOutcome[]
   readonly recorded: RecordedEvent[]
+  /** `recorded` is what a reader finds: nothing of it was taken out again, and nobody else wrote in between. */
+  readonly whole: boolean
   /** The log's last position before the call, and after it. */
   readonly previous: number
   readonly last: number
 }
 
+/** Where a call stood before a group that may have to be taken back. */
+interface Mark {
+  readonly last: number
+  readonly nextInstant: number
+  readonly created: number
+  readonly recorded: number
+}
+
 export class Writer {
+  readonly #db: Database
   readonly #heads: Heads
+  readonly #effects: Effects | undefined
   readonly #statements: WriterStatements
   /** Rows waiting to be inserted, column after column; the array is made once. */
   readonly #rows: Value[] = Array<Value>(CHUNK * COLUMNS).fill(null)
@@ -48,9 +64,14 @@ export class Writer {
   #careful = false
   #generation = 0
   #recorded: RecordedEvent[] | undefined
+  #whole = true
+  #removals: Removals | undefined
 
-  constructor(db: Database, heads: Heads) {
+  /** Without `effects` only groups that have nothing but events are taken. */
+  constructor(db: Database, heads: Heads, effects?: Effects) {
+    this.#db = db
     this.#heads = heads
+    this.#effects = effects
     this.#statements = new WriterStatements(db, CHUNK)
   }
 
@@ -59,12 +80,13 @@ export class Writer {
     this.#refresh()
     this.#careful = careful
     this.#recorded = record ? [] : undefined
+    this.#whole = true
     this.#created.length = 0
     this.#generation = this.#heads.generation
     this.#start = this.#last
     const outcomes = groups.map((group) => this.#group(group))
     this.#flush()
-    return { outcomes, recorded: this.#recorded ?? [], previous: this.#start, last: this.#last }
+    return { outcomes, recorded: this.#recorded ?? [], whole: this.#whole, previous: this.#start, last: this.#last }
   }
 
   /** Forgets what a transaction has taught that was rolled back. */
@@ -86,6 +108,7 @@ export class Writer {
   }
 
   #group(group: AppendGroup): AppendOutcome {
+    if (this.#effects === undefined && !isPlain(group)) return { kind: 'rejected', error: refusal() }
     const surelyWritten = this.#careful ? NOTHING : streamsWritten(group)
     for (const [stream, expected] of group.expect) {
       if (this.#holds(stream, expected, surelyWritten.has(stream))) continue
@@ -93,8 +116,72 @@ export class Writer {
       const actual = head === undefined ? 'none' : head.revision === HEAD_REMOVED ? 'removed' : head.revision
       return this.#repetition(group) ?? { kind: 'conflict', stream, actual }
     }
+    return isPlain(group) ? this.#store(group) : this.#storeWithMore(group)
+  }
+
+  #store(group: AppendGroup): AppendOutcome {
     for (const event of group.events) this.#insert(event, group)
     return { kind: 'ok', position: this.#recorded?.at(-1)?.position ?? toPosition(this.#last) }
+  }
+
+  #storeWithMore(group: AppendGroup): AppendOutcome {
+    // What earlier groups have brought is not to be taken back with this one, and has to be there to be erased.
+    this.#flush()
+    const mark = this.#mark()
+    if (group.effects !== undefined) this.#effects?.begin()
+    const outcome = this.#store(group)
+    this.#flush()
+    for (const event of group.erase ?? []) this.#erase(event)
+    for (const stream of group.remove ?? []) this.#remove(stream)
+    const error = group.effects && this.#effects?.run(group)
+    if (error !== undefined) {
+      this.#goBack(mark)
+      return { kind: 'rejected', error }
+    }
+    if (group.effects !== undefined) this.#catchUp()
+    return outcome
+  }
+
+  #erase({ stream, revision }: EventRef): void {
+    const head = this.#look(stream)
+    const place = head && this.#statements.eventAt(head.number, revision)
+    if (place === undefined) return
+    this.#removals ??= new Removals(this.#db)
+    this.#removals.erase(place.position)
+    if (place.position > this.#start) this.#whole = false
+  }
+
+  #remove(stream: string): void {
+    const head = this.#look(stream)
+    if (head === undefined) return
+    this.#removals ??= new Removals(this.#db)
+    this.#removals.remove(head.number, this.#last)
+    head.revision = HEAD_REMOVED
+    this.#whole = false
+  }
+
+  #mark(): Mark {
+    const { length: created } = this.#created
+    return { last: this.#last, nextInstant: this.#nextInstant, created, recorded: this.#recorded?.length ?? 0 }
+  }
+
+  /** After a savepoint was rolled back. Nothing waits to be inserted then. */
+  #goBack({ last, nextInstant, created, recorded }: Mark): void {
+    this.#last = last
+    this.#nextInstant = nextInstant
+    this.#heads.forget(this.#created.splice(created))
+    this.#heads.invalidate()
+    this.#recorded?.splice(recorded)
+  }
+
+  /** Effects may have appended on their own, within the same transaction. */
+  #catchUp(): void {
+    const last = this.#statements.lastPosition()
+    if (last === this.#last) return
+    this.#last = last
+    this.#nextInstant = this.#statements.lastInstant() + INSTANT_STEP
+    this.#heads.invalidate()
+    this.#whole = false
   }
 
   /** `hopeful`: if the stream is further than it seems, an index will refuse its new row. */
@@ -182,6 +269,12 @@ export class Writer {
     }
     return { kind: 'ok', position: toPosition(position) }
   }
+}
+
+function refusal(): StoreRefused {
+  return new StoreRefused(
+    "Expected a group with events only in the caller's own transaction: no erase, remove or effects.",
+  )
 }
 
 /** A stream that is only read has no row on which the index could refuse it. */

@@ -2,13 +2,14 @@
  * Deciders: state and command in, facts or a refusal out. They may be run again on a newer state. Instants, tokens and
  * random draws come in with the command.
  */
-import { backoffDelay } from '../backoff.js'
+import { backoffDelay, expiresAt, tries } from '../backoff.js'
 import type { JobledgerError } from '../errors.js'
 import type { Draft } from '../event.js'
 import {
   DependencyUnknown,
   JobEnded,
   JobExists,
+  JobExpunged,
   JobNotEnded,
   JobNotPending,
   JobRunning,
@@ -16,7 +17,17 @@ import {
   LeaseLost,
 } from '../rejection.js'
 import { isOpen, judgeEdge } from './edges.js'
-import type { Cancelled, DependencyEdge, Failed, JobEventMap, JobEventType, JobFacts, Queued } from './events.js'
+import type {
+  Cancelled,
+  DependencyEdge,
+  Failed,
+  JobEventMap,
+  JobEventType,
+  JobFacts,
+  Queued,
+  Released,
+  Rescheduled,
+} from './events.js'
 import { jobStream } from './events.js'
 import type { JobState, Outcome } from './evolve.js'
 
@@ -109,7 +120,7 @@ export interface HeartbeatCommand {
   readonly token: string
   readonly expiresAt: number
   readonly progress?: number | undefined
-  readonly partial?: string | undefined
+  readonly partial?: Content
 }
 
 export function heartbeat(id: string, state: JobState | undefined, command: HeartbeatCommand): Decision {
@@ -121,9 +132,17 @@ export function heartbeat(id: string, state: JobState | undefined, command: Hear
   ]
 }
 
-export function finish(id: string, state: JobState | undefined, token: string, result: Content): Decision {
+/** `aborted`: the handler gave up without an error. */
+export function finish(
+  id: string,
+  state: JobState | undefined,
+  token: string,
+  result: Content,
+  aborted = false,
+): Decision {
   const held = holding(id, state, token)
-  return held instanceof Error ? held : [draft(id, 'Finished', { outcome: 'succeeded' }, result)]
+  if (held instanceof Error) return held
+  return [draft(id, 'Finished', aborted ? { outcome: 'succeeded', aborted } : { outcome: 'succeeded' }, result)]
 }
 
 export interface Failure {
@@ -133,6 +152,8 @@ export interface Failure {
   /** JSON text { message, stack? }. */
   readonly details: string
   readonly retryable: boolean
+  /** When to try again (ms), chosen by the handler: instead of the backoff's own time. */
+  readonly nextRunAt?: number | undefined
 }
 
 /** `draw` in [0, 1) decides the jitter; the delay it gives is recorded, so that a replay needs no randomness. */
@@ -146,12 +167,15 @@ export function fail(
   const held = holding(id, state, token)
   if (held instanceof Error) return held
   const attempt = held.attempt + 1
-  const { cause, error, retryable, details } = failure
+  const { cause, error, retryable, details, nextRunAt } = failure
   const failed = draft(id, 'Failed', { token, run: held.run, attempt, cause, error, retryable }, details)
-  const again = retryable && (held.maxAttempts === null || attempt < held.maxAttempts)
-  if (!again) return [failed, draft(id, 'Finished', { outcome: 'failed', error })]
-  const runAt = at.now + backoffDelay(held.backoff, attempt, at.draw)
-  return [failed, draft(id, 'Retried', { runAt, by: 'policy' })]
+  const runAt = nextRunAt ?? at.now + backoffDelay(held.backoff, attempt, at.draw)
+  const limit = tries(held.backoff, held.maxAttempts)
+  const again = retryable && (limit === null || attempt < limit) && runAt <= expiresAt(held.backoff, held.roundAt)
+  return [
+    failed,
+    again ? draft(id, 'Retried', { runAt, by: 'policy' }) : draft(id, 'Finished', { outcome: 'failed', error }),
+  ]
 }
 
 /** The worker is gone or silent: no attempt is spent, but a job loses its leases only so often. */
@@ -167,11 +191,95 @@ export function loseLease(id: string, state: JobState | undefined, token: string
   return [failed, draft(id, 'Finished', { outcome: 'failed', error })]
 }
 
-/** Given back unspent, at shutdown. */
-export function release(id: string, state: JobState | undefined, token: string): Decision {
+/** Given back unspent: at shutdown, by a snooze (then with a time to run at), by a requeue. */
+export function release(
+  id: string,
+  state: JobState | undefined,
+  token: string,
+  why: Pick<Released, 'by' | 'runAt'> = {},
+): Decision {
   const held = holding(id, state, token)
-  return held instanceof Error ? held : [draft(id, 'Released', { token })]
+  return held instanceof Error ? held : [draft(id, 'Released', { token, ...why })]
 }
+
+/** Counts every earlier re-run of the round, whatever it was for (C8); the job keeps its place. */
+export function requeueOrFinish(
+  id: string,
+  state: JobState | undefined,
+  token: string,
+  maxRetries: number,
+  result: Content,
+): Decision {
+  const held = holding(id, state, token)
+  if (held instanceof Error) return held
+  const retries = held.run - held.runsBefore - 1
+  return retries < maxRetries
+    ? release(id, held, token, { by: 'requeue' })
+    : [draft(id, 'Finished', { outcome: 'succeeded' }, result)]
+}
+
+/** Only for a job that was never leased: it ends as failed, and what is given is kept as its result. */
+export function failUnstarted(id: string, state: JobState | undefined, result: Content): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  if (state.phase === 'leased') return new JobRunning(id)
+  if (state.phase === 'ended') return new JobEnded(id, state.outcome as string)
+  if (state.run > 0) return new JobNotPending(id, 'one that has run before', 'failed unstarted')
+  const error = 'NotStarted'
+  const facts = { run: 0, attempt: 0, cause: 'not-started', error, retryable: false } as const
+  return [draft(id, 'Failed', facts), draft(id, 'Finished', { outcome: 'failed', error }, result)]
+}
+
+/** What is to change while the job waits. */
+export type RescheduleCommand = Omit<Rescheduled, 'payload'>
+
+export function reschedule(
+  id: string,
+  state: JobState | undefined,
+  change: RescheduleCommand,
+  payload?: Content,
+): Decision {
+  const waiting = whileWaiting(id, state)
+  if (waiting instanceof Error) return waiting
+  return [draft(id, 'Rescheduled', payload === undefined ? change : { ...change, payload: true }, payload)]
+}
+
+/** Lets a held or scheduled job run as soon as its dependencies allow. */
+export function promote(id: string, state: JobState | undefined, now: number): Decision {
+  const waiting = whileWaiting(id, state)
+  if (waiting instanceof Error) return waiting
+  if (!waiting.held && waiting.runAt <= now) return []
+  return [draft(id, 'Rescheduled', { runAt: now, ...(waiting.held && { held: false }) })]
+}
+
+function whileWaiting(id: string, state: JobState | undefined): JobState | JobledgerError {
+  if (state === undefined) return new JobUnknown(id)
+  if (state.phase === 'leased') return new JobRunning(id)
+  return state.phase === 'ended' ? new JobEnded(id, state.outcome as string) : state
+}
+
+/** See `Condemned`. */
+export function condemn(id: string, state: JobState | undefined, rule: string | undefined): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  if (state.phase !== 'ended') return notEnded(id, state)
+  if (state.rare?.condemned) return []
+  return [draft(id, 'Condemned', rule === undefined ? {} : { rule })]
+}
+
+/** `hashes`: of the bodies it has, by revision. A job without any, or expunged already, is left as it is. */
+export function expunge(
+  id: string,
+  state: JobState | undefined,
+  rule: string,
+  hashes: Readonly<Record<string, string>>,
+): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  if (state.phase !== 'ended') return notEnded(id, state)
+  if (state.rare?.expunged || Object.keys(hashes).length === 0) return []
+  return [draft(id, 'Expunged', { rule, queuedAt: state.queuedAt, hashes })]
+}
+
+const notEnded = (id: string, state: JobState): JobNotEnded =>
+  new JobNotEnded(id, state.phase === 'leased' ? 'running' : 'waiting')
 
 export interface CancelCommand extends Cancelled {
   /** Refuse when the job runs. */
@@ -186,22 +294,39 @@ export function cancel(id: string, state: JobState | undefined, command: CancelC
   return [draft(id, 'Cancelled', reason === undefined ? { by } : { by, reason })]
 }
 
-/** A new round, by an operator: attempts restart, history stays. Edges that failed before it are open again. */
+/**
+ * A new round of an ended job, by an operator: attempts restart, history stays. Edges that failed before it are open again.
+ * A held job is let go.
+ */
 export function retry(
   id: string,
   state: JobState | undefined,
   now: number,
-  dependency: (id: string) => JobState | undefined,
+  dependency: (id: string) => Pick<JobState, 'outcome'> | undefined,
 ): Decision {
   if (state === undefined) return new JobUnknown(id)
-  if (state.phase !== 'ended') return new JobNotEnded(id, state.phase === 'leased' ? 'running' : 'waiting')
+  if (state.phase === 'waiting' && state.held) return promote(id, state, now)
+  if (state.phase !== 'ended') return notEnded(id, state)
+  if (state.rare?.expunged) return new JobExpunged(id)
   const dependsOn = state.dependsOn.map((edge) => edgeOfNewRound(state, edge, dependency(edge.id)))
-  const { run, queuedAt, outcome } = state
-  const job = { ...factsOf(state, dependsOn), run, queuedAt, outcome: outcome as Outcome }
+  const { run, queuedAt, outcome, error, startedAt, rare } = state
+  const job = {
+    ...factsOf(state, dependsOn),
+    run,
+    queuedAt,
+    outcome: outcome as Outcome,
+    ...(error !== undefined && { error }),
+    ...(startedAt > 0 && { startedAt }),
+    ...(rare?.payloadAt !== undefined && { payloadAt: rare.payloadAt }),
+  }
   return [draft(id, 'Retried', { runAt: now, by: 'operator', job })]
 }
 
-function edgeOfNewRound(state: JobState, edge: DependencyEdge, dependency: JobState | undefined): DependencyEdge {
+function edgeOfNewRound(
+  state: JobState,
+  edge: DependencyEdge,
+  dependency: Pick<JobState, 'outcome'> | undefined,
+): DependencyEdge {
   if (!isOpen(edge)) return edge
   const { id, on, otherwise } = edge
   // A met edge stays met, and a job that has run had all of its edges met.
@@ -212,7 +337,7 @@ function edgeOfNewRound(state: JobState, edge: DependencyEdge, dependency: JobSt
 
 /** The facts that a new round carries along. */
 function factsOf(state: JobState, dependsOn: readonly DependencyEdge[]): JobFacts {
-  const { type, queue, channel, name, priority, maxAttempts, backoff, timeoutMs } = state
+  const { type, queue, channel, name, priority, maxAttempts, backoff, timeoutMs, rare } = state
   return {
     type,
     queue,
@@ -223,5 +348,8 @@ function factsOf(state: JobState, dependsOn: readonly DependencyEdge[]): JobFact
     ...(priority !== 0 && { priority }),
     ...(name !== undefined && { name }),
     ...(dependsOn.length > 0 && { dependsOn }),
+    ...(rare?.timeoutBy !== undefined && { timeoutBy: rare.timeoutBy }),
+    ...(rare?.retryOn !== undefined && { retryOn: rare.retryOn }),
+    ...(rare?.retainMs !== undefined && { retainMs: rare.retainMs }),
   }
 }

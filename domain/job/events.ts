@@ -33,11 +33,37 @@ export interface JobFacts {
   readonly backoff: Backoff
   /** Of one run; null is none. */
   readonly timeoutMs: number | null
+  /** The type computes the timeout of each run; `timeoutMs` is for runtimes that do not know the type's function. */
+  readonly timeoutBy?: 'type'
+  /** Which errors are tried again; absent: every one that does not say otherwise. */
+  readonly retryOn?: 'recoverable-only'
+  /** How long after its end retention leaves it alone, whatever its rules say, and then removes it (ms); null: for ever. */
+  readonly retainMs?: number | null
+}
+
+/** For whom and within what a job was enqueued. */
+export interface JobOrigin {
+  readonly user?: string
+  /** W3C trace context of the enqueuer. */
+  readonly traceparent?: string
+  readonly tracestate?: string
+  readonly baggage?: string
 }
 
 export interface Queued extends JobFacts {
   /** Version of the program that enqueued it. */
   readonly codeVersion?: string
+  /** Version of the payload's shape, as its type counts them; absent: 1. */
+  readonly payloadVersion?: number
+  /** The claim stream that keeps it the only one of its key. */
+  readonly unique?: string
+  readonly context?: JobOrigin
+  /** Started by a person, not by the course of things. */
+  readonly manual?: true
+  /** The trigger that made it, and for which occurrence. */
+  readonly trigger?: { readonly id: string; readonly occurrence: number }
+  /** Stands for several firings that came close together. */
+  readonly debounced?: true
 }
 
 export interface Leased {
@@ -78,6 +104,11 @@ export interface Retried {
     readonly run: number
     readonly queuedAt: number
     readonly outcome: 'succeeded' | 'failed' | 'cancelled'
+    /** Revision of the event whose body is the payload; absent: 0. */
+    readonly payloadAt?: number
+    /** Of the rounds before. */
+    readonly error?: string
+    readonly startedAt?: number
   }
 }
 
@@ -85,6 +116,8 @@ export interface Finished {
   readonly outcome: 'succeeded' | 'failed'
   /** Name of the error that ended it. */
   readonly error?: string
+  /** The handler gave up without an error: nothing is wrong, and there is no result. */
+  readonly aborted?: true
 }
 
 export interface Cancelled {
@@ -95,18 +128,34 @@ export interface Cancelled {
 export interface Released {
   readonly token: string
   readonly runAt?: number
+  /** Absent: its worker shut down. */
+  readonly by?: 'snooze' | 'requeue'
 }
 
 export interface Rescheduled {
   readonly runAt?: number
   readonly priority?: number
   readonly held?: boolean
+  /** The body is its new payload. */
+  readonly payload?: true
+  readonly payloadVersion?: number
 }
 
 /** The rule that erased the bodies of this stream and, by revision, the hex sha256(salt || content) of each. */
 export interface Expunged {
   readonly rule: string
+  /** When the job was first queued: with its id the place of its row. */
+  readonly queuedAt?: number
   readonly hashes: Readonly<Record<string, string>>
+}
+
+/**
+ * It is about to be removed: whoever comes to depend on it from now on goes by its outcome, and removal then knows of all
+ * who came before. A retry calls it off.
+ */
+export interface Condemned {
+  /** Name of the retention rule; absent: an operator. */
+  readonly rule?: string
 }
 
 export interface JobEventMap {
@@ -120,6 +169,7 @@ export interface JobEventMap {
   Released: Released
   Rescheduled: Rescheduled
   Expunged: Expunged
+  Condemned: Condemned
 }
 
 export type JobEventType = keyof JobEventMap
@@ -141,6 +191,7 @@ export const JOB_EVENT_TYPES: readonly JobEventType[] = [
   'Cancelled',
   'Rescheduled',
   'Expunged',
+  'Condemned',
 ]
 
 const PREFIX = 'job-'

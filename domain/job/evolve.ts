@@ -14,9 +14,19 @@ export interface Lease {
   readonly at: number
   readonly expiresAt: number
   readonly attempt: number
+  /** Last sign of life: taking it was the first. */
+  readonly seenAt: number
 }
 
 export type Outcome = 'succeeded' | 'failed' | 'cancelled'
+
+/** What only few jobs have: kept apart, so that the others do not carry it. */
+export interface RareFacts extends Pick<JobFacts, 'timeoutBy' | 'retryOn' | 'retainMs'> {
+  /** Revision of the event whose body is the payload, where that is not the first. */
+  readonly payloadAt?: number
+  readonly expunged?: true
+  readonly condemned?: true
+}
 
 /** All that deciders and the pending index need of a job. Small: a runtime holds one for every job that has not ended. */
 export interface JobState {
@@ -47,6 +57,9 @@ export interface JobState {
   readonly attempt: number
   /** Leases lost in this round. */
   readonly lost: number
+  /** Runs before this round, and when its first run began; 0 until then. */
+  readonly runsBefore: number
+  readonly roundAt: number
   readonly lease: Lease | undefined
   readonly outcome: Outcome | undefined
   /** Name of the last error. */
@@ -55,6 +68,7 @@ export interface JobState {
   readonly startedAt: number
   readonly endedAt: number
   readonly progress: number | undefined
+  readonly rare: RareFacts | undefined
 }
 
 /** Shared by all jobs without dependencies. */
@@ -82,7 +96,7 @@ function change(job: Mutable<JobState>, event: JobEvent, from: Phase): void {
     case 'Leased':
       return leased(job, event.data, event.at)
     case 'Heartbeat':
-      job.lease = job.lease && { ...job.lease, expiresAt: event.data.expiresAt }
+      job.lease = job.lease && { ...job.lease, expiresAt: event.data.expiresAt, seenAt: event.at }
       job.progress = event.data.progress ?? job.progress
       return
     case 'Failed':
@@ -91,6 +105,9 @@ function change(job: Mutable<JobState>, event: JobEvent, from: Phase): void {
       return retried(job, event.data, from)
     case 'Finished':
       job.error = event.data.error ?? job.error
+      job.attempt = job.lease?.attempt ?? job.attempt
+      // It never ran, and is over all the same.
+      if (job.startedAt === 0) job.startedAt = event.at
       return ended(job, event.data.outcome, event.at)
     case 'Cancelled':
       return ended(job, 'cancelled', event.at)
@@ -100,7 +117,14 @@ function change(job: Mutable<JobState>, event: JobEvent, from: Phase): void {
     case 'Rescheduled':
       job.priority = event.data.priority ?? job.priority
       job.held = event.data.held ?? job.held
+      if (event.data.payload) job.rare = { ...job.rare, payloadAt: job.revision }
       return setRunTime(job, event.data.runAt)
+    case 'Expunged':
+      job.rare = { ...job.rare, expunged: true }
+      return
+    case 'Condemned':
+      job.rare = { ...job.rare, condemned: true }
+      return
   }
 }
 
@@ -109,7 +133,8 @@ function leased(job: Mutable<JobState>, facts: Leased, at: number): void {
   job.run = run
   job.startedAt = at
   job.progress = undefined
-  job.lease = { token, workerId, at, expiresAt, attempt }
+  if (job.roundAt === 0) job.roundAt = at
+  job.lease = { token, workerId, at, expiresAt, attempt, seenAt: at }
 }
 
 function failed(job: Mutable<JobState>, facts: Failed): void {
@@ -125,9 +150,12 @@ function retried(job: Mutable<JobState>, facts: Retried, from: Phase): void {
   if (from === 'ended') {
     job.attempt = 0
     job.lost = 0
+    job.runsBefore = job.run
+    job.roundAt = 0
     job.outcome = undefined
     job.endedAt = 0
     job.held = false
+    if (job.rare?.condemned) job.rare = rareFacts({ ...job.rare, condemned: undefined })
   }
   job.dependsOn = facts.job?.dependsOn ?? job.dependsOn
   setRunTime(job, facts.runAt)
@@ -152,8 +180,30 @@ function queued(event: JobEvent & { type: 'Queued' }): JobState {
 /** A projection keeps no ended jobs: the `Retried` that opens a new round brings all that is needed to go on. */
 export function revive(event: JobEvent): JobState | undefined {
   if (event.type !== 'Retried' || event.data.job === undefined) return undefined
-  const { run, queuedAt, outcome } = event.data.job
-  return { ...fresh(event, event.data.job, queuedAt), run, outcome, phase: 'ended' }
+  const { run, queuedAt, outcome, payloadAt, error, startedAt = 0 } = event.data.job
+  const job = fresh(event, event.data.job, queuedAt)
+  const rare = payloadAt === undefined ? job.rare : { ...job.rare, payloadAt }
+  return { ...job, run, outcome, error, startedAt, rare, phase: 'ended' }
+}
+
+/** Undefined where a job has none of them. */
+function rareFacts(facts: { readonly [K in keyof RareFacts]: RareFacts[K] | undefined }): RareFacts | undefined {
+  const { timeoutBy, retryOn, retainMs, payloadAt, expunged, condemned } = facts
+  const rare = {
+    ...(timeoutBy !== undefined && { timeoutBy }),
+    ...(retryOn !== undefined && { retryOn }),
+    ...(retainMs !== undefined && { retainMs }),
+    ...(payloadAt !== undefined && { payloadAt }),
+    ...(expunged && { expunged }),
+    ...(condemned && { condemned }),
+  }
+  return Object.keys(rare).length > 0 ? rare : undefined
+}
+
+/** Of a new job. Asked before anything is made: nearly all have none. */
+function rareOf(facts: JobFacts): RareFacts | undefined {
+  const none = facts.timeoutBy === undefined && facts.retryOn === undefined && facts.retainMs === undefined
+  return none ? undefined : rareFacts(facts)
 }
 
 function fresh(event: JobEvent, facts: JobFacts, queuedAt: number): JobState {
@@ -178,12 +228,15 @@ function fresh(event: JobEvent, facts: JobFacts, queuedAt: number): JobState {
     run: 0,
     attempt: 0,
     lost: 0,
+    runsBefore: 0,
+    roundAt: 0,
     lease: undefined,
     outcome: undefined,
     error: undefined,
     startedAt: 0,
     endedAt: 0,
     progress: undefined,
+    rare: rareOf(facts),
   }
 }
 
@@ -193,6 +246,8 @@ function sharedBackoff(given: Backoff): Backoff {
     given.min === DEFAULT_BACKOFF.min &&
     given.max === DEFAULT_BACKOFF.max &&
     given.factor === DEFAULT_BACKOFF.factor &&
-    given.jitter === DEFAULT_BACKOFF.jitter
+    given.jitter === DEFAULT_BACKOFF.jitter &&
+    given.limit === undefined &&
+    given.expiration === undefined
   return same ? DEFAULT_BACKOFF : given
 }

@@ -35,6 +35,6 @@ export const jobMachine: AnyStateMachine = setup({
       },
     },
     failing: { on: { Retried: 'waiting', Finished: 'ended' } },
-    ended: { on: { Retried: 'waiting', Expunged: 'ended' } },
+    ended: { on: { Retried: 'waiting', Expunged: 'ended', Condemned: 'ended' } },
   },
 })

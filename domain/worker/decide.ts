@@ -1,5 +1,6 @@
 import { JobledgerError } from '../errors.js'
 import type { Draft } from '../event.js'
+import { WorkerUnknown } from '../rejection.js'
 import type { WorkerEventMap, WorkerEventType } from './events.js'
 import { workerStream } from './events.js'
 import type { WorkerState } from './evolve.js'
@@ -27,9 +28,9 @@ export function tell<T extends Exclude<WorkerEventType, 'WorkerRegistered'>>(
   state: WorkerState | undefined,
   type: T,
   facts: WorkerEventMap[T],
-): readonly Draft[] | WorkerGone {
-  const gone = state === undefined || state.status === 'stopped' || state.status === 'lost'
-  if (gone) return new WorkerGone(id, state?.status ?? 'unknown')
+): readonly Draft[] | WorkerGone | WorkerUnknown {
+  if (state === undefined) return new WorkerUnknown(id)
+  if (state.status === 'stopped' || state.status === 'lost') return new WorkerGone(id, state.status)
   // Told twice, it drains all the same.
   return type === 'WorkerDraining' && state.status === 'draining' ? [] : [draft(id, type, facts)]
 }

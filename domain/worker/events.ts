@@ -14,11 +14,15 @@ export interface ProcessIdentity {
 }
 
 export interface WorkerRegistered {
-  readonly process: ProcessIdentity
+  /** Absent: it lives elsewhere and speaks through the lease protocol. */
+  readonly process?: ProcessIdentity
   readonly types: readonly string[]
-  /** Absent: every queue. */
+  /** Absent: every queue, every channel. */
   readonly queues?: readonly string[]
+  readonly channels?: readonly string[]
   readonly concurrency: number
+  readonly name?: string
+  readonly arch?: string
   readonly codeVersion?: string
 }
 

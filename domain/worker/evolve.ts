@@ -1,20 +1,16 @@
 import { transition } from 'xstate'
 import { IllegalEvent } from '../errors.js'
-import type { ProcessIdentity, WorkerEvent } from './events.js'
+import type { WorkerEvent, WorkerRegistered } from './events.js'
 import { workerIdOf } from './events.js'
 import { workerMachine } from './machine.js'
 
 export type WorkerStatus = 'absent' | 'active' | 'draining' | 'stopped' | 'lost'
 
-export interface WorkerState {
+export interface WorkerState extends WorkerRegistered {
   readonly id: string
   /** Of the last event folded. */
   readonly revision: number
   readonly status: WorkerStatus
-  readonly process: ProcessIdentity
-  readonly types: readonly string[]
-  readonly queues: readonly string[] | undefined
-  readonly concurrency: number
   readonly registeredAt: number
   /** Time of its last event. */
   readonly lastSeenAt: number
@@ -28,7 +24,6 @@ export function evolveWorker(state: WorkerState | undefined, event: WorkerEvent)
   const status = after.value as WorkerStatus
   const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
   if (event.type !== 'WorkerRegistered') return { ...(state as WorkerState), revision, status, lastSeenAt: event.at }
-  const { process, types, queues, concurrency } = event.data
   const id = workerIdOf(event.stream)
-  return { id, revision, status, process, types, queues, concurrency, registeredAt: event.at, lastSeenAt: event.at }
+  return { ...event.data, id, revision, status, registeredAt: event.at, lastSeenAt: event.at }
 }

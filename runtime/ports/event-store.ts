@@ -8,14 +8,30 @@ import type { NewEvent, Position, RecordedEvent } from '../../domain/event.js'
 /** What a writer believes of a stream: it was never written ('none'), or its last event has this revision (from 0). */
 export type ExpectedRevision = 'none' | number
 
+/** One event by its place in its stream. */
+export interface EventRef {
+  readonly stream: string
+  readonly revision: number
+}
+
 /**
  * All or nothing. `expect` names every stream of `events` and every stream that was only read (a fence).
  * The events of one stream take the revisions that follow its expected one, in the order given.
- * A group without events, or with an event whose stream `expect` does not name, is refused with a TypeError.
+ * A group without events, or with an event or a removal whose stream `expect` does not name, is refused with a TypeError.
  */
 export interface AppendGroup {
   readonly expect: ReadonlyMap<string, ExpectedRevision>
   readonly events: readonly NewEvent[]
+  /** Bodies that lose their content in the very commit that records why; as `erase` does. */
+  readonly erase?: readonly EventRef[]
+  /** Streams that leave the log in the very commit that records why; as `remove` does. Each is named in `expect`. */
+  readonly remove?: readonly string[]
+  /**
+   * Capability `transactions`: the caller's own writes, in the very transaction that stores the events. Called once they are
+   * written, with the store's transaction (better-sqlite3: the Database, and the call must be synchronous). If it throws,
+   * nothing of this group is stored and its outcome is `rejected` with that error; the other groups do not notice.
+   */
+  readonly effects?: (transaction: unknown) => unknown
 }
 
 /** What became of one group. Only `unknown` leaves open whether it is stored: resend the same ids at the same revisions. */
@@ -93,10 +109,12 @@ export interface EventStore {
   head(): Promise<Position>
   /** End of the longest prefix of the log in which every event has `at <= instant` (ms). */
   positionAt(instant: number): Promise<Position>
+  /** Bytes that each stream's events take up (facts, metadata, bodies; without indexes); 0 for one that is not there. */
+  sizes(streams: readonly string[]): Promise<number[]>
   /** Resolves when the store answers. */
   ping(): Promise<void>
   /** Replaces bodies by their hash, for good. An event without a body, or erased already, is left as it is. */
-  erase(events: readonly { readonly stream: string; readonly revision: number }[]): Promise<void>
+  erase(events: readonly EventRef[]): Promise<void>
   /** Takes whole streams out of the log. The names stay burnt: 'none' is refused for ever. Unknown names are ignored. */
   remove(streams: readonly string[]): Promise<void>
   /** Takes the events of a stream before revision `before` out of the log; the last event always stays. */

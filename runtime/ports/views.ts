@@ -4,6 +4,7 @@
  * pull it back.
  */
 import type { Position } from '../../domain/event.js'
+import type { Outcome } from '../../domain/job/evolve.js'
 import type { JobRow } from '../../projections/job-row.js'
 
 export type { JobRow }
@@ -30,6 +31,29 @@ export interface JobRowFilter {
   readonly limit: number
 }
 
+/**
+ * Exact match on each field given. `before` is an `endPlace`, exclusive. Latest end first; jobs that have not ended never.
+ * `keep`: `rules` are those without a `keepUntil` of their own; an instant (ms) are those whose own is before it.
+ * `bodies`: only those that were not expunged.
+ */
+export interface EndedFilter {
+  readonly keep: 'rules' | number
+  readonly bodies?: true
+  readonly types?: readonly string[]
+  readonly queues?: readonly string[]
+  readonly channels?: readonly string[]
+  readonly phases?: readonly string[]
+  readonly before?: string
+  readonly limit: number
+}
+
+/** What is left of a job that was removed. */
+export interface Tombstone {
+  readonly outcome: Outcome
+  /** `place` of its row. */
+  readonly place: string
+}
+
 export interface Views {
   /** The checkpoint of the rows kept, if any. */
   checkpoint(): Promise<Checkpoint | undefined>
@@ -41,7 +65,7 @@ export interface Views {
    * Rows (by `place`), texts and checkpoint in one step, or not at all.
    * `since` is the position up to which the caller believes the kept rows are complete: if what is kept is at an earlier
    * position (another process rebuilt it), nothing is written and `false` comes back; the caller then saves everything
-   * with `since: 'all'`, which replaces all rows. If what is kept is at `checkpoint.position` or later, nothing is
+   * with `since: 'all'`, which replaces all rows and tombstones. If what is kept is at `checkpoint.position` or later, nothing is
    * written and `true` comes back. `rows` is read in slices, with the event loop let go in between.
    */
   save(changes: {
@@ -49,7 +73,16 @@ export interface Views {
     readonly since: Position | 'all'
     readonly rows: Iterable<JobRow> | AsyncIterable<JobRow>
     readonly texts: ReadonlyMap<string, string>
+    /** By job id. Their rows are dropped, after `rows` was written; what became of them is kept for good. */
+    readonly removed: ReadonlyMap<string, Tombstone>
+    /** `place` of ended jobs whose bodies were erased: marked in their rows, after `rows` was written. */
+    readonly expunged: readonly string[]
   }): Promise<boolean>
   list(filter: JobRowFilter): Promise<JobRow[]>
+  ended(filter: EndedFilter): Promise<JobRow[]>
+  /** Ids of all jobs, ended ones too, whose `dependsOn` names this one; in no order. */
+  dependents(id: string): Promise<string[]>
+  /** How those of these jobs ended that were removed. */
+  removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>>
   close(): Promise<void>
 }

@@ -1,11 +1,18 @@
 import type { Observable } from 'rxjs'
 import { Subject } from 'rxjs'
+import type { JobsRemoved } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { ClaimState } from '../../domain/claim/claim.js'
+import { evolveClaim } from '../../domain/claim/claim.js'
+import type { ClaimEvent } from '../../domain/claim/events.js'
+import { isUniqueStream } from '../../domain/claim/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import { upcast } from '../../domain/upcast.js'
 import type { WorkerEvent } from '../../domain/worker/events.js'
 import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
@@ -36,6 +43,8 @@ export class Feed implements Memory {
   readonly #changes = new Subject<JobChange>()
   readonly #pages = new Subject<void>()
   #position: Position = START
+  /** Where this fold began. */
+  #since: Position = START
   #last: RecordedEvent | undefined
   #awaiting: Awaiting[] = []
   #caughtUp = false
@@ -89,11 +98,13 @@ export class Feed implements Memory {
     this.#board = new JobBoard()
     this.#workers = new WorkerRegistry()
     this.#position = START
+    this.#since = START
   }
 
   /** Starts after a checkpoint whose rows the caller has restored. */
   resumeAfter(position: Position): void {
     this.#position = position
+    this.#since = position
   }
 
   /**
@@ -120,11 +131,11 @@ export class Feed implements Memory {
   }
 
   /** One bad event must not stop the engine: it is left out, counted and reported. */
-  #foldOne(event: RecordedEvent, now: number): void {
+  #foldOne(recorded: RecordedEvent, now: number): void {
+    let event = recorded
     try {
-      const change = this.board.apply(event, now)
-      if (change === undefined) this.workers.apply(event)
-      else this.#changes.next(change)
+      event = upcast(recorded)
+      this.#project(event, now)
     } catch (error) {
       this.#skipped += 1
       const { stream, revision, position, type } = event
@@ -132,6 +143,14 @@ export class Feed implements Memory {
       return
     }
     this.#events.next(event)
+  }
+
+  #project(event: RecordedEvent, now: number): void {
+    const change = this.board.apply(event, now)
+    if (change !== undefined) this.#changes.next(change)
+    else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
+      this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>, this.#caughtUp ? undefined : this.#since)
+    } else this.workers.apply(event)
   }
 
   #advance(position: Position): void {
@@ -155,10 +174,12 @@ export class Feed implements Memory {
     return isWorkerStream(stream) ? this.workers.get(workerIdOf(stream)) : undefined
   }
 
-  evolve(state: StreamState | undefined, event: RecordedEvent): StreamState {
-    if (isJobStream(event.stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
-    if (isWorkerStream(event.stream))
-      return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
+  evolve(state: StreamState | undefined, recorded: RecordedEvent): StreamState {
+    const event = upcast(recorded)
+    const { stream } = event
+    if (isJobStream(stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
+    if (isWorkerStream(stream)) return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
+    if (isUniqueStream(stream)) return evolveClaim(state as ClaimState | undefined, event as RecordedEvent & ClaimEvent)
     return { revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
   }
 

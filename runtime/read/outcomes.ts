@@ -1,7 +1,10 @@
 import type { Subscription } from 'rxjs'
+import type { RecordedEvent } from '../../domain/event.js'
+import type { Cancelled } from '../../domain/job/events.js'
 import { JobCancelled, JobFailed, LedgerClosed } from '../errors.js'
+import { decode, messageOf } from '../write/codec.js'
 import type { Feed } from './feed.js'
-import type { JobStatus, Queries } from './queries.js'
+import type { Queries } from './queries.js'
 
 interface Waiter {
   wake(): void
@@ -28,11 +31,11 @@ export class Outcomes {
     const ended = this.#ended(id, signal)
     try {
       // Asked for after the waiter is in place: an end in between is seen by one or the other.
-      const before = await this.#queries.status(id)
-      if (hasEnded(before)) return unwrap(before)
+      const before = await this.#queries.read(id)
+      if (before.state.phase === 'ended') return unwrap(before)
       await ended.promise
-      const after = await this.#queries.status(id)
-      if (hasEnded(after)) return unwrap(after)
+      const after = await this.#queries.read(id)
+      if (after.state.phase === 'ended') return unwrap(after)
     } finally {
       ended.drop()
     }
@@ -66,10 +69,10 @@ export class Outcomes {
   }
 }
 
-const hasEnded = ({ state }: JobStatus): boolean => state === 'succeeded' || state === 'failed' || state === 'cancelled'
-
-function unwrap(status: JobStatus): unknown {
-  if (status.state === 'succeeded') return status.result
-  if (status.state === 'cancelled') throw new JobCancelled(status.id, status.reason)
-  throw new JobFailed(status.id, status.error ?? 'Error', status.errorMessage ?? '')
+/** What the end of a job means to whoever waits for it. */
+function unwrap({ state: { id, outcome, error = 'Error' }, events }: Awaited<ReturnType<Queries['read']>>): unknown {
+  const last = (type: string): RecordedEvent | undefined => events.findLast((event) => event.type === type)
+  if (outcome === 'succeeded') return decode(last('Finished')?.body)
+  if (outcome === 'cancelled') throw new JobCancelled(id, (last('Cancelled')?.data as Cancelled).reason)
+  throw new JobFailed(id, error, messageOf(last('Failed')?.body))
 }

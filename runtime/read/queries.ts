@@ -1,19 +1,22 @@
-import { InvalidOption } from '../../domain/errors.js'
-import type { Body, ErasedBody, RecordedEvent } from '../../domain/event.js'
-import type { DependencyEdge, JobEvent } from '../../domain/job/events.js'
+import type { RecordedEvent } from '../../domain/event.js'
+import type { DependencyEdge, JobEvent, Queued } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
-import { JobUnknown } from '../../domain/rejection.js'
+import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
+import { upcast } from '../../domain/upcast.js'
+import type { AttemptRecord } from '../../projections/attempts.js'
+import { attemptsOf } from '../../projections/attempts.js'
 import { fromRow } from '../../projections/job-row.js'
 import type { JobStatusName } from '../../projections/job-status.js'
-import { JOB_STATUS_NAMES, statusName } from '../../projections/job-status.js'
+import { statusName } from '../../projections/job-status.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { JobRow, JobRowFilter, Views } from '../ports/views.js'
-import type { DependencyResult } from '../work/context.js'
-import { decode } from '../write/codec.js'
+import { messageOf, reveal } from '../write/codec.js'
 import type { Feed } from './feed.js'
+import type { ListFilter } from './listing.js'
+import { matches, SLICE, toRowFilter } from './listing.js'
 
 /** A job at a glance. Times are ms since the epoch; absent where they do not apply. */
 export interface JobSummary {
@@ -46,9 +49,17 @@ export interface JobStatus extends JobSummary {
   readonly dependsOn: readonly DependencyEdge[]
   /** Of those, the ones that still keep it from running. */
   readonly blockedBy: readonly string[]
+  /** Jobs that depend on this one, ended ones too. */
+  readonly dependents: readonly string[]
   readonly lease?: { readonly workerId: string; readonly expiresAt: number }
   /** Why it was cancelled. */
   readonly reason?: string
+  /** Of the present run, as its last heartbeat gave it. */
+  readonly partial?: unknown
+  /** For whom, and the id that all jobs share which come from one. */
+  readonly user?: string
+  readonly correlationId: string
+  readonly codeVersion?: string
 }
 
 /** One event of a job's history. `body` is what belongs to the user: payload, result, partial result, error. */
@@ -61,17 +72,6 @@ export interface HistoryEntry {
   readonly body?: unknown
   /** The body was erased. */
   readonly erased?: true
-}
-
-export interface ListFilter {
-  readonly state?: JobStatusName | readonly JobStatusName[]
-  readonly type?: string | readonly string[]
-  readonly queue?: string | readonly string[]
-  readonly channel?: string | readonly string[]
-  /** 1 to 1,000, default 50. */
-  readonly limit?: number
-  /** `cursor` of the page before. */
-  readonly cursor?: string
 }
 
 export interface JobPage {
@@ -114,10 +114,19 @@ export class Queries {
     const failure = state.error === undefined ? undefined : last(events, 'Failed')
     const cancelled = state.outcome === 'cancelled' ? last(events, 'Cancelled') : undefined
     const reason = (cancelled?.data as { reason?: string } | undefined)?.reason
+    const finished = state.phase === 'ended' ? last(events, 'Finished')?.body : undefined
+    const { context, codeVersion } = events[0]?.data as Queued
+    const correlationId = events[0]?.metadata?.$correlationId ?? id
+    const partial = partialOf(state, events)
     return {
       ...summary,
-      payload: decode(events[0]?.body),
-      ...(state.outcome === 'succeeded' && { result: decode(last(events, 'Finished')?.body) }),
+      payload: reveal(payloadOf(state, events)?.body),
+      ...((state.outcome === 'succeeded' || finished !== undefined) && { result: reveal(finished) }),
+      ...(partial !== undefined && { partial }),
+      ...(context?.user !== undefined && { user: context.user }),
+      correlationId,
+      ...(codeVersion !== undefined && { codeVersion }),
+      dependents: await this.dependents(id),
       ...(failure !== undefined && { errorMessage: messageOf(failure.body) }),
       dependsOn: state.dependsOn,
       blockedBy: open.map((edge) => edge.id),
@@ -135,37 +144,54 @@ export class Queries {
       at,
       data,
       ...(metadata !== undefined && { metadata }),
-      ...(body !== undefined && ('content' in body ? { body: decode(body) } : { erased: true as const })),
+      ...(body !== undefined && ('content' in body ? { body: reveal(body) } : { erased: true as const })),
     }))
   }
 
-  /** State and events, bodies included. Throws JobUnknown. */
+  /** What each run of the job came to. Throws JobUnknown, JobRemoved. */
+  async attempts(id: string): Promise<AttemptRecord[]> {
+    const { events } = await this.read(id)
+    return attemptsOf(events)
+  }
+
+  /** State and events, bodies included. Throws JobUnknown, JobRemoved. */
   async read(id: string): Promise<{ state: JobState; events: RecordedEvent[] }> {
     let state: JobState | undefined
     const events: RecordedEvent[] = []
     for await (const page of this.#store.readStream(jobStream(id), { bodies: true })) {
-      for (const event of page) {
+      for (const recorded of page) {
+        const event = upcast(recorded)
         state = evolve(state, event as RecordedEvent & JobEvent)
         events.push(event)
       }
     }
-    if (state === undefined) throw new JobUnknown(id)
-    return { state, events }
+    if (state !== undefined) return { state, events }
+    const outcome = (await this.removed([id])).get(id)
+    throw outcome === undefined ? new JobUnknown(id) : new JobRemoved(id, outcome)
   }
 
-  async dependencies(job: JobState): Promise<DependencyResult[]> {
-    return Promise.all(job.dependsOn.map((edge) => this.#dependency(edge.id)))
+  /** Lets the projections see all that is in the log now. */
+  async catchUp(): Promise<void> {
+    await this.#feed.reached(await this.#store.head())
   }
 
-  async #dependency(id: string): Promise<DependencyResult> {
-    for await (const [event] of this.#store.readStream(jobStream(id), { backwards: true, limit: 1, bodies: true })) {
-      if (event?.type === 'Finished') {
-        const { outcome } = event.data as { outcome: Outcome }
-        return { id, outcome, ...(outcome === 'succeeded' && { result: decode(event.body) }) }
-      }
-      if (event?.type === 'Cancelled') return { id, outcome: 'cancelled' }
+  /** How those of these jobs ended that were removed. */
+  async removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    await this.catchUp()
+    const found = new Map(await this.#views.removed(ids))
+    for (const id of ids) {
+      const removed = this.#feed.board.removed(id)
+      if (removed !== undefined) found.set(id, removed.outcome)
     }
-    return { id }
+    return found
+  }
+
+  /** Ids of the jobs that name this one as a dependency, ended ones too. */
+  async dependents(id: string): Promise<string[]> {
+    const { board } = this.#feed
+    const found = new Set([...(await this.#views.dependents(id)), ...board.graph.neededBy(id)])
+    for (const job of board.dirty.values()) if (job.dependsOn.some((edge) => edge.id === id)) found.add(job.id)
+    return [...found].filter((dependent) => board.removed(dependent) === undefined).sort()
   }
 
   /** Newest first. Sees everything this process has seen. */
@@ -245,74 +271,16 @@ export class Queries {
   }
 }
 
-const matches = (row: JobRow, { types, queues, channels, phases, before }: JobRowFilter): boolean =>
-  (types?.includes(row.type) ?? true) &&
-  (queues?.includes(row.queue) ?? true) &&
-  (channels?.includes(row.channel) ?? true) &&
-  (phases?.includes(row.phase) ?? true) &&
-  (before === undefined || row.place < before)
+/** The event whose body is the payload now. */
+const payloadOf = (state: JobState, events: readonly RecordedEvent[]): RecordedEvent | undefined =>
+  events.find((event) => event.revision === (state.rare?.payloadAt ?? 0))
+
+function partialOf(state: JobState, events: readonly RecordedEvent[]): unknown {
+  if (state.lease === undefined) return undefined
+  const begun = events.findLastIndex((event) => event.type === 'Leased')
+  const beat = events.slice(begun).findLast((event) => event.type === 'Heartbeat' && event.body !== undefined)
+  return reveal(beat?.body)
+}
 
 const last = (events: readonly RecordedEvent[], type: string): RecordedEvent | undefined =>
   events.findLast((event) => event.type === type)
-
-/** Message of a recorded failure; '' once it was erased. */
-function messageOf(body: Body | ErasedBody | undefined): string {
-  return (decode(body) as { message?: string } | undefined)?.message ?? ''
-}
-
-const PHASES: Readonly<Record<JobStatusName, string>> = {
-  held: 'waiting',
-  blocked: 'waiting',
-  scheduled: 'waiting',
-  ready: 'waiting',
-  running: 'leased',
-  succeeded: 'succeeded',
-  failed: 'failed',
-  cancelled: 'cancelled',
-}
-/** Rows read at a time where their states have to be looked at one by one. */
-const SLICE = 500
-const CURSOR = /^\d{15} ./s
-const FILTER_KEYS = new Set(['state', 'type', 'queue', 'channel', 'limit', 'cursor'])
-
-interface Wanted {
-  readonly rows: Omit<JobRowFilter, 'limit' | 'before'>
-  readonly states: ReadonlySet<JobStatusName> | undefined
-  readonly limit: number
-}
-
-function toRowFilter(filter: ListFilter): Wanted {
-  if (typeof filter !== 'object' || filter === null) throw new InvalidOption('list', 'an object', filter)
-  for (const key of Object.keys(filter)) {
-    if (!FILTER_KEYS.has(key)) throw new InvalidOption(`list.${key}`, `one of ${[...FILTER_KEYS].join(', ')}`, key)
-  }
-  const { state, type, queue, channel, limit = 50, cursor } = filter
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000) {
-    throw new InvalidOption('list.limit', 'an integer from 1 to 1000', limit)
-  }
-  if (cursor !== undefined && !(typeof cursor === 'string' && CURSOR.test(cursor)))
-    throw new InvalidOption('list.cursor', 'the cursor of a page', cursor)
-  const states = toTexts(state, 'state') as JobStatusName[] | undefined
-  const odd = states?.find((name) => !JOB_STATUS_NAMES.includes(name))
-  if (odd !== undefined) throw new InvalidOption('list.state', `one of ${JOB_STATUS_NAMES.join(', ')}`, odd)
-  const types = toTexts(type, 'type')
-  const queues = toTexts(queue, 'queue')
-  const channels = toTexts(channel, 'channel')
-  return {
-    limit,
-    states: states && new Set(states),
-    rows: {
-      ...(states !== undefined && { phases: [...new Set(states.map((name) => PHASES[name]))] }),
-      ...(types !== undefined && { types }),
-      ...(queues !== undefined && { queues }),
-      ...(channels !== undefined && { channels }),
-    },
-  }
-}
-
-function toTexts(value: string | readonly string[] | undefined, key: string): string[] | undefined {
-  if (value === undefined) return undefined
-  const texts = [value].flat() as unknown[]
-  if (texts.every((text) => typeof text === 'string')) return texts as string[]
-  throw new InvalidOption(`list.${key}`, 'a text or an array of texts', value)
-}

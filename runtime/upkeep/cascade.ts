@@ -1,6 +1,6 @@
 import { JobledgerError } from '../../domain/errors.js'
 import type { JobBoard } from '../../projections/job-board.js'
-import type { Bell } from '../work/bell.js'
+import type { Bell } from './bell.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 

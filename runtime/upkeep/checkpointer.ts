@@ -1,16 +1,20 @@
-import type { Position } from '../../domain/event.js'
-import { jobStream } from '../../domain/job/events.js'
+import type { JobsRemoved, RemovedJob } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { Expunged } from '../../domain/job/events.js'
+import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
+import type { CancelledLease } from '../../projections/job-board.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
-import { fromRow, toRow } from '../../projections/job-row.js'
+import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
 import type { PhaseCounts } from '../../projections/queue-stats.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
-import type { Checkpoint, Views } from '../ports/views.js'
+import type { Checkpoint, Tombstone, Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
 
 /**
@@ -73,6 +77,7 @@ export class Checkpointer {
     const texts = await this.#views.texts()
     board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '{}') as Record<string, PhaseCounts>)
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
+    board.restoreCancelledLeases(JSON.parse(texts.get('cancelled-leases') ?? '[]') as [string, CancelledLease][])
     this.#since = position
     this.#feed.resumeAfter(position)
   }
@@ -131,27 +136,50 @@ export class Checkpointer {
     const texts = new Map([
       ['queue-stats', JSON.stringify(board.stats)],
       ['workers', JSON.stringify(workers)],
+      ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
     ])
     this.#savedAt = this.#clock.now()
     const dirty = board.takeDirty()
+    const gone = board.takeRemoved()
+    const expunged = board.takeExpunged()
     try {
-      const kept = await this.#views.save({ checkpoint, since: this.#since, rows: this.#rows(dirty), texts })
+      const removed = tombstones(gone.values())
+      const rows = this.#rows(dirty)
+      const kept = await this.#views.save({ checkpoint, since: this.#since, rows, texts, removed, expunged: placesOf(expunged) })
       // Somebody deleted them, or replaced them by some that end before ours begin.
-      if (!kept) await this.#views.save({ checkpoint, since: 'all', rows: this.#allRows(position), texts })
+      if (!kept) await this.#saveAll(checkpoint, texts)
       this.#since = position
     } catch (error) {
       board.markDirty(dirty)
+      board.markRemoved(gone)
+      board.markExpunged(expunged)
       throw error
     }
+  }
+
+  async #saveAll(checkpoint: Checkpoint, texts: ReadonlyMap<string, string>): Promise<void> {
+    const { position: until } = checkpoint
+    const removed = new Map<string, Tombstone>()
+    const expunged: string[] = []
+    for await (const page of this.#store.readAll({ until, types: ['JobsRemoved', 'Expunged'] })) {
+      for (const { type, data, stream } of page) {
+        if (type === 'JobsRemoved') {
+          for (const [id, tombstone] of tombstones((data as JobsRemoved).jobs)) removed.set(id, tombstone)
+        } else expunged.push(placeAt((data as Expunged).queuedAt ?? 0, jobIdOf(stream)))
+      }
+    }
+    await this.#views.save({ checkpoint, since: 'all', rows: this.#allRows(until), texts, removed, expunged })
   }
 
   /** Of every job there ever was, as of `until`: ended ones are not in memory. A job comes each time a page has changed it. */
   async *#allRows(until: Position): AsyncIterable<JobRow> {
     const board = new JobBoard()
-    for await (const page of this.#store.readAll({ until, streams: [jobStream('')] })) {
+    for await (const page of this.#store.readAll({ until, streams: [jobStream(''), AUDIT_STREAM] })) {
       for (const event of page) {
         try {
-          board.apply(event, event.at)
+          // What was removed by force may still be waited for.
+          if (event.stream === AUDIT_STREAM) board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
+          else board.apply(event, event.at)
         } catch {
           // The feed has said so.
         }
@@ -164,3 +192,12 @@ export class Checkpointer {
     for (const job of jobs.values()) yield toRow(job, this.#feed.board.graph)
   }
 }
+
+function tombstones(jobs: Iterable<RemovedJob>): Map<string, Tombstone> {
+  const found = new Map<string, Tombstone>()
+  for (const { id, outcome, queuedAt } of jobs) found.set(id, { outcome, place: placeAt(queuedAt, id) })
+  return found
+}
+
+const placesOf = (expunged: ReadonlyMap<string, number>): string[] =>
+  [...expunged].map(([id, queuedAt]) => placeAt(queuedAt, id))

@@ -29,6 +29,8 @@ export interface ReaperOptions {
 /** Takes leases back: at once from a process of this host that is gone, else when they have expired. */
 export class Reaper {
   readonly #options: ReaperOptions
+  #lookedAt = Number.POSITIVE_INFINITY
+  #patientUntil = 0
 
   constructor(options: ReaperOptions) {
     this.#options = options
@@ -43,9 +45,12 @@ export class Reaper {
 
   async sweep(): Promise<void> {
     const { feed, clock, host } = this.#options
-    const dead = [...feed.workers.workers.values()].filter((worker) => host.isGone(worker.process))
+    const dead = [...feed.workers.workers.values()].filter(({ process }) => process !== undefined && host.isGone(process))
     const deadIds = new Set(dead.map((worker) => worker.id))
     const now = clock.now()
+    // The clock was set, or the machine has slept: those who are alive need a moment to say so.
+    if (now - this.#lookedAt > INTERVAL + GRACE) this.#patientUntil = now + GRACE
+    this.#lookedAt = now
     const lost = [...feed.board.leased.values()].flatMap((job) => {
       const why = this.#whyLost(job.lease as Lease, deadIds, now)
       return why === undefined ? [] : [this.#takeBack(job, why)]
@@ -58,6 +63,7 @@ export class Reaper {
   #whyLost(lease: Lease, dead: ReadonlySet<string>, now: number): string | undefined {
     if (this.#options.isOurs(lease.token)) return undefined
     if (dead.has(lease.workerId)) return 'the worker process is gone'
+    if (now < this.#patientUntil) return undefined
     return now > lease.expiresAt + GRACE
       ? `no sign of life since ${new Date(lease.expiresAt).toISOString()}`
       : undefined
@@ -72,7 +78,7 @@ export class Reaper {
 
   async #retire(worker: WorkerState): Promise<void> {
     if (await this.#submit(workers.lose(worker.id, 'its process is gone'))) {
-      this.#options.log.warn({ workerId: worker.id, pid: worker.process.pid }, 'worker lost')
+      this.#options.log.warn({ workerId: worker.id, pid: worker.process?.pid }, 'worker lost')
     }
   }
 

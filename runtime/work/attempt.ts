@@ -1,19 +1,32 @@
 /** One leased run, from its payload to its outcome: load -> check -> handle -> classify. */
 
+import type { Duration } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Failure } from '../../domain/job/decide.js'
+import type { Queued } from '../../domain/job/events.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
+import { toTimeout } from '../checks.js'
 import { ShuttingDown, Timeout } from '../errors.js'
+import { StoreRefused } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
-import { encode } from '../write/codec.js'
-import type { DependencyResult, JobContext } from './context.js'
-import type { JobDefinition } from './definition.js'
+import type { Scope } from '../ports/scope.js'
+import type { DependencyError, DependencyResult } from '../read/dependencies.js'
+import { decode, encode } from '../write/codec.js'
+import type { Ending } from '../write/commands.js'
+import type { Enqueueing, TraceCarrier } from '../write/contract.js'
+import type { JobContext } from './context.js'
+import type { RunFacts, RunnableDefinition } from './definition.js'
 import { validate } from './definition.js'
+import { toFailure } from './failure.js'
+import { Abort, isA, isRetryable, RetryAt, toRetryTime } from './handler-errors.js'
+import type { Brief } from './payloads.js'
 
 /** How a run can end, as far as its worker is concerned. */
 export type AttemptOutcome =
-  | { readonly kind: 'succeeded'; readonly result: string | Uint8Array | undefined }
+  | ({ readonly kind: 'succeeded' } & Ending)
   | { readonly kind: 'failed'; readonly failure: Failure }
+  /** Given back by its handler, to run again then. */
+  | { readonly kind: 'snoozed'; readonly runAt: number }
   /** Stopped by a shutdown: the lease is given back unspent. */
   | { readonly kind: 'interrupted' }
   /** Cancelled or lost: the log has said all there is to say. */
@@ -21,10 +34,18 @@ export type AttemptOutcome =
 
 /** What a run needs of the engine. */
 export interface AttemptServices {
-  readonly log: Logger
   readonly maxBodyBytes: number
+  /** Whether `finishWith` can be had. */
+  readonly transactions: boolean
+  readonly ledger: Enqueueing
+  readonly scope: Scope<JobContext>
+  now(): number
+  log(job: JobState): Logger
   heartbeat(attempt: Attempt, progress: number | undefined, partial: string | undefined): Promise<void>
   dependencies(job: JobState): Promise<DependencyResult[]>
+  dependencyErrors(job: JobState): Promise<DependencyError[]>
+  /** The run has another deadline than it seemed to have. */
+  retime(attempt: Attempt): void
 }
 
 /** A run in progress. It concludes once: whoever comes second is not heard. */
@@ -32,15 +53,24 @@ export class Attempt implements JobContext {
   readonly job: JobState
   readonly lease: Lease
   /** When the run has taken too long; Infinity without a timeout. */
-  readonly timeoutAt: number
+  timeoutAt: number
   /** When the lease wants its next heartbeat. Kept by the lease keeper. */
   beatAt: number
   concluded = false
+  retries = true
   readonly #services: AttemptServices
   readonly #onEnd: (attempt: Attempt, outcome: AttemptOutcome) => void
+  #definition: RunnableDefinition | undefined
+  /** As the handler is given it. */
+  #payload: unknown
+  /** It has failed, and its type is being asked about that. */
+  #judging = false
+  #brief: Brief | undefined
   #controller: AbortController | undefined
   #reason: Error | undefined
   #log: Logger | undefined
+  #snoozedUntil: number | undefined
+  #effects: Ending['effects']
 
   constructor(
     job: JobState,
@@ -81,6 +111,32 @@ export class Attempt implements JobContext {
   get workerId(): string {
     return this.lease.workerId
   }
+  get #facts(): Queued | undefined {
+    return this.#brief?.facts
+  }
+  get user(): string | undefined {
+    return this.#facts?.context?.user
+  }
+  get trace(): TraceCarrier | undefined {
+    const { traceparent, tracestate, baggage } = this.#facts?.context ?? {}
+    if (traceparent === undefined) return undefined
+    return { traceparent, ...(tracestate !== undefined && { tracestate }), ...(baggage !== undefined && { baggage }) }
+  }
+  get manual(): boolean {
+    return this.#facts?.manual ?? false
+  }
+  get trigger(): Queued['trigger'] {
+    return this.#facts?.trigger
+  }
+  get correlationId(): string {
+    return this.#brief?.metadata?.$correlationId ?? this.id
+  }
+  get causationId(): string | undefined {
+    return this.#brief?.metadata?.$causationId
+  }
+  get ledger(): Enqueueing {
+    return this.#services.ledger
+  }
 
   /** Made when somebody asks: it costs more than a short run. */
   get signal(): AbortSignal {
@@ -92,8 +148,7 @@ export class Attempt implements JobContext {
   }
 
   get log(): Logger {
-    const { id, type, run } = this.job
-    this.#log ??= this.#services.log.child({ jobId: id, jobType: type, run })
+    this.#log ??= this.#services.log(this.job)
     return this.#log
   }
 
@@ -110,6 +165,26 @@ export class Attempt implements JobContext {
     return this.#services.dependencies(this.job)
   }
 
+  dependencyErrors(): Promise<DependencyError[]> {
+    return this.#services.dependencyErrors(this.job)
+  }
+
+  noRetry(): void {
+    this.retries = false
+  }
+
+  snooze(until: Date | Duration): void {
+    this.#snoozedUntil = toRetryTime(until, this.#services.now(), 'snooze')
+  }
+
+  finishWith<Transaction>(effects: (transaction: Transaction) => unknown): void {
+    if (typeof effects !== 'function') throw new InvalidOption('finishWith', 'a function', effects)
+    if (!this.#services.transactions) {
+      throw new StoreRefused('finishWith() needs a store with transactions; this one has none.')
+    }
+    this.#effects = effects as Ending['effects']
+  }
+
   /** Tells the handler to stop. It may take its time; what it gives back later is judged by why it was stopped. */
   abort(reason: Error): void {
     this.#reason ??= reason
@@ -122,38 +197,109 @@ export class Attempt implements JobContext {
     this.#onEnd(this, outcome)
   }
 
+  /** Judged like an error of the handler's own. Who is asked about it has as long as the run had. */
   timeOut(): void {
-    const reason = new Timeout(this.id, this.job.timeoutMs as number)
-    this.conclude({ kind: 'failed', failure: toFailure(reason, 'timeout') })
+    const ms = this.timeoutAt - this.lease.at
+    const reason = this.#reason instanceof Timeout ? this.#reason : new Timeout(this.id, ms)
+    if (this.#judging || (this.#definition?.onError ?? this.#definition?.nextRun) === undefined) {
+      this.conclude({
+        kind: 'failed',
+        failure: { ...toFailure(reason, 'timeout'), retryable: this.#isRetryable(reason) },
+      })
+    } else {
+      this.timeoutAt += ms
+      void this.judge(reason, 'timeout').then((failure) => this.conclude({ kind: 'failed', failure }))
+    }
     this.abort(reason)
   }
 
-  /** `load` gives the stored payload, or a promise of it. Never rejects. */
-  async perform(definition: JobDefinition, load: () => unknown): Promise<void> {
+  /** `load` gives what is stored, or a promise of it. Never rejects. */
+  async perform(definition: RunnableDefinition, load: () => Brief | Promise<Brief>): Promise<void> {
+    this.#definition = definition
     try {
-      const payload = await this.#payload(definition, load)
-      if (this.concluded) return
-      const result = await definition.handle(payload as never, this)
-      this.conclude({ kind: 'succeeded', result: encode(result, 'result', this.#services.maxBodyBytes, true) })
+      this.#payload = await this.#read(definition, load)
+      if (this.#isOver) return
+      if (this.job.rare?.timeoutBy === 'type') this.#setTimeout(definition)
+      const handle = (): unknown => definition.handle(this.#payload as never, this)
+      const result = await this.#services.scope.run(this, handle)
+      if (!this.#isOver) this.conclude(this.#ended(result))
     } catch (thrown) {
-      this.conclude(this.#classify(thrown))
+      if (!this.#isOver) this.conclude(await this.classify(thrown))
     }
   }
 
-  async #payload(definition: JobDefinition, load: () => unknown): Promise<unknown> {
+  /** What the handler does from now on is not heard. */
+  get #isOver(): boolean {
+    return this.concluded || this.#judging
+  }
+
+  async #read(definition: RunnableDefinition, load: () => Brief | Promise<Brief>): Promise<unknown> {
+    const loading = load()
+    const brief = loading instanceof Promise ? await loading : loading
+    this.#brief = brief
     try {
-      return await validate(definition, await load(), 'payload')
+      const stored = decode(brief.body)
+      const { upcast, version } = definition
+      const isOld = upcast !== undefined && brief.payloadVersion < version
+      return await validate(definition, isOld ? upcast(stored, brief.payloadVersion) : stored, 'payload')
     } catch (error) {
       throw error instanceof InvalidPayload || error instanceof SyntaxError ? new UnusablePayload(error) : error
     }
   }
 
-  #classify(thrown: unknown): AttemptOutcome {
+  get #runFacts(): RunFacts<never> {
+    return { payload: this.#payload as never, id: this.id, attempt: this.attempt }
+  }
+
+  /** From the lease on, as a timeout that was known before. */
+  #setTimeout({ timeoutOf }: RunnableDefinition): void {
+    if (timeoutOf === undefined) return
+    const ms = toTimeout(timeoutOf(this.#runFacts), 'defineJob.timeout()')
+    this.timeoutAt = ms === null ? Number.POSITIVE_INFINITY : this.lease.at + ms
+    this.#services.retime(this)
+  }
+
+  #ended(result: unknown): AttemptOutcome {
+    if (this.#snoozedUntil !== undefined) return { kind: 'snoozed', runAt: this.#snoozedUntil }
+    const stored = encode(result, 'result', this.#services.maxBodyBytes, true)
+    return { kind: 'succeeded', result: stored, effects: this.#effects }
+  }
+
+  /** What a run comes to whose handler, or whose effects, have thrown this. Never rejects. */
+  async classify(thrown: unknown): Promise<AttemptOutcome> {
     if (this.#reason instanceof ShuttingDown) return { kind: 'interrupted' }
-    if (isUnusable(thrown)) {
+    if (isA(thrown, UnusablePayload)) {
       return { kind: 'failed', failure: { ...toFailure(thrown.cause, 'invalid-payload'), retryable: false } }
     }
-    return { kind: 'failed', failure: toFailure(thrown, 'error') }
+    if (isA(thrown, Abort)) return { kind: 'succeeded', result: undefined, aborted: true }
+    return { kind: 'failed', failure: await this.judge(thrown, 'error') }
+  }
+
+  /** What the job's type makes of a failure of this run. Never rejects. */
+  async judge(thrown: unknown, cause: 'error' | 'timeout'): Promise<Failure> {
+    this.#judging = true
+    const failure = toFailure(thrown, cause)
+    try {
+      const mayRetry = this.#isRetryable(thrown) && (await this.#definition?.onError?.(thrown, this)) !== false
+      const nextRunAt = mayRetry ? this.#nextRunAt(thrown) : undefined
+      return { ...failure, retryable: mayRetry && this.retries, nextRunAt }
+    } catch (error) {
+      // The job goes by its policy; what its own functions have to say is for whoever wrote them.
+      this.log.error({ err: error }, 'onError or nextRun failed')
+      return { ...failure, retryable: this.retries }
+    }
+  }
+
+  #isRetryable(thrown: unknown): boolean {
+    return this.retries && isRetryable(thrown, this.#definition?.retryOn)
+  }
+
+  /** The error's own wish first, then the type's. */
+  #nextRunAt(thrown: unknown): number | undefined {
+    const now = this.#services.now()
+    if (isA(thrown, RetryAt)) return toRetryTime(thrown.when, now, 'RetryAt.when')
+    const when = this.#definition?.nextRun?.({ ...this.#runFacts, error: thrown })
+    return when === undefined ? undefined : toRetryTime(when, now, 'defineJob.nextRun()')
   }
 }
 
@@ -161,33 +307,5 @@ export class Attempt implements JobContext {
 class UnusablePayload extends Error {
   constructor(cause: Error) {
     super(cause.message, { cause })
-  }
-}
-
-/** A revoked proxy throws when it is asked what it is. */
-function isUnusable(thrown: unknown): thrown is UnusablePayload {
-  try {
-    return thrown instanceof UnusablePayload
-  } catch {
-    return false
-  }
-}
-
-/** Anything may be thrown, also undefined, and also something that throws when looked at. */
-function toFailure(thrown: unknown, cause: Failure['cause']): Failure {
-  const { name, message, stack } = describe(thrown)
-  return { cause, error: name, details: JSON.stringify({ message, stack }), retryable: true }
-}
-
-function describe(thrown: unknown): { name: string; message: string; stack: string | undefined } {
-  try {
-    if (!(thrown instanceof Error)) return { name: 'NonError', message: `${thrown}`, stack: undefined }
-    return {
-      name: `${thrown.name}`.slice(0, 200) || 'Error',
-      message: `${thrown.message}`,
-      stack: thrown.stack && `${thrown.stack}`,
-    }
-  } catch {
-    return { name: 'NonError', message: 'a value that cannot be shown', stack: undefined }
   }
 }

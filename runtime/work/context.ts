@@ -1,14 +1,7 @@
-import type { Outcome } from '../../domain/job/evolve.js'
+import type { Duration } from '../../domain/duration.js'
 import type { Logger } from '../ports/logger.js'
-
-/** How one dependency of a job ended. */
-export interface DependencyResult {
-  readonly id: string
-  /** Absent while it has not ended (an edge that lets the job run all the same). */
-  readonly outcome?: Outcome
-  /** What its handler returned. */
-  readonly result?: unknown
-}
+import type { DependencyError, DependencyResult } from '../read/dependencies.js'
+import type { Enqueueing, TraceCarrier } from '../write/contract.js'
 
 /** What a handler is told about its run. */
 export interface JobContext {
@@ -16,16 +9,32 @@ export interface JobContext {
   readonly type: string
   readonly name: string | undefined
   readonly queue: string
+  /** Where tenants are told apart. */
   readonly channel: string
   /** 1, 2, 3 ... over the job's whole life. */
   readonly run: number
   /** Counts against `maxAttempts`. */
   readonly attempt: number
   readonly workerId: string
+  /** On whose behalf, if anybody's. */
+  readonly user: string | undefined
+  readonly trace: TraceCarrier | undefined
+  /** Started by a person. */
+  readonly manual: boolean
+  /** The trigger that made it. */
+  readonly trigger: { readonly id: string; readonly occurrence: number } | undefined
+  /** The same for all jobs that come from one: its id. */
+  readonly correlationId: string
+  /** The job that enqueued this one. */
+  readonly causationId: string | undefined
   /** Aborts when the result will not be wanted; `reason` says why: JobCancelled, LeaseLost, Timeout, ShuttingDown. */
   readonly signal: AbortSignal
-  /** The ledger's logger, bound to this run. */
+  /** The ledger's logger, bound to this run; its lines also go to whoever watches `ledger.logs(id)`. */
   readonly log: Logger
+  /** The ledger that runs it. What a handler enqueues, here or there, inherits user, trace and correlation. */
+  readonly ledger: Enqueueing
+  /** Whether a failure of this run may be followed by another attempt, as far as the handler has said. */
+  readonly retries: boolean
   /**
    * Records progress (any number you count in) and, if given, a partial result, and extends the lease. The engine extends
    * it anyway; call this to be seen. Rejects with LeaseLost once the run is not ours any more.
@@ -33,4 +42,19 @@ export interface JobContext {
   heartbeat(progress?: number, partial?: unknown): Promise<void>
   /** Outcomes and results of the jobs this one depends on, in the order they were named. */
   dependencies(): Promise<DependencyResult[]>
+  /** Those of them that failed or were cancelled, each with what failed before it. */
+  dependencyErrors(): Promise<DependencyError[]>
+  /** If this run fails, it was the last: the job ends as failed. */
+  noRetry(): void
+  /**
+   * Once the handler returns, the job is given back and runs again at that time; no attempt is spent and nothing has ended.
+   * Throws InvalidOption.
+   */
+  snooze(until: Date | Duration): void
+  /**
+   * Runs `effects` in the very transaction that records the success of this run, with the store's own handle (SQLite:
+   * better-sqlite3's Database, and `effects` is synchronous). If it throws, the attempt has failed and none of its writes
+   * remain; if the run is not ours any more, it is never called. Throws StoreRefused on a store without transactions.
+   */
+  finishWith<Transaction>(effects: (transaction: Transaction) => unknown): void
 }

@@ -1,55 +1,116 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backoff, BackoffOptions } from '../../domain/backoff.js'
-import * as backoff from '../../domain/backoff.js'
+import { toBackoff } from '../../domain/backoff.js'
 import type { Duration } from '../../domain/duration.js'
-import { toMs } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
+import type { Priority } from '../checks.js'
+import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../checks.js'
+import type { JobSettings, JobType } from '../write/contract.js'
 import type { JobContext } from './context.js'
 
+/** What the functions of a type are asked about: one run of one job. */
+export interface RunFacts<Payload> {
+  readonly payload: Payload
+  readonly id: string
+  /** Of this run; counts against `maxAttempts`. */
+  readonly attempt: number
+}
+
 /** What `defineJob` takes beside schema and handler; each is the default for the jobs of this type. */
-export interface JobDefaults {
+export interface JobDefaults<Payload> extends JobSettings {
   /** Name of the type, stored with every job: it is for ever. */
   readonly type: string
   /** Default `default`. */
   readonly queue?: string
   /** Lower first, default 0. */
-  readonly priority?: number
-  /** All attempts, the first included; null is unlimited. Default 20. */
-  readonly maxAttempts?: number | null
-  /** Of one run; then its signal aborts and the attempt has failed. null is none. Default 15 min. */
-  readonly timeout?: Duration | null
-  /** Wait between attempts. Default 1 s x 2^n, at most 1 h, full jitter. */
-  readonly backoff?: BackoffOptions
+  readonly priority?: Priority
+  /**
+   * Of one run; then its signal aborts and the attempt has failed. null is none. Default 15 min.
+   * A function is asked before each run, by the process that runs it.
+   */
+  readonly timeout?: Duration | null | ((run: RunFacts<Payload>) => Duration | null)
+  /** When to try again after `error`: an instant or a wait. undefined leaves it to `backoff`. */
+  readonly nextRun?: (run: RunFacts<Payload> & { readonly error: unknown }) => Date | Duration | undefined
+  /** `recoverable-only`: only a thrown `Recoverable` is tried again. Default: everything that does not say otherwise. */
+  readonly retryOn?: 'any' | 'recoverable-only'
+  /**
+   * Asked when an attempt has failed, also by its timeout, unless its error alone rules out another one; false ends the job
+   * as failed, whatever is left of its attempts.
+   */
+  readonly onError?: (error: unknown, ctx: JobContext) => boolean | undefined | Promise<boolean | undefined>
+  /**
+   * How long after its end a job is kept, whatever the retention rules say; null: for ever. Default: the rules decide, and
+   * without rules nothing is removed.
+   */
+  readonly retain?: Duration | null
+  /** Counts the shapes of the payload, from 1. Raise it with a change that old payloads do not fit, and give `upcast`. */
+  readonly version?: number
+  /** Brings a payload that was stored with an older version into the present shape, before the schema sees it. */
+  readonly upcast?: (payload: unknown, version: number) => unknown
 }
 
-interface SchemaOptions<Schema extends StandardSchemaV1, Result> extends JobDefaults {
+interface SchemaOptions<Schema extends StandardSchemaV1, Result>
+  extends JobDefaults<StandardSchemaV1.InferOutput<Schema>> {
   /** Any Standard Schema (zod, valibot, arktype ...): checked at enqueue, and again before each run. */
   readonly schema: Schema
-  handle(payload: StandardSchemaV1.InferOutput<Schema>, ctx: JobContext): Result | Promise<Result>
+  /** Left out where jobs of this type are only enqueued. */
+  handle?(payload: StandardSchemaV1.InferOutput<Schema>, ctx: JobContext): Result | Promise<Result>
 }
 
-interface PlainOptions<Payload, Result> extends JobDefaults {
+interface PlainOptions<Payload, Result> extends JobDefaults<Payload> {
   readonly schema?: undefined
-  handle(payload: Payload, ctx: JobContext): Result | Promise<Result>
+  handle?(payload: Payload, ctx: JobContext): Result | Promise<Result>
 }
 
-/** A job type: its name, its defaults and its handler. Made by `defineJob`. */
-export interface JobDefinition<Payload = unknown, Result = unknown> {
-  readonly type: string
+/** A job type: its name, its defaults and its handler. Made by `defineJob`. undefined: the queue's own default. */
+export interface JobDefinition<Payload = unknown, Result = unknown> extends JobType<Payload, Result> {
   readonly queue: string
   readonly priority: number
+  readonly maxAttempts: number | null | undefined
+  readonly timeoutMs: number | null | undefined
+  readonly timeoutOf: ((run: RunFacts<never>) => Duration | null) | undefined
+  readonly backoff: BackoffOptions | undefined
+  readonly nextRun: ((run: RunFacts<never> & { readonly error: unknown }) => Date | Duration | undefined) | undefined
+  readonly retryOn: 'recoverable-only' | undefined
+  readonly onError: JobDefaults<never>['onError']
+  readonly retainMs: number | null | undefined
+  readonly version: number
+  readonly upcast: ((payload: unknown, version: number) => unknown) | undefined
+  readonly schema: StandardSchemaV1 | undefined
+  readonly handle: ((payload: never, ctx: JobContext) => unknown) | undefined
+}
+
+/** One that can be run here. */
+export type RunnableDefinition = JobDefinition & { readonly handle: NonNullable<JobDefinition['handle']> }
+
+export const isRunnable = (definition: JobDefinition): definition is RunnableDefinition =>
+  definition.handle !== undefined
+
+/** Settings with everything filled in. */
+export interface FullSettings {
   readonly maxAttempts: number | null
   readonly timeoutMs: number | null
   readonly backoff: Backoff
-  readonly schema: StandardSchemaV1 | undefined
-  readonly handle: (payload: never, ctx: JobContext) => unknown
-  /** Never there: carries the types for `enqueue` and `result`. */
-  readonly '~types'?: { readonly payload: Payload; readonly result: Result }
+  /** Runs at once in this process; undefined: as many as it has slots. */
+  readonly concurrency?: number
 }
 
-const DEFAULT_MAX_ATTEMPTS = 20
-const DEFAULT_TIMEOUT_MS = 15 * 60_000
-const KEYS = new Set(['type', 'queue', 'priority', 'maxAttempts', 'timeout', 'backoff', 'schema', 'handle'])
+const KEYS = new Set([
+  'type',
+  'queue',
+  'priority',
+  'maxAttempts',
+  'timeout',
+  'backoff',
+  'nextRun',
+  'retryOn',
+  'onError',
+  'retain',
+  'version',
+  'upcast',
+  'schema',
+  'handle',
+])
 
 /** Declares a job type. Throws InvalidOption that names what is wrong. */
 export function defineJob<Schema extends StandardSchemaV1, Result>(
@@ -61,27 +122,46 @@ export function defineJob<Payload, Result>(
 export function defineJob(
   options: SchemaOptions<StandardSchemaV1, unknown> | PlainOptions<unknown, unknown>,
 ): JobDefinition {
-  if (typeof options !== 'object' || options === null) throw new InvalidOption('defineJob', 'an object', options)
-  for (const key of Object.keys(options)) {
-    if (!KEYS.has(key)) throw new InvalidOption(`defineJob.${key}`, `one of ${[...KEYS].join(', ')}`, key)
-  }
-  const { schema, handle } = options
-  if (typeof handle !== 'function') throw new InvalidOption('defineJob.handle', 'a function', handle)
+  checkKeys(options, KEYS, 'defineJob')
+  const { schema, timeout, retryOn = 'any', maxAttempts, queue, retain, version = 1 } = options
   if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
     throw new InvalidOption('defineJob.schema', 'a Standard Schema', schema)
   }
+  if (retryOn !== 'any' && retryOn !== 'recoverable-only') {
+    throw new InvalidOption('defineJob.retryOn', '"any" or "recoverable-only"', retryOn)
+  }
+  // Checked here, merged with the queue's own where a job is enqueued.
+  toBackoff(options.backoff, 'defineJob.backoff')
+  const isFixed = typeof timeout !== 'function' && timeout !== undefined
   return {
     type: toName(options.type, 'defineJob.type'),
-    queue: options.queue === undefined ? 'default' : toLabel(options.queue, 'defineJob.queue'),
-    priority: toPriority(options.priority ?? 0, 'defineJob.priority'),
-    maxAttempts:
-      options.maxAttempts === undefined
-        ? DEFAULT_MAX_ATTEMPTS
-        : toMaxAttempts(options.maxAttempts, 'defineJob.maxAttempts'),
-    timeoutMs: options.timeout === undefined ? DEFAULT_TIMEOUT_MS : toTimeout(options.timeout, 'defineJob.timeout'),
-    backoff: toBackoff(options.backoff, 'defineJob.backoff', backoff.DEFAULT_BACKOFF),
+    queue: queue === undefined ? 'default' : toLabel(queue, 'defineJob.queue'),
+    priority: options.priority === undefined ? 0 : toPriority(options.priority, 'defineJob.priority'),
+    maxAttempts: maxAttempts === undefined ? undefined : toMaxAttempts(maxAttempts, 'defineJob.maxAttempts'),
+    timeoutMs: isFixed ? toTimeout(timeout, 'defineJob.timeout') : undefined,
+    timeoutOf: typeof timeout === 'function' ? (timeout as JobDefinition['timeoutOf']) : undefined,
+    backoff: options.backoff,
+    nextRun: toFunction(options.nextRun, 'nextRun') as JobDefinition['nextRun'],
+    retryOn: retryOn === 'any' ? undefined : retryOn,
+    onError: toFunction(options.onError, 'onError') as JobDefinition['onError'],
+    retainMs: retain === undefined ? undefined : toTimeout(retain, 'defineJob.retain'),
+    version: toCount(version, 'defineJob.version', 1),
+    upcast: toFunction(options.upcast, 'upcast') as JobDefinition['upcast'],
     schema,
-    handle: handle as JobDefinition['handle'],
+    handle: toFunction(options.handle, 'handle') as JobDefinition['handle'],
+  }
+}
+
+function toFunction(value: unknown, key: string): unknown {
+  if (value === undefined || typeof value === 'function') return value
+  throw new InvalidOption(`defineJob.${key}`, 'a function', value)
+}
+
+/** Throws InvalidOption for what `defineJob` did not make. */
+export function checkDefinition(value: unknown, option: string): asserts value is JobDefinition {
+  const { type, version } = (value ?? {}) as Partial<JobDefinition>
+  if (typeof type !== 'string' || typeof version !== 'number') {
+    throw new InvalidOption(option, 'made by defineJob()', value)
   }
 }
 
@@ -89,54 +169,16 @@ export function defineJob(
 export function validate(definition: JobDefinition, payload: unknown, path: string): unknown | Promise<unknown> {
   if (definition.schema === undefined) return payload
   const outcome = definition.schema['~standard'].validate(payload)
-  return outcome instanceof Promise ? outcome.then((late) => accept(late, path)) : accept(outcome, path)
+  return outcome instanceof Promise
+    ? outcome.then((late) => accept(late, payload, path))
+    : accept(outcome, payload, path)
 }
 
-function accept(outcome: StandardSchemaV1.Result<unknown>, path: string): unknown {
+function accept(outcome: StandardSchemaV1.Result<unknown>, payload: unknown, path: string): unknown {
   if (outcome.issues === undefined) return outcome.value
   const [issue] = outcome.issues
-  const within = (issue?.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part))
-  throw new InvalidPayload([path, ...within].join('.'), 'as its schema says', issue?.message)
-}
-
-/** Stored as UTF-8, two names with different halves of a character would become one. */
-const HALF_CHARACTER = /\p{Surrogate}/u
-
-/** 1 to 200 characters. */
-export function toName(value: unknown, option: string): string {
-  if (typeof value === 'string' && value.length > 0 && value.length <= 200 && !HALF_CHARACTER.test(value)) return value
-  throw new InvalidOption(option, 'a name of 1 to 200 characters of well-formed Unicode', value)
-}
-
-/** A queue or a channel: '' is a name like any other. */
-export function toLabel(value: unknown, option: string): string {
-  if (typeof value === 'string' && value.length <= 200 && !HALF_CHARACTER.test(value)) return value
-  throw new InvalidOption(option, 'a name of at most 200 characters of well-formed Unicode', value)
-}
-
-export function toPriority(value: unknown, option: string): number {
-  if (Number.isSafeInteger(value)) return value as number
-  throw new InvalidOption(option, 'an integer (lower first)', value)
-}
-
-export function toMaxAttempts(value: unknown, option: string): number | null {
-  if (value === null || (Number.isSafeInteger(value) && (value as number) >= 1)) return value as number | null
-  throw new InvalidOption(option, 'an integer >= 1, or null for unlimited', value)
-}
-
-const BACKOFF_KEYS = new Set(['min', 'max', 'factor', 'jitter'])
-
-export function toBackoff(given: BackoffOptions | undefined, option: string, base: Backoff): Backoff {
-  for (const key of Object.keys(given ?? {})) {
-    if (!BACKOFF_KEYS.has(key))
-      throw new InvalidOption(`${option}.${key}`, `one of ${[...BACKOFF_KEYS].join(', ')}`, key)
-  }
-  return backoff.toBackoff(given, option, base)
-}
-
-export function toTimeout(value: Duration | null, option: string): number | null {
-  if (value === null) return null
-  const ms = toMs(value, option)
-  if (ms > 0) return ms
-  throw new InvalidOption(option, 'a duration above 0, or null for none', value)
+  const within = (issue?.path ?? []).map((part) => (typeof part === 'object' ? part.key : part))
+  let found = payload
+  for (const key of within) found = (found as Record<PropertyKey, unknown> | null | undefined)?.[key]
+  throw new InvalidPayload([path, ...within.map(String)].join('.'), `as its schema says (${issue?.message})`, found)
 }

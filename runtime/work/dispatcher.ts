@@ -8,6 +8,8 @@ import type { Logger } from '../ports/logger.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Alarm } from './alarm.js'
+import type { Brief } from './payloads.js'
+import type { QueueCaps } from './queue-caps.js'
 
 /** Pause after a lease that the store could not record (ms): a full disk is not met with a busy loop. */
 const STORE_PAUSE = 1_000
@@ -21,13 +23,14 @@ export interface DispatcherOptions {
   readonly workerId: string
   readonly leaseMs: number
   readonly codeVersion: string | undefined
+  readonly caps: QueueCaps
   accepts(lane: Lane): boolean
   /** Slots that are neither running nor about to. */
   free(): number
   /** Begins to read what the run will need; undefined when it is at hand. */
-  fetch(id: string): Promise<unknown> | undefined
+  fetch(job: JobState): Promise<Brief> | undefined
   /** A lease is durable: run it. */
-  begin(job: JobState, lease: Lease, payload: Promise<unknown> | undefined): void
+  begin(job: JobState, lease: Lease, brief: Promise<Brief> | undefined): void
 }
 
 /**
@@ -58,14 +61,15 @@ export class Dispatcher {
     const now = clock.now()
     if (now < this.#pausedUntil) return this.#due.by(this.#pausedUntil)
     board.pending.promoteDue(now)
-    const lanes = this.#accepted()
+    let lanes = this.#withRoom()
     for (let slots = free() - this.#leasing; slots > 0; slots -= 1) {
       const job = board.pending.take(lanes, this.#suspectAllowed(now))
       if (job === undefined) break
       if (job.lost > 0) this.#suspect = { id: job.id, run: job.run + 1, until: now + this.#options.leaseMs }
       // Read while the lease is on its way: the store then also knows where the stream is.
-      const payload = this.#options.fetch(job.id)
-      void this.#lease(job.id, commands.lease, payload).catch((error) => this.#failed(job, error))
+      const brief = this.#options.fetch(job)
+      void this.#lease(job.id, job.queue, commands.lease, { job, brief }).catch((error) => this.#failed(job, error))
+      lanes = this.#withRoom(lanes)
     }
     const next = board.pending.nextDue()
     if (next !== undefined) this.#due.by(next)
@@ -78,6 +82,12 @@ export class Dispatcher {
       this.#lanesSeen = pending.laneCount
     }
     return this.#lanes
+  }
+
+  /** Of the lanes accepted, those whose queue is not full. */
+  #withRoom(lanes: readonly Lane[] = this.#accepted()): readonly Lane[] {
+    const { caps } = this.#options
+    return caps.none ? lanes : lanes.filter((lane) => caps.hasRoom(lane.queue))
   }
 
   #suspectAllowed(now: number): boolean {
@@ -99,25 +109,37 @@ export class Dispatcher {
    * one commit. `job` says nothing of when it may run: call this only for one that may run at once.
    */
   anticipate(id: string, lane: Lane): void {
-    const { board, accepts, free, clock } = this.#options
-    if (!accepts(lane) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil) return
+    const { board, accepts, caps, free, clock } = this.#options
+    if (!accepts(lane) || !caps.hasRoom(lane.queue) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil) return
     if (board.pending.isEmpty(this.#accepted()))
-      void this.#lease(id, commands.leaseNew).catch(() => this.#options.journal.wake())
+      void this.#lease(id, lane.queue, commands.leaseNew).catch(() => this.#options.journal.wake())
   }
 
-  async #lease(id: string, command: typeof commands.lease, payload?: Promise<unknown>): Promise<void> {
-    const { ids, workerId, leaseMs, codeVersion, journal, board, begin } = this.#options
+  async #lease(
+    id: string,
+    queue: string,
+    command: typeof commands.lease,
+    fetched?: { readonly job: JobState; readonly brief: Promise<Brief> | undefined },
+  ): Promise<void> {
+    const { ids, workerId, leaseMs, codeVersion, journal, board, begin, caps } = this.#options
     const token = ids.uuid()
     this.#leasing += 1
+    caps.take(queue)
     try {
       await journal.submit(command(id, { token, workerId, leaseMs, codeVersion }))
+    } catch (error) {
+      caps.give(queue)
+      throw error
     } finally {
       this.#leasing -= 1
     }
     const leased = board.get(id)
+    // Until the commit its payload may have been replaced.
+    const brief = leased?.rare?.payloadAt === fetched?.job.rare?.payloadAt ? fetched?.brief : undefined
     // Between the commit and now somebody may have cancelled it.
-    if (leased?.lease?.token === token) begin(leased, leased.lease, payload)
-    else journal.wake()
+    if (leased?.lease?.token === token) return begin(leased, leased.lease, brief)
+    caps.give(queue)
+    journal.wake()
   }
 
   /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */

@@ -1,10 +1,21 @@
-import type { RecordedEvent } from '../../domain/event.js'
+import type { Body, ErasedBody, Metadata, RecordedEvent } from '../../domain/event.js'
+import type { Queued, Rescheduled } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
+import type { JobState } from '../../domain/job/evolve.js'
+import { upcast } from '../../domain/upcast.js'
 import type { EventStore } from '../ports/event-store.js'
-import { decode } from '../write/codec.js'
 
 /** UTF-16 units or bytes kept at most, in all. */
 const KEPT = 4_000_000
+
+/** What a run needs to know of its job beside the job's state. */
+export interface Brief {
+  readonly facts: Queued
+  readonly metadata: Metadata | undefined
+  /** The payload in its stored form, and the version of its shape. */
+  readonly body: Body | ErasedBody | undefined
+  readonly payloadVersion: number
+}
 
 /**
  * Payloads on their way to a handler. What this process has just enqueued is at hand; all else is read when it is leased:
@@ -34,24 +45,40 @@ export class Payloads {
     this.#size -= sizeOf(event)
   }
 
-  /** Begins to read a payload that is not at hand. A failure shows when it is loaded. */
-  fetch(id: string): Promise<unknown> | undefined {
-    if (this.#recent.has(id)) return undefined
-    const reading = this.#read(id)
+  /** Begins to read what is not at hand. A failure shows when it is loaded. */
+  fetch(job: JobState): Promise<Brief> | undefined {
+    if (this.#isAtHand(job)) return undefined
+    const reading = this.#read(job)
     reading.catch(() => {})
     return reading
   }
 
-  load(id: string): unknown | Promise<unknown> {
-    const event = this.#recent.get(id)
-    return event === undefined ? this.#read(id) : decode(event.body)
+  load(job: JobState): Brief | Promise<Brief> {
+    return this.#isAtHand(job) ? briefOf(this.#recent.get(job.id) as RecordedEvent) : this.#read(job)
   }
 
-  async #read(id: string): Promise<unknown> {
-    for await (const [first] of this.#store.readStream(jobStream(id), { limit: 1, bodies: true }))
-      return decode(first?.body)
-    return undefined
+  /** Not the payload that was given at first, if another took its place. */
+  #isAtHand(job: JobState): boolean {
+    return job.rare?.payloadAt === undefined && this.#recent.has(job.id)
   }
+
+  async #read({ id, rare }: JobState): Promise<Brief> {
+    const brief = briefOf(await this.#event(id, 0))
+    if (rare?.payloadAt === undefined) return brief
+    const { body, data } = await this.#event(id, rare.payloadAt)
+    return { ...brief, body, payloadVersion: (data as Rescheduled).payloadVersion ?? 1 }
+  }
+
+  async #event(id: string, revision: number): Promise<RecordedEvent> {
+    for await (const [event] of this.#store.readStream(jobStream(id), { from: revision, limit: 1, bodies: true }))
+      if (event !== undefined) return upcast(event)
+    throw new Error(`Revision ${revision} of job ${id} is not there.`)
+  }
+}
+
+function briefOf(event: RecordedEvent): Brief {
+  const facts = event.data as Queued
+  return { facts, metadata: event.metadata, body: event.body, payloadVersion: facts.payloadVersion ?? 1 }
 }
 
 const sizeOf = ({ body }: RecordedEvent): number => (body !== undefined && 'content' in body ? body.content.length : 0)

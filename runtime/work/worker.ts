@@ -1,5 +1,4 @@
 import type { Subscription } from 'rxjs'
-import type { EnqueueCommand } from '../../domain/job/decide.js'
 import type { Cancelled } from '../../domain/job/events.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { LeaseLost } from '../../domain/rejection.js'
@@ -13,15 +12,19 @@ import type { Ids } from '../ports/ids.js'
 import type { Logger } from '../ports/logger.js'
 import type { Feed } from '../read/feed.js'
 import type { Command } from '../write/command.js'
+import type { Ending } from '../write/commands.js'
 import * as commands from '../write/commands.js'
+import type { NewJob } from '../write/enqueue-command.js'
 import type { Journal } from '../write/journal.js'
 import * as workers from '../write/worker-commands.js'
 import type { AttemptOutcome, AttemptServices } from './attempt.js'
 import { Attempt } from './attempt.js'
-import type { JobDefinition } from './definition.js'
+import type { RunnableDefinition } from './definition.js'
 import { Dispatcher } from './dispatcher.js'
 import { LeaseKeeper } from './lease-keeper.js'
-import type { Payloads } from './payloads.js'
+import type { LogRelay } from './log-relay.js'
+import type { Brief, Payloads } from './payloads.js'
+import { QueueCaps } from './queue-caps.js'
 import type { WorkerActor } from './worker-actor.js'
 import { createWorkerActor } from './worker-actor.js'
 
@@ -29,10 +32,12 @@ import { createWorkerActor } from './worker-actor.js'
 const RECORD_PAUSE = 500
 
 export interface WorkerOptions {
-  readonly definitions: ReadonlyMap<string, JobDefinition>
+  readonly definitions: ReadonlyMap<string, RunnableDefinition>
   readonly concurrency: number
   readonly leaseMs: number
   readonly queues: readonly string[] | undefined
+  /** Runs at once by queue, for those that say so. */
+  readonly queueCaps: ReadonlyMap<string, number>
 }
 
 export interface WorkerServices {
@@ -43,9 +48,12 @@ export interface WorkerServices {
   readonly host: Host
   readonly log: Logger
   readonly payloads: Payloads
-  readonly maxBodyBytes: number
   readonly codeVersion: string | undefined
-  readonly dependencies: AttemptServices['dependencies']
+  readonly relay: LogRelay
+  readonly attempts: Pick<
+    AttemptServices,
+    'maxBodyBytes' | 'transactions' | 'ledger' | 'scope' | 'dependencies' | 'dependencyErrors'
+  >
 }
 
 /** A pool of slots in this process: leases jobs, runs their handlers, records how they end. */
@@ -58,6 +66,7 @@ export class Worker {
   readonly #recording = new Set<Promise<void>>()
   readonly #attemptServices: AttemptServices
   readonly #dispatcher: Dispatcher
+  readonly #caps: QueueCaps
   readonly #keeper: LeaseKeeper
   readonly #actor: WorkerActor
   readonly #closing = new AbortController()
@@ -71,16 +80,17 @@ export class Worker {
   #failure: Error | undefined
 
   constructor(options: WorkerOptions, services: WorkerServices) {
-    const { clock, ids, feed, journal, codeVersion, payloads, maxBodyBytes, dependencies } = services
+    const { clock, ids, feed, journal, codeVersion, payloads, relay, attempts } = services
     this.id = ids.uuid()
     this.#options = options
     this.#services = services
     this.#log = services.log.child({ workerId: this.id })
     this.#attemptServices = {
-      log: this.#log,
-      maxBodyBytes,
+      ...attempts,
+      now: () => clock.now(),
+      log: (job) => relay.wrap(this.#log.child({ jobId: job.id, jobType: job.type, run: job.run }), job),
       heartbeat: (attempt, progress, partial) => this.#beat(attempt, progress, partial),
-      dependencies,
+      retime: (attempt) => this.#keeper.watch(attempt),
     }
     this.#keeper = new LeaseKeeper({
       clock,
@@ -89,7 +99,9 @@ export class Worker {
       beat: (attempt) =>
         void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
     })
+    this.#caps = new QueueCaps(options.queueCaps)
     this.#dispatcher = new Dispatcher({
+      caps: this.#caps,
       board: feed.board,
       journal,
       clock,
@@ -100,8 +112,8 @@ export class Worker {
       codeVersion,
       accepts: ({ type, queue }) => options.definitions.has(type) && (options.queues?.includes(queue) ?? true),
       free: () => (this.#leasing ? options.concurrency - this.#running.size : 0),
-      fetch: (id) => payloads.fetch(id),
-      begin: (job, lease, payload) => this.#begin(job, lease, () => payload ?? payloads.load(job.id)),
+      fetch: (job) => payloads.fetch(job),
+      begin: (job, lease, brief) => this.#begin(job, lease, () => brief ?? payloads.load(job)),
     })
     this.#actor = createWorkerActor(
       this.id,
@@ -115,9 +127,9 @@ export class Worker {
   }
 
   /** A job that is being enqueued in this tick; it is leased along if it may run at once and nothing is before it. */
-  anticipate({ id, facts }: EnqueueCommand): void {
+  anticipate({ id, facts, unique }: NewJob): void {
     const { type, queue, channel = '', runAt, held, dependsOn } = facts
-    if (runAt === undefined && !held && dependsOn === undefined)
+    if (runAt === undefined && !held && dependsOn === undefined && unique === undefined)
       this.#dispatcher.anticipate(id, { type, queue, channel })
   }
 
@@ -187,21 +199,23 @@ export class Worker {
     this.#services.journal.wake()
   }
 
-  #begin(job: JobState, lease: Lease, payload: () => unknown): void {
+  #begin(job: JobState, lease: Lease, load: () => Brief | Promise<Brief>): void {
     const attempt = new Attempt(job, lease, this.#keeper.beatAfter(lease.at), this.#attemptServices, (ended, outcome) =>
       this.#ended(ended, outcome),
     )
     this.#running.set(lease.token, attempt)
     this.#keeper.watch(attempt)
-    void attempt.perform(this.#options.definitions.get(job.type) as JobDefinition, payload)
+    const definition = this.#options.definitions.get(job.type) as RunnableDefinition
+    void attempt.perform(definition, load)
   }
 
   /** The slot is free as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
   #ended(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#running.delete(attempt.lease.token)
+    this.#caps.give(attempt.queue)
     const command = this.#commandFor(attempt, outcome)
     if (command !== undefined) {
-      const recording = this.#record(attempt, command)
+      const recording = this.#record(attempt, outcome, command)
       this.#recording.add(recording)
       void recording.finally(() => this.#recording.delete(recording))
     }
@@ -209,10 +223,13 @@ export class Worker {
     this.#services.journal.wake()
   }
 
-  #commandFor({ id, lease }: Attempt, outcome: AttemptOutcome): Command<void> | undefined {
+  #commandFor(attempt: Attempt, outcome: AttemptOutcome): Command<void> | undefined {
+    const { id, lease } = attempt
     switch (outcome.kind) {
       case 'succeeded':
-        return commands.finish(id, lease.token, outcome.result)
+        return commands.finish(id, lease.token, this.#inCourse(attempt, outcome))
+      case 'snoozed':
+        return commands.release(id, lease.token, { by: 'snooze', runAt: outcome.runAt })
       case 'failed':
         return commands.fail(id, lease.token, outcome.failure)
       case 'interrupted':
@@ -222,13 +239,27 @@ export class Worker {
     }
   }
 
+  /** The effects are called by whoever commits, but belong to the run. */
+  #inCourse(attempt: Attempt, ending: Ending): Ending {
+    const { effects } = ending
+    if (effects === undefined) return ending
+    return { ...ending, effects: (transaction) => this.#services.attempts.scope.run(attempt, () => effects(transaction)) }
+  }
+
   /** A store that cannot write now may be able to later: the outcome is kept for as long as the lease may still be ours. */
-  async #record(attempt: Attempt, command: Command<void>): Promise<void> {
+  async #record(attempt: Attempt, outcome: AttemptOutcome, recorded: Command<void>): Promise<void> {
     const { journal, clock } = this.#services
-    for (;;) {
+    let command: Command<void> | undefined = recorded
+    let hasEffects = outcome.kind === 'succeeded' && outcome.effects !== undefined
+    while (command !== undefined) {
       try {
         return await journal.submit(command)
       } catch (error) {
+        if (hasEffects && isOfEffects(error)) {
+          hasEffects = false
+          command = this.#commandFor(attempt, await attempt.classify(error))
+          continue
+        }
         const { id, type, run } = attempt
         this.#log.warn({ err: error, jobId: id, jobType: type, run }, 'outcome not recorded')
         if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return
@@ -293,3 +324,6 @@ export class Worker {
     for (const subscription of this.#subscriptions) subscription.unsubscribe()
   }
 }
+
+/** The handler's own writes could not be made: nothing of the success is recorded, and the attempt has failed. */
+const isOfEffects = (error: unknown): boolean => !(error instanceof LeaseLost || error instanceof StoreUnavailable)

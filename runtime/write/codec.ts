@@ -29,6 +29,20 @@ export function decode(body: Body | ErasedBody | undefined): unknown {
   return typeof body.content === 'string' ? JSON.parse(body.content) : plain(body.content)
 }
 
+/** For whoever looks on: a text that is no JSON, though it should be, is shown as it is stored. */
+export function reveal(body: Body | ErasedBody | undefined): unknown {
+  try {
+    return decode(body)
+  } catch {
+    return (body as Body).content
+  }
+}
+
+/** Message of a recorded failure; '' once it was erased. */
+export function messageOf(body: Body | ErasedBody | undefined): string {
+  return (reveal(body) as { message?: string } | null | undefined)?.message ?? ''
+}
+
 /** Some stores give a Buffer, whose `slice` shares its memory: what is given out is the same on every store. */
 const plain = (bytes: Uint8Array): Uint8Array =>
   bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -63,15 +77,24 @@ interface Loss {
  */
 function lossIn(value: unknown): Loss | undefined {
   if (typeof value !== 'object') return isLost(value) ? { path: '', value } : undefined
-  if (value === null || 'toJSON' in value) return undefined
-  if (value instanceof Map || value instanceof Set || value instanceof Promise || ArrayBuffer.isView(value)) {
-    return { path: '', value }
-  }
+  if (value === null) return undefined
+  if (isHollow(value)) return { path: '', value }
+  if ('toJSON' in value) return undefined
   return Array.isArray(value) ? lossInItems(value) : lossInFields(value as Record<string, unknown>)
 }
 
 const isLost = (value: unknown): boolean =>
   typeof value === 'function' || typeof value === 'symbol' || (typeof value === 'number' && !Number.isFinite(value))
+
+/** What has its content elsewhere than in its fields, or none. */
+const isHollow = (value: object): boolean =>
+  value instanceof Date
+    ? Number.isNaN(value.getTime())
+    : value instanceof Map ||
+      value instanceof Set ||
+      value instanceof Promise ||
+      value instanceof ArrayBuffer ||
+      (ArrayBuffer.isView(value) && !('toJSON' in value))
 
 function lossInFields(fields: Readonly<Record<string, unknown>>): Loss | undefined {
   for (const key in fields) {

@@ -1,5 +1,6 @@
 import type { JobledgerError } from '../../domain/errors.js'
 import type { Draft, NewEvent, RecordedEvent } from '../../domain/event.js'
+import type { AppendGroup } from '../ports/event-store.js'
 
 /** The folded state of any stream, as far as the journal cares. */
 export interface StreamState {
@@ -10,11 +11,11 @@ export interface StreamState {
 export interface Seen<S extends StreamState = StreamState> {
   /** undefined: never written. */
   readonly state: S | undefined
-  /** Its events with bodies, when they were read from the store for this decision; those that the same flush adds come last. */
+  /** Its events (with bodies if the command asks for them), when they were read from the store for this decision; those that the same flush adds come last. */
   readonly events?: readonly (RecordedEvent | NewEvent)[] | undefined
 }
 
-export interface Facts<A> {
+export interface Facts<A> extends Pick<AppendGroup, 'erase' | 'remove' | 'effects'> {
   readonly drafts: readonly Draft[]
   readonly answer: A
 }
@@ -27,6 +28,10 @@ export interface Command<A> {
   readonly streams: readonly string[]
   /** Streams of these that the caller believes were never written (its own new ids): not looked up before the append. */
   readonly fresh?: ReadonlySet<string>
+  /** Shares its group with no other command: what it brings beside its events may fail, and that is then its own failure. */
+  readonly alone?: true
+  /** What is read for this decision must come with bodies. */
+  readonly bodies?: true
   /** Pure; run again when a rival was faster. `now` (ms) and `draw` (0..1) are the decision's own. */
   decide(seen: (stream: string) => Seen, now: number, draw: () => number): Verdict<A>
 }

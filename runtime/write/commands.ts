@@ -1,98 +1,34 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
 
+import { claim } from '../../domain/claim/claim.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { RemovedJob } from '../../domain/audit/events.js'
 import type { JobledgerError } from '../../domain/errors.js'
-import type { Draft } from '../../domain/event.js'
+import type { Body, Draft } from '../../domain/event.js'
 import type {
   CancelCommand,
   Decision,
-  EnqueueCommand,
   Failure,
   HeartbeatCommand,
   LeaseCommand,
+  RescheduleCommand,
 } from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
-import { findCycle } from '../../domain/job/edges.js'
-import type { DependencyEdge, Queued } from '../../domain/job/events.js'
+import type { Released } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
-import { JobEnded, JobExists, JobNotPending } from '../../domain/rejection.js'
+import { JobEnded, JobNotEnded, JobNotPending, JobNotUnique, JobUnknown } from '../../domain/rejection.js'
+import type { AppendGroup } from '../ports/event-store.js'
 import type { Command, Seen, Verdict } from './command.js'
+import type { Findings } from './enqueue-command.js'
+import { holderOf, streamsOf } from './unique.js'
 
-/** What became of one job of an enqueue. */
-export type EnqueueOutcome = 'created' | 'duplicate'
 type See = (stream: string) => Seen
 
 const jobIn = (seen: See, id: string): JobState | undefined => seen(jobStream(id)).state as JobState | undefined
 
 function verdict<A>(decision: Decision, answer: A): Verdict<A> {
   return decision instanceof Error ? decision : { drafts: decision as readonly Draft[], answer }
-}
-
-/** All or none. Ids that the caller made up itself in this moment cannot be taken: `fresh` saves looking. */
-export function enqueue(jobs: readonly EnqueueCommand[]): Command<EnqueueOutcome[]> {
-  const ids = new Set(jobs.map((job) => job.id))
-  const streams = new Set(jobs.map((job) => jobStream(job.id)))
-  const fresh = new Set(streams)
-  for (const job of jobs) for (const edge of job.facts.dependsOn ?? []) streams.add(jobStream(edge.id))
-  return { streams: [...streams], fresh, decide: (seen) => decideAll(jobs, ids, seen) }
-}
-
-const CANCELLED: Pick<JobState, 'outcome'> = { outcome: 'cancelled' }
-
-function decideAll(jobs: readonly EnqueueCommand[], ids: ReadonlySet<string>, seen: See): Verdict<EnqueueOutcome[]> {
-  const cycle = findCycle(edgesOf(jobs))
-  if (cycle !== undefined) return cycle
-  const drafts: Draft[] = []
-  const answer: EnqueueOutcome[] = []
-  const cancelled = new Set<string>()
-  for (const job of jobs) {
-    const decision = decide.enqueue(job, (id) => (cancelled.has(id) ? CANCELLED : jobIn(seen, id)), ids)
-    if (decision instanceof JobExists) {
-      const difference = differs(job, seen(jobStream(job.id)))
-      if (difference !== undefined) return new JobExists(job.id, difference)
-      answer.push('duplicate')
-    } else if (decision instanceof Error) return decision
-    else {
-      for (const draft of decision) drafts.push(draft)
-      // The projections meet its end before those that come after it: these must know of it from the start.
-      if (decision.at(-1)?.type === 'Cancelled') cancelled.add(job.id)
-      answer.push('created')
-    }
-  }
-  return { drafts, answer }
-}
-
-function edgesOf(jobs: readonly EnqueueCommand[]): Map<string, string[]> {
-  const edges = new Map<string, string[]>()
-  for (const { id, facts } of jobs)
-    if (facts.dependsOn)
-      edges.set(
-        id,
-        facts.dependsOn.map((edge) => edge.id),
-      )
-  return edges
-}
-
-/** The first part of a job's content that is not what the stored job of that id has; undefined if it is the same job. */
-function differs(job: EnqueueCommand, stored: Seen): string | undefined {
-  const first = stored.events?.[0]
-  // Out of memory, not read: the journal looks before it tells, and decides again.
-  if (first === undefined) return 'content'
-  const facts = first.data as Queued
-  for (const field of ['type', 'queue', 'channel', 'name', 'priority'] as const) {
-    if ((facts[field] || undefined) !== (job.facts[field] || undefined)) return field
-  }
-  if (edgeKey(facts.dependsOn) !== edgeKey(job.facts.dependsOn)) return 'dependsOn'
-  const content = first.body !== undefined && 'content' in first.body ? first.body.content : undefined
-  return sameContent(content, job.payload) ? undefined : 'payload'
-}
-
-const edgeKey = (edges: readonly DependencyEdge[] = []): string =>
-  JSON.stringify(edges.map(({ id, on, otherwise }) => [id, on, otherwise]))
-
-function sameContent(a: string | Uint8Array | undefined, b: string | Uint8Array | undefined): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object') return a === b
-  return a.length === b.length && a.every((byte, index) => byte === b[index])
 }
 
 function onJob(
@@ -126,8 +62,26 @@ export const leaseNew = (id: string, command: Omit<LeaseCommand, 'now'>): Comman
 export const heartbeat = (id: string, beat: Omit<HeartbeatCommand, 'expiresAt'>, leaseMs: number): Command<void> =>
   onJob(id, (state, now) => decide.heartbeat(id, state, { ...beat, expiresAt: now + leaseMs }))
 
-export const finish = (id: string, token: string, result: string | Uint8Array | undefined): Command<void> =>
-  onJob(id, (state) => decide.finish(id, state, token, result))
+/** What a run leaves behind when it ends well. */
+export interface Ending {
+  readonly result: string | Uint8Array | undefined
+  /** The handler gave up without an error. */
+  readonly aborted?: boolean
+  /** The handler's own writes, in the transaction that records the end. */
+  readonly effects?: AppendGroup['effects'] | undefined
+}
+
+export function finish(id: string, token: string, { result, aborted, effects }: Ending): Command<void> {
+  const stream = jobStream(id)
+  return {
+    streams: [stream],
+    ...(effects !== undefined && { alone: true }),
+    decide(seen) {
+      const decided = verdict(decide.finish(id, jobIn(seen, id), token, result, aborted), undefined)
+      return decided instanceof Error || effects === undefined ? decided : { ...decided, effects }
+    },
+  }
+}
 
 export const fail = (id: string, token: string, failure: Failure): Command<void> =>
   onJob(id, (state, now, draw) => decide.fail(id, state, token, failure, { now, draw: draw() }))
@@ -135,8 +89,33 @@ export const fail = (id: string, token: string, failure: Failure): Command<void>
 export const loseLease = (id: string, token: string, why: string): Command<void> =>
   onJob(id, (state, now) => decide.loseLease(id, state, token, why, now))
 
-export const release = (id: string, token: string): Command<void> =>
-  onJob(id, (state) => decide.release(id, state, token))
+export const release = (id: string, token: string, why?: Pick<Released, 'by' | 'runAt'>): Command<void> =>
+  onJob(id, (state) => decide.release(id, state, token, why))
+
+/** True: it runs again. */
+export function requeueOrFinish(
+  id: string,
+  token: string,
+  maxRetries: number,
+  result: Ending['result'],
+): Command<boolean> {
+  const stream = jobStream(id)
+  return {
+    streams: [stream],
+    decide(seen) {
+      const decision = decide.requeueOrFinish(id, jobIn(seen, id), token, maxRetries, result)
+      return verdict(decision, !(decision instanceof Error) && decision[0]?.type === 'Released')
+    },
+  }
+}
+
+export const failUnstarted = (id: string, result: Ending['result']): Command<void> =>
+  onJob(id, (state) => decide.failUnstarted(id, state, result))
+
+export const reschedule = (id: string, change: RescheduleCommand): Command<void> =>
+  onJob(id, (state) => decide.reschedule(id, state, change))
+
+export const promote = (id: string): Command<void> => onJob(id, (state, now) => decide.promote(id, state, now))
 
 /** True: cancelled now. False: it had ended, and `tolerateEnded` says that this is fine. */
 export function cancel(id: string, command: CancelCommand, tolerateEnded: boolean): Command<boolean> {
@@ -151,15 +130,77 @@ export function cancel(id: string, command: CancelCommand, tolerateEnded: boolea
   }
 }
 
-/** `dependencies` are the job's own, as its first event names them: they are looked at together with it. */
-export function retry(id: string, dependencies: readonly string[]): Command<void> {
+/** What a retry must look at beside the job itself. */
+export interface RetryContext extends Findings {
+  /** The job's dependencies, as its first event names them. */
+  readonly dependencies: readonly string[]
+  /** The claim stream that kept it the only one of its key until it ended. */
+  readonly unique: string | undefined
+}
+
+/** A new round, which claims its unique key again. */
+export function retry(id: string, { dependencies, unique, removed, holders }: RetryContext): Command<void> {
+  const others = dependencies.filter((dependency) => !removed.has(dependency)).map(jobStream)
+  const claims = unique === undefined ? [] : streamsOf(unique, holders)
+  return {
+    streams: [...new Set([jobStream(id), ...others, ...claims])],
+    decide(seen, now) {
+      const dependency = (other: string): Pick<JobState, 'outcome'> | undefined => {
+        const outcome = removed.get(other)
+        return outcome === undefined ? jobIn(seen, other) : { outcome }
+      }
+      const decided = verdict(decide.retry(id, jobIn(seen, id), now, dependency), undefined)
+      const isNewRound = !(decided instanceof Error) && decided.drafts[0]?.type === 'Retried'
+      if (unique === undefined || !isNewRound) return decided
+      const holder = holderOf(unique, seen, holders, now, false)
+      if (holder instanceof Error) return holder
+      if (holder !== undefined && holder !== id) return new JobNotUnique(id, holder)
+      return { ...decided, drafts: [...decided.drafts, claim(unique, { jobId: id })] }
+    },
+  }
+}
+
+export const condemn = (id: string, rule: string | undefined): Command<void> =>
+  onJob(id, (state) => decide.condemn(id, state, rule))
+
+/** Erases the bodies of an ended job in the commit that says so. `hash`: sha256 in hex of salt and content. */
+export function expunge(id: string, rule: string, hash: (body: Body) => string): Command<boolean> {
   const stream = jobStream(id)
   return {
-    streams: [stream, ...dependencies.map(jobStream)],
-    decide: (seen, now) =>
-      verdict(
-        decide.retry(id, seen(stream).state as JobState | undefined, now, (other) => jobIn(seen, other)),
-        undefined,
-      ),
+    streams: [stream],
+    bodies: true,
+    decide(seen) {
+      const { state, events = [] } = seen(stream)
+      const hashes: Record<string, string> = {}
+      // Those of the same flush have no revision yet.
+      const first = (state?.revision ?? 0) - events.length + 1
+      for (const [index, { body }] of events.entries()) {
+        if (body !== undefined && 'content' in body) hashes[first + index] = hash(body)
+      }
+      const decision = decide.expunge(id, state as JobState | undefined, rule, hashes)
+      const decided = verdict(decision, !(decision instanceof Error) && decision.length > 0)
+      if (decided instanceof Error) return decided
+      return { ...decided, erase: Object.keys(hashes).map((revision) => ({ stream, revision: Number(revision) })) }
+    },
+  }
+}
+
+/** Takes condemned jobs out of the log. Those that others have come to need, or that run again, are refused. */
+export function remove(jobs: readonly RemovedJob[], rule: string | undefined): Command<void> {
+  const streams = jobs.map((job) => jobStream(job.id))
+  return {
+    streams: [AUDIT_STREAM, ...streams],
+    decide(seen) {
+      const gone: RemovedJob[] = []
+      for (const job of jobs) {
+        const state = jobIn(seen, job.id)
+        if (state === undefined) return new JobUnknown(job.id)
+        if (!state.rare?.condemned) return new JobNotEnded(job.id, 'not condemned')
+        // The caller's view of it may be of a round before, and knows only where the last round began.
+        gone.push({ ...job, outcome: state.outcome as RemovedJob['outcome'], position: state.position || job.position })
+      }
+      const data = { ...(rule !== undefined && { rule }), jobs: gone }
+      return { drafts: [{ stream: AUDIT_STREAM, type: 'JobsRemoved', data }], answer: undefined, remove: streams }
+    },
   }
 }

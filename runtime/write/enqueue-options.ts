@@ -1,39 +1,22 @@
-import type { BackoffOptions } from '../../domain/backoff.js'
-import type { Duration } from '../../domain/duration.js'
+import { DEFAULT_BACKOFF, toBackoff } from '../../domain/backoff.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
-import type { DependencyEdge, EdgeCondition, EdgeFallback, Queued } from '../../domain/job/events.js'
-import type { JobDefinition } from '../work/definition.js'
-import { toBackoff, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../work/definition.js'
-
-/** An edge of the dependency graph. A job, or its id alone, means `{ on: 'succeeded', otherwise: 'block' }`. */
-export interface DependencyOption {
-  readonly id: string
-  /** `succeeded` (default): only success meets it. `finished`: failure does too, a cancel never. */
-  readonly on?: EdgeCondition
-  /** When it can no longer be met: `block` (default, shown by status), `cancel` this job, or `run` it all the same. */
-  readonly otherwise?: EdgeFallback
-}
-
-/** What an enqueue may say of one job; what is left out comes from its definition. */
-export interface EnqueueOptions {
-  /** The caller's own id (1 to 200 characters). The same id with the same content again answers `duplicate`. */
-  readonly id?: string
-  readonly queue?: string
-  readonly channel?: string
-  /** Shown to people; 1 to 200 characters. */
-  readonly name?: string
-  /** Lower first. */
-  readonly priority?: number
-  /** Not before this instant (Date, ms since the epoch, or ISO 8601 text). */
-  readonly runAt?: Date | number | string
-  /** Not before this long from now. */
-  readonly delay?: Duration
-  readonly dependsOn?: readonly (string | DependencyOption)[]
-  readonly maxAttempts?: number | null
-  readonly timeout?: Duration | null
-  readonly backoff?: BackoffOptions
-}
+import type { DependencyEdge, JobOrigin, Queued } from '../../domain/job/events.js'
+import {
+  checkKeys,
+  LAST_INSTANT,
+  toCount,
+  toFlag,
+  toInstant,
+  toLabel,
+  toMaxAttempts,
+  toName,
+  toPriority,
+  toText,
+  toTimeout,
+} from '../checks.js'
+import type { FullSettings, JobDefinition } from '../work/definition.js'
+import type { DependencyOption, EnqueueOptions, QueueDefaults, TraceCarrier, UniqueOptions } from './contract.js'
 
 const KEYS = new Set([
   'id',
@@ -43,75 +26,136 @@ const KEYS = new Set([
   'priority',
   'runAt',
   'delay',
+  'held',
   'dependsOn',
+  'unique',
   'maxAttempts',
   'timeout',
   'backoff',
+  'retain',
+  'user',
+  'trace',
+  'manual',
 ])
+
+const DEFAULTS: FullSettings = { maxAttempts: 20, timeoutMs: 15 * 60_000, backoff: DEFAULT_BACKOFF }
+
+const QUEUE_KEYS = new Set(['maxAttempts', 'timeout', 'backoff', 'concurrency'])
+
+/** Throws InvalidOption that names the field under `path`. */
+export function toQueueDefaults(given: QueueDefaults, path: string): FullSettings {
+  checkKeys(given, QUEUE_KEYS, path)
+  const { maxAttempts, timeout, backoff, concurrency } = given
+  return {
+    maxAttempts: maxAttempts === undefined ? DEFAULTS.maxAttempts : toMaxAttempts(maxAttempts, `${path}.maxAttempts`),
+    timeoutMs: timeout === undefined ? DEFAULTS.timeoutMs : toTimeout(timeout, `${path}.timeout`),
+    backoff: toBackoff(backoff, `${path}.backoff`),
+    ...(concurrency !== undefined && { concurrency: toCount(concurrency, `${path}.concurrency`, 1) }),
+  }
+}
+
+/** What holds for every enqueue of a moment. */
+export interface EnqueueSetting {
+  readonly now: number
+  readonly codeVersion: string | undefined
+  readonly queues: ReadonlyMap<string, FullSettings>
+  readonly origin: JobOrigin | undefined
+}
 
 /** The facts of a new job. Throws InvalidOption that names the field under `path`. Budget 1 us without options. */
 export function toFacts(
   definition: JobDefinition,
   options: EnqueueOptions | undefined,
-  now: number,
-  codeVersion: string | undefined,
+  { now, codeVersion, queues, origin }: EnqueueSetting,
   path: string,
 ): Queued {
+  if (options !== undefined) checkKeys(options, KEYS, path)
+  const queue = options?.queue === undefined ? definition.queue : toLabel(options.queue, `${path}.queue`)
+  const { maxAttempts, timeoutMs, backoff } = queues.get(queue) ?? DEFAULTS
   const facts: Writable<Queued> = {
     type: definition.type,
-    queue: definition.queue,
-    maxAttempts: definition.maxAttempts,
-    backoff: definition.backoff,
-    timeoutMs: definition.timeoutMs,
+    queue,
+    maxAttempts: definition.maxAttempts === undefined ? maxAttempts : definition.maxAttempts,
+    backoff: definition.backoff === undefined ? backoff : toBackoff(definition.backoff, 'defineJob.backoff', backoff),
+    timeoutMs: definition.timeoutMs === undefined ? timeoutMs : definition.timeoutMs,
   }
+  if (definition.timeoutOf !== undefined) facts.timeoutBy = 'type'
+  if (definition.retryOn !== undefined) facts.retryOn = definition.retryOn
+  if (definition.retainMs !== undefined) facts.retainMs = definition.retainMs
   if (definition.priority !== 0) facts.priority = definition.priority
+  if (definition.version !== 1) facts.payloadVersion = definition.version
   if (codeVersion !== undefined) facts.codeVersion = codeVersion
-  if (options !== undefined) apply(options, facts, definition, now, path)
+  if (origin !== undefined) facts.context = origin
+  if (options !== undefined) apply(options, facts, now, path)
   return facts
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-function apply(given: EnqueueOptions, facts: Writable<Queued>, base: JobDefinition, now: number, path: string): void {
-  if (typeof given !== 'object' || given === null) throw new InvalidOption(path, 'an object of options', given)
-  for (const key of Object.keys(given)) {
-    if (!KEYS.has(key)) throw new InvalidOption(`${path}.${key}`, `one of ${[...KEYS].join(', ')}`, key)
-  }
-  const { queue, channel, name, priority, maxAttempts, timeout, backoff, dependsOn } = given
-  if (queue !== undefined) facts.queue = toLabel(queue, `${path}.queue`)
+function apply(given: EnqueueOptions, facts: Writable<Queued>, now: number, path: string): void {
+  const { channel, name, priority, maxAttempts, timeout, backoff, dependsOn, held, retain, manual } = given
   if (channel !== undefined && toLabel(channel, `${path}.channel`) !== '') facts.channel = channel
   if (name !== undefined) facts.name = toName(name, `${path}.name`)
   if (priority !== undefined) facts.priority = toPriority(priority, `${path}.priority`)
   if (maxAttempts !== undefined) facts.maxAttempts = toMaxAttempts(maxAttempts, `${path}.maxAttempts`)
-  if (timeout !== undefined) facts.timeoutMs = toTimeout(timeout, `${path}.timeout`)
-  if (backoff !== undefined) facts.backoff = toBackoff(backoff, `${path}.backoff`, base.backoff)
+  if (timeout !== undefined) {
+    facts.timeoutMs = toTimeout(timeout, `${path}.timeout`)
+    delete facts.timeoutBy
+  }
+  if (backoff !== undefined) facts.backoff = toBackoff(backoff, `${path}.backoff`, facts.backoff)
+  if (held !== undefined && toFlag(held, `${path}.held`)) facts.held = true
+  if (manual !== undefined && toFlag(manual, `${path}.manual`)) facts.manual = true
+  if (retain !== undefined) facts.retainMs = toTimeout(retain, `${path}.retain`)
   const runAt = toRunAt(given, now, path)
   if (runAt > now) facts.runAt = runAt
   if (dependsOn !== undefined) {
     const edges = toEdges(dependsOn, `${path}.dependsOn`)
     if (edges.length > 0) facts.dependsOn = edges
   }
+  const origin = toOrigin(given, facts.context, path)
+  if (origin !== undefined) facts.context = origin
 }
 
 /** An instant; one that has passed is as good as none. */
-function toRunAt({ runAt, delay }: EnqueueOptions, now: number, path: string): number {
+export function toRunAt({ runAt, delay }: Pick<EnqueueOptions, 'runAt' | 'delay'>, now: number, path: string): number {
   if (delay !== undefined) {
     if (runAt !== undefined) throw new InvalidOption(`${path}.delay`, 'absent when `runAt` is given', delay)
-    return now + toMs(delay, `${path}.delay`)
+    const instant = now + toMs(delay, `${path}.delay`)
+    if (instant <= LAST_INSTANT) return instant
+    throw new InvalidOption(`${path}.delay`, 'a duration that ends where there are still dates', delay)
   }
   return runAt === undefined ? 0 : toInstant(runAt, `${path}.runAt`)
 }
 
-/** Milliseconds since the epoch. Throws InvalidOption. */
-export function toInstant(value: Date | number | string, option: string): number {
-  const ms = typeof value === 'number' ? value : value instanceof Date ? value.getTime() : parseIso(value)
-  if (Number.isFinite(ms) && ms >= 0) return Math.round(ms)
-  throw new InvalidOption(option, 'an instant (Date, ms since the epoch, or ISO 8601 text)', value)
+/** W3C Trace Context: version, trace id, parent id, flags. */
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
+const TRACE_KEYS = new Set(['traceparent', 'tracestate', 'baggage'])
+
+/** Over what is inherited. A trace is replaced whole: the state of another one would be wrong beside it. */
+function toOrigin(
+  { user, trace }: EnqueueOptions,
+  inherited: JobOrigin | undefined,
+  path: string,
+): JobOrigin | undefined {
+  if (user === undefined && trace === undefined) return inherited
+  const heir = inherited?.user
+  const origin =
+    trace === undefined ? inherited : { ...(heir !== undefined && { user: heir }), ...toTrace(trace, `${path}.trace`) }
+  return user === undefined ? origin : { ...origin, user: toName(user, `${path}.user`) }
 }
 
-/** Text without a zone would mean another instant on another machine. */
-const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/
-const parseIso = (text: unknown): number => (typeof text === 'string' && ISO.test(text) ? Date.parse(text) : Number.NaN)
+function toTrace(given: TraceCarrier, path: string): TraceCarrier {
+  checkKeys(given, TRACE_KEYS, path)
+  const { traceparent, tracestate, baggage } = given
+  if (typeof traceparent !== 'string' || !TRACEPARENT.test(traceparent)) {
+    throw new InvalidOption(`${path}.traceparent`, 'a W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>)', traceparent)
+  }
+  return {
+    traceparent,
+    ...(tracestate !== undefined && { tracestate: toText(tracestate, `${path}.tracestate`) }),
+    ...(baggage !== undefined && { baggage: toText(baggage, `${path}.baggage`) }),
+  }
+}
 
 function toEdges(given: EnqueueOptions['dependsOn'], option: string): DependencyEdge[] {
   if (!Array.isArray(given)) throw new InvalidOption(option, 'an array of job ids or { id, on, otherwise }', given)
@@ -130,13 +174,50 @@ function toEdge(given: string | DependencyOption, option: string): DependencyEdg
   const edge = typeof given === 'string' ? { id: given } : given
   if (typeof edge !== 'object' || edge === null)
     throw new InvalidOption(option, 'a job id or { id, on, otherwise }', given)
-  for (const key of Object.keys(edge)) {
-    if (!EDGE_KEYS.has(key)) throw new InvalidOption(`${option}.${key}`, `one of ${[...EDGE_KEYS].join(', ')}`, key)
-  }
+  checkKeys(edge, EDGE_KEYS, option)
   const { id, on = 'succeeded', otherwise = 'block' } = edge as DependencyOption
   if (on !== 'succeeded' && on !== 'finished') throw new InvalidOption(`${option}.on`, '"succeeded" or "finished"', on)
   if (otherwise !== 'block' && otherwise !== 'cancel' && otherwise !== 'run') {
     throw new InvalidOption(`${option}.otherwise`, '"block", "cancel" or "run"', otherwise)
   }
   return { id: toName(id, `${option}.id`), on, otherwise }
+}
+
+/** What is said of time and priority here, and not by the type. A time that has passed means at once. */
+export function toReplacement(
+  { runAt, delay, priority }: EnqueueOptions,
+  facts: Queued,
+  now: number,
+): Pick<Queued, 'runAt' | 'priority'> {
+  const isTimed = runAt !== undefined || delay !== undefined
+  return {
+    ...(isTimed && { runAt: facts.runAt ?? now }),
+    ...(priority !== undefined && { priority: facts.priority ?? 0 }),
+  }
+}
+
+const UNIQUE_KEYS = new Set(['key', 'scope', 'window', 'onDuplicate'])
+
+/** What the claim is about, as one text to be hashed. */
+export interface UniqueFacts {
+  readonly identity: string
+  readonly windowMs: number | undefined
+  readonly replaces: boolean
+}
+
+/** Throws InvalidOption. `payload` is the stored form. */
+export function toUnique(given: UniqueOptions, facts: Queued, payload: () => string, path: string): UniqueFacts {
+  checkKeys(given, UNIQUE_KEYS, path)
+  const { key, scope = 'type', window, onDuplicate = 'keep' } = given
+  const within = { type: facts.type, queue: facts.queue, channel: facts.channel ?? '', ledger: '' }
+  if (typeof scope !== 'string' || !Object.hasOwn(within, scope)) {
+    throw new InvalidOption(`${path}.scope`, `one of ${Object.keys(within).join(', ')}`, scope)
+  }
+  if (onDuplicate !== 'keep' && onDuplicate !== 'replace') {
+    throw new InvalidOption(`${path}.onDuplicate`, '"keep" or "replace"', onDuplicate)
+  }
+  const own = key === undefined ? ['payload', payload()] : ['key', toName(key, `${path}.key`)]
+  const windowMs = window === undefined ? undefined : toMs(window, `${path}.window`)
+  if (windowMs === 0) throw new InvalidOption(`${path}.window`, 'a duration above 0', window)
+  return { identity: JSON.stringify([scope, within[scope], ...own]), windowMs, replaces: onDuplicate === 'replace' }
 }

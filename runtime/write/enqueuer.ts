@@ -1,101 +1,197 @@
+import { v5 as uuidOf } from 'uuid'
+import type { JobsRemoved } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { uniqueStream } from '../../domain/claim/events.js'
 import { InvalidOption } from '../../domain/errors.js'
-import type { EnqueueCommand } from '../../domain/job/decide.js'
+import type { RecordedEvent } from '../../domain/event.js'
+import type { Outcome } from '../../domain/job/evolve.js'
+import { DependencyUnknown } from '../../domain/rejection.js'
+import { checkKeys, toName } from '../checks.js'
+import { UnknownType } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
+import type { TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
-import type { JobDefinition } from '../work/definition.js'
-import { toName, validate } from '../work/definition.js'
+import type { FullSettings, JobDefinition } from '../work/definition.js'
+import { checkDefinition, validate } from '../work/definition.js'
 import { encode } from './codec.js'
-import type { EnqueueOutcome } from './commands.js'
-import * as commands from './commands.js'
-import type { EnqueueOptions } from './enqueue-options.js'
-import { toFacts } from './enqueue-options.js'
+import type { Command } from './command.js'
+import type { EnqueueOptions, JobType } from './contract.js'
+import type { Steps } from './drive.js'
+import { drive } from './drive.js'
+import type { Enqueued, NewJob } from './enqueue-command.js'
+import { enqueue } from './enqueue-command.js'
+import type { EnqueueSetting } from './enqueue-options.js'
+import { toFacts, toReplacement, toUnique } from './enqueue-options.js'
 import type { Journal } from './journal.js'
+import type { Speaker } from './speaker.js'
+import type { Holder } from './unique.js'
+import { HolderUnseen } from './unique.js'
 
 /** One element of a batch. */
 export interface EnqueueSpec {
-  readonly job: JobDefinition
+  readonly job: JobType
   readonly payload: unknown
   readonly options?: EnqueueOptions | undefined
 }
 
+type CheckedSpec = EnqueueSpec & { readonly job: JobDefinition }
+
 const SPEC_KEYS = new Set(['job', 'payload', 'options'])
 
-export interface Enqueued {
-  readonly id: string
-  readonly outcome: EnqueueOutcome
+/** Namespace of the hashes that name claim streams. */
+const UNIQUE_NAMESPACE = '3d1b3a9e-0c1f-4f0e-9a55-6f6a1f0f5c51'
+
+export interface EnqueuerOptions {
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly maxBodyBytes: number
+  readonly codeVersion: string | undefined
+  readonly queues: ReadonlyMap<string, FullSettings>
+  /** Types that may be enqueued; undefined: any. */
+  readonly allowed: ReadonlySet<string> | undefined
+  /** How those of these jobs ended that were removed. */
+  removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>>
+  /** Told of each job in the tick in which it was submitted, before it is decided. */
+  onSubmitted(job: NewJob): void
 }
+
+/** Names an element in errors: `enqueue`, or `enqueueMany[3]`. */
+type Path = (index: number) => string
 
 /** Turns what a caller says into the facts and the body of a job. All of a batch is checked before any of it is decided. */
 export class Enqueuer {
-  readonly #journal: Journal
-  readonly #clock: Clock
-  readonly #ids: Ids
-  readonly #maxBodyBytes: number
-  readonly #codeVersion: string | undefined
-  readonly #onSubmitted: (job: EnqueueCommand) => void
+  readonly #options: EnqueuerOptions
 
-  constructor(options: {
-    readonly journal: Journal
-    readonly clock: Clock
-    readonly ids: Ids
-    readonly maxBodyBytes: number
-    readonly codeVersion: string | undefined
-    /** Told of each job in the tick in which it was submitted, before it is decided. */
-    readonly onSubmitted: (job: EnqueueCommand) => void
-  }) {
-    this.#journal = options.journal
-    this.#clock = options.clock
-    this.#ids = options.ids
-    this.#maxBodyBytes = options.maxBodyBytes
-    this.#codeVersion = options.codeVersion
-    this.#onSubmitted = options.onSubmitted
+  constructor(options: EnqueuerOptions) {
+    this.#options = options
   }
 
-  /** `path` names an element in errors: `enqueue`, or `enqueueMany[3]`. */
-  async enqueue(specs: readonly EnqueueSpec[], path: (index: number) => string): Promise<Enqueued[]> {
-    const now = this.#clock.now()
-    const jobs: EnqueueCommand[] = []
+  async enqueue(specs: readonly EnqueueSpec[], speaker: Speaker, path: Path): Promise<readonly Enqueued[]> {
     for (const [index, spec] of specs.entries()) {
       const checking = this.#check(spec, path(index))
       if (checking !== undefined) await checking
-      jobs.push(this.#command(spec, now, path(index)))
     }
-    refuseTwins(jobs, path)
-    const submitted = this.#journal.submit(commands.enqueue(jobs))
-    for (const job of mostUrgentFirst(jobs)) this.#onSubmitted(job)
-    const outcomes = await submitted
-    return jobs.map((job, index) => ({ id: job.id, outcome: outcomes[index] as EnqueueOutcome }))
+    const jobs = this.#commands(specs, speaker, path)
+    const { journal, onSubmitted, removed } = this.#options
+    let first = true
+    const submit = (command: Command<Enqueued[]>): Promise<Enqueued[]> => {
+      const submitted = journal.submit(command, speaker.metadata)
+      if (first) for (const job of mostUrgentFirst(jobs)) onSubmitted(job)
+      first = false
+      return submitted
+    }
+    return isPlain(jobs) ? submit(enqueue(jobs)) : drive(findingOut(jobs, submit, removed))
+  }
+
+  /** In the caller's own transaction: as synchronous as that is. A schema must be synchronous too. */
+  enqueueWithin(
+    transaction: TransactionalAppend,
+    specs: readonly EnqueueSpec[],
+    speaker: Speaker,
+    path: Path,
+  ): readonly Enqueued[] | Promise<readonly Enqueued[]> {
+    for (const [index, spec] of specs.entries()) {
+      const checking = this.#check(spec, path(index))
+      if (checking === undefined) continue
+      checking.catch(() => {})
+      throw new InvalidOption(`${path(index)}.job`, 'of a type whose schema is synchronous', spec.job.type)
+    }
+    const jobs = this.#commands(specs, speaker, path)
+    const { journal } = this.#options
+    const submit = (command: Command<Enqueued[]>): unknown => journal.within(transaction, command, speaker.metadata)
+    // The views know it too, but they answer later than the transaction can wait.
+    const removed = (ids: readonly string[]): unknown => {
+      const reading = transaction.readStream(AUDIT_STREAM)
+      return reading instanceof Promise ? reading.then((read) => removedIn(read, ids)) : removedIn(reading, ids)
+    }
+    return drive(findingOut(jobs, submit, removed))
   }
 
   /** A promise only where the schema needs one. */
   #check(spec: EnqueueSpec, path: string): Promise<void> | undefined {
-    if (typeof spec !== 'object' || spec === null) {
-      throw new InvalidOption(path, 'an object { job, payload, options }', spec)
-    }
-    for (const key in spec) {
-      if (!SPEC_KEYS.has(key)) throw new InvalidOption(`${path}.${key}`, `one of ${[...SPEC_KEYS].join(', ')}`, key)
-    }
+    checkKeys(spec, SPEC_KEYS, path)
     const { job, payload } = spec
-    if (typeof job?.handle !== 'function') throw new InvalidOption(`${path}.job`, 'made by defineJob()', job)
+    checkDefinition(job, `${path}.job`)
+    if (this.#options.allowed?.has(job.type) === false) throw new UnknownType(job.type)
     const checked = validate(job, payload, `${path}.payload`)
     return checked instanceof Promise ? checked.then(() => {}) : undefined
   }
 
+  #commands(specs: readonly EnqueueSpec[], { origin }: Speaker, path: Path): NewJob[] {
+    const { clock, codeVersion, queues } = this.#options
+    const setting = { now: clock.now(), codeVersion, queues, origin }
+    const jobs = specs.map((spec, index) => this.#command(spec as CheckedSpec, setting, path(index)))
+    refuseTwins(jobs, path)
+    return jobs
+  }
+
   /** Stored is what the caller gave, not what the schema made of it: the schema is asked again before the run. */
-  #command({ job, payload, options }: EnqueueSpec, now: number, path: string): EnqueueCommand {
-    const id = options?.id === undefined ? this.#ids.uuid() : toName(options.id, `${path}.id`)
-    const facts = toFacts(job, options, now, this.#codeVersion, path)
-    return { id, facts, payload: encode(payload, `${path}.payload`, this.#maxBodyBytes) }
+  #command({ job, payload, options }: CheckedSpec, setting: EnqueueSetting, path: string): NewJob {
+    const { ids, maxBodyBytes } = this.#options
+    const facts = toFacts(job, options, setting, path)
+    const id = options?.id === undefined ? ids.uuid() : toName(options.id, `${path}.id`)
+    const body = encode(payload, `${path}.payload`, maxBodyBytes)
+    if (options?.unique === undefined) return { id, facts, payload: body }
+    const stored = (): string => (typeof body === 'string' ? body : `bytes:${hex(body)}`)
+    const { identity, windowMs, replaces } = toUnique(options.unique, facts, stored, `${path}.unique`)
+    const stream = uniqueStream(uuidOf(identity, UNIQUE_NAMESPACE))
+    const replace = replaces ? toReplacement(options, facts, setting.now) : undefined
+    if (windowMs !== undefined) return { id, facts, payload: body, unique: { stream, windowMs, replace } }
+    // A claim that lasts until the end is made again by a retry.
+    return { id, facts: { ...facts, unique: stream }, payload: body, unique: { stream, replace } }
   }
 }
 
+const hex = (bytes: Uint8Array | undefined): string =>
+  Array.from(bytes ?? [], (byte) => byte.toString(16).padStart(2, '0')).join('')
+
+/** Nothing of it can come back asking for more. */
+const isPlain = (jobs: readonly NewJob[]): boolean =>
+  jobs.every(({ unique, facts }) => unique === undefined && facts.dependsOn === undefined)
+
+/** Decides; where that shows that more must be looked at, looks, and decides again. */
+function* findingOut(
+  jobs: readonly NewJob[],
+  submit: (command: Command<Enqueued[]>) => unknown,
+  lookUp: (ids: readonly string[]) => unknown,
+): Steps<readonly Enqueued[]> {
+  const holders = new Map<string, Holder>()
+  let removed: ReadonlyMap<string, Outcome> = new Map()
+  for (;;) {
+    try {
+      return (yield submit(enqueue(jobs, { holders, removed }))) as Enqueued[]
+    } catch (error) {
+      if (error instanceof HolderUnseen) holders.set(error.stream, error.holder)
+      else if (error instanceof DependencyUnknown && !removed.has(error.dependency)) {
+        removed = (yield lookUp(dependenciesOf(jobs))) as ReadonlyMap<string, Outcome>
+        if (!removed.has(error.dependency)) throw error
+      } else throw error
+    }
+  }
+}
+
+/** How those of these jobs ended that the audit stream says were removed. */
+function removedIn(audit: readonly RecordedEvent[], ids: readonly string[]): ReadonlyMap<string, Outcome> {
+  const found = new Map<string, Outcome>()
+  for (const { type, data } of audit) {
+    if (type !== 'JobsRemoved') continue
+    for (const { id, outcome } of (data as JobsRemoved).jobs) if (ids.includes(id)) found.set(id, outcome)
+  }
+  return found
+}
+
+const dependenciesOf = (jobs: readonly NewJob[]): string[] => [
+  ...new Set(jobs.flatMap(({ facts }) => facts.dependsOn?.map((edge) => edge.id) ?? [])),
+]
+
 /** Equals stay in the order in which they were given. */
-function mostUrgentFirst(jobs: readonly EnqueueCommand[]): readonly EnqueueCommand[] {
+function mostUrgentFirst(jobs: readonly NewJob[]): readonly NewJob[] {
   if (jobs.length < 2) return jobs
   return jobs.toSorted((a, b) => (a.facts.priority ?? 0) - (b.facts.priority ?? 0))
 }
 
-function refuseTwins(jobs: readonly EnqueueCommand[], path: (index: number) => string): void {
+function refuseTwins(jobs: readonly NewJob[], path: Path): void {
   if (jobs.length < 2) return
   const ids = new Set<string>()
   for (const [index, { id }] of jobs.entries()) {

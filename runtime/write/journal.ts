@@ -6,13 +6,18 @@
  * Commands that share a stream share one group; one flush is one append, so one fsync.
  */
 
-import { JobledgerError } from '../../domain/errors.js'
-import type { Draft, NewEvent, RecordedEvent } from '../../domain/event.js'
+import type { Metadata, RecordedEvent } from '../../domain/event.js'
 import type { Clock } from '../ports/clock.js'
-import type { AppendGroup, AppendOutcome, EventStore, ExpectedRevision } from '../ports/event-store.js'
+import type { AppendGroup, AppendOutcome, EventStore, TransactionalAppend } from '../ports/event-store.js'
+import { StoreUnavailable } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
-import type { Command, Memory, Seen, StreamState, Verdict } from './command.js'
+import type { Command, Memory, StreamState, Verdict } from './command.js'
+import { drive } from './drive.js'
+import type { Group, Judging, Submitted } from './group.js'
+import { judge, needsBodies, newGroup } from './group.js'
 import { shareFate } from './share-fate.js'
+import { decideWithin } from './transaction.js'
+import { StreamRemoved, StreamUnreadable } from '../errors.js'
 
 /** Commands taken into one flush at most: with a synchronous store a flush holds up the host's event loop. */
 const FLUSH_LIMIT = 1_000
@@ -20,37 +25,7 @@ const FLUSH_LIMIT = 1_000
 const RESEND_MIN = 20
 const RESEND_MAX = 5_000
 
-interface Submitted {
-  readonly streams: readonly string[]
-  readonly command: Command<unknown>
-  readonly resolve: (answer: unknown) => void
-  readonly reject: (error: Error) => void
-}
-
-/** What the group's decision rests on. */
-interface Belief extends Seen {
-  /** Out of memory or hope, not out of the store. */
-  readonly remembered: boolean
-}
-
-/** Commands with one fate, on their way through a flush, and through as many more as it takes. */
-interface Group {
-  readonly commands: Submitted[]
-  readonly streams: ReadonlySet<string>
-  readonly beliefs: Map<string, Belief>
-  verdicts: Verdict<unknown>[]
-  append: AppendGroup | undefined
-  resends: number
-}
-
-/** The store refused a name for ever: the stream was removed, and a removed stream's name stays burnt. */
-export class StreamRemoved extends JobledgerError {
-  readonly code = 'STREAM_REMOVED'
-  readonly family = 'job'
-  constructor(stream: string) {
-    super(`Stream ${stream} was removed; its name cannot be used again.`)
-  }
-}
+type Conflict = Extract<AppendOutcome, { kind: 'conflict' }>
 
 export interface JournalOptions {
   readonly store: EventStore
@@ -59,11 +34,13 @@ export interface JournalOptions {
   readonly ids: Ids
 }
 
+const isAlone = ({ command }: Submitted): boolean => command.alone === true
+
 export class Journal {
   readonly #store: EventStore
   readonly #memory: Memory
   readonly #clock: Clock
-  readonly #ids: Ids
+  readonly #judging: Judging
   #inbox: Submitted[] = []
   /** Groups that met a rival or an unknown outcome: first in line at the next flush. */
   #again: Group[] = []
@@ -81,17 +58,26 @@ export class Journal {
     this.#store = options.store
     this.#memory = options.memory
     this.#clock = options.clock
-    this.#ids = options.ids
+    const { memory, clock, ids } = options
+    this.#judging = { memory, clock, ids }
   }
 
-  /** Resolves with the answer once what was decided is durable and folded; rejects with the refusal or the store's error. */
-  submit<A>(command: Command<A>): Promise<A> {
+  /**
+   * Resolves with the answer once what was decided is durable and folded; rejects with the refusal or the store's error.
+   * `metadata` goes with every event: who wants it, and in the course of what.
+   */
+  submit<A>(command: Command<A>, metadata?: Metadata): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       if (this.#abandoned !== undefined) return reject(this.#abandoned)
       const streams = command.streams
-      this.#inbox.push({ streams, command, resolve: resolve as (answer: unknown) => void, reject })
+      this.#inbox.push({ streams, command, metadata, resolve: resolve as (answer: unknown) => void, reject })
       this.#schedule()
     })
+  }
+
+  /** Decides and appends in a transaction that belongs to the caller, who alone says whether it ever happened. */
+  within<A>(transaction: TransactionalAppend, command: Command<A>, metadata: Metadata | undefined): A | Promise<A> {
+    return drive(decideWithin(transaction, command, metadata, this.#judging))
   }
 
   /**
@@ -164,23 +150,28 @@ export class Journal {
   #take(): Group[] {
     const again = this.#again
     this.#again = []
-    const groups = shareFate(this.#takeInbox()).map(newGroup)
+    const groups = shareFate(this.#takeInbox()).map(({ commands, streams }) => newGroup(commands, streams))
     for (const group of groups) for (const stream of group.streams) this.#inFlight.add(stream)
     return again.concat(groups)
   }
 
   /** What may go now. A command on a stream in flight waits, and so does every later one that shares a stream with it. */
   #takeInbox(): Submitted[] {
-    if (this.#inFlight.size === 0) return this.#inbox.splice(0, FLUSH_LIMIT)
+    if (this.#inFlight.size === 0 && !this.#inbox.some(isAlone)) return this.#inbox.splice(0, FLUSH_LIMIT)
     const waits = new Set<string>()
+    const shared = new Set<string>()
     const taken: Submitted[] = []
     const left: Submitted[] = []
     for (const command of this.#inbox) {
-      const free = command.streams.every((stream) => !this.#inFlight.has(stream) && !waits.has(stream))
-      if (free && taken.length < FLUSH_LIMIT) taken.push(command)
-      else {
+      const { streams } = command
+      const free = streams.every((stream) => !this.#inFlight.has(stream) && !waits.has(stream))
+      const alone = isAlone(command)
+      if (free && taken.length < FLUSH_LIMIT && !(alone && streams.some((stream) => shared.has(stream)))) {
+        taken.push(command)
+        for (const stream of streams) (alone ? waits : shared).add(stream)
+      } else {
         left.push(command)
-        for (const stream of command.streams) waits.add(stream)
+        for (const stream of streams) waits.add(stream)
       }
     }
     this.#inbox = left
@@ -229,20 +220,26 @@ export class Journal {
       case 'ok':
         return this.#answer(group)
       case 'rejected':
-        return this.#refuse(group, outcome.error)
+        return this.#refuseCulprit(group, outcome.error)
       case 'unknown':
         return this.#resendLater(group)
       case 'conflict':
-        if (outcome.actual === 'removed') return this.#refuse(group, new StreamRemoved(outcome.stream))
-        return this.#decideAgain(group)
+        // One that was there a moment ago is looked up like any other; one that we meant to begin will never be free.
+        if (outcome.actual === 'removed' && group.append?.expect.get(outcome.stream) === 'none') {
+          return this.#refuse(group, new StreamRemoved(outcome.stream))
+        }
+        return this.#decideAgain(group, outcome)
     }
   }
 
   /** First in line at the next flush, on what the store says of every stream: the outcome names only the first that differs. */
-  async #decideAgain(group: Group): Promise<void> {
+  async #decideAgain(group: Group, { stream: moved, actual }: Conflict): Promise<void> {
     group.append = undefined
     try {
       for (const stream of group.streams) await this.#read(group, stream)
+      // The store has a later record than it can give us: the same conflict would come again for ever.
+      const revision = group.beliefs.get(moved)?.state?.revision ?? -1
+      if (typeof actual === 'number' && revision < actual) throw new StreamUnreadable(moved, actual)
       this.#again.push(group)
     } catch (error) {
       this.#refuse(group, error as Error)
@@ -267,7 +264,7 @@ export class Journal {
       if (reading !== undefined) await reading
     }
     for (;;) {
-      const doubtful = this.#judge(group)
+      const doubtful = judge(group, this.#judging)
       if (doubtful.length === 0 && (group.append !== undefined || (await this.#isOneMoment(group)))) return
       for (const stream of doubtful) await this.#read(group, stream)
     }
@@ -303,50 +300,13 @@ export class Journal {
   async #read(group: Group, stream: string): Promise<void> {
     let state: StreamState | undefined
     const events: RecordedEvent[] = []
-    for await (const page of this.#store.readStream(stream, { bodies: true })) {
+    for await (const page of this.#store.readStream(stream, { bodies: needsBodies(group) })) {
       for (const event of page) {
         state = this.#memory.evolve(state, event)
         events.push(event)
       }
     }
     group.beliefs.set(stream, { state, events, remembered: false })
-  }
-
-  /**
-   * Every command decides on the state that those before it in the group leave. Answers with the streams to look up
-   * before a refusal may be told; then nothing is decided yet.
-   */
-  #judge(group: Group): string[] {
-    const now = this.#clock.now()
-    const overlay = group.commands.length > 1 ? new Map<string, Seen>() : undefined
-    const seen = (stream: string): Seen => overlay?.get(stream) ?? (group.beliefs.get(stream) as Belief)
-    const events: NewEvent[] = []
-    group.verdicts = []
-    for (const { command } of group.commands) {
-      const verdict = command.decide(seen, now, () => this.#ids.draw())
-      if (verdict instanceof Error || verdict.drafts.length === 0) {
-        const doubtful = command.streams.filter((stream) => group.beliefs.get(stream)?.remembered)
-        if (doubtful.length > 0) return doubtful
-      } else {
-        for (const draft of verdict.drafts) {
-          const event = this.#stamp(draft, now)
-          events.push(event)
-          if (overlay === undefined) continue
-          const { state, events: read } = seen(event.stream)
-          overlay.set(event.stream, { state: this.#memory.evolve(state, event), events: read && [...read, event] })
-        }
-      }
-      group.verdicts.push(verdict)
-    }
-    if (events.length > 0) group.append = { expect: expectations(group), events }
-    return []
-  }
-
-  /** Once per decision; a resend keeps id, time and salt. */
-  #stamp(draft: Draft, at: number): NewEvent {
-    const { stream, type, data, metadata, body } = draft
-    const content = body === undefined ? undefined : { salt: this.#ids.salt(), content: body }
-    return { stream, id: this.#ids.uuid(), type, at, data, metadata, body: content }
   }
 
   #answer(group: Group): void {
@@ -363,18 +323,18 @@ export class Journal {
     for (const { reject } of group.commands) reject(error)
   }
 
+  /** Effects that fail are the fault of one: who only shares a stream with it is decided again, without it. */
+  #refuseCulprit(group: Group, error: Error): void {
+    const culprit = group.verdicts.findIndex((verdict) => !(verdict instanceof Error) && verdict.effects !== undefined)
+    if (culprit === -1 || group.commands.length === 1 || error instanceof StoreUnavailable) return this.#refuse(group, error)
+    this.#unanswered.delete(group)
+    const others = group.commands.filter((_, index) => index !== culprit)
+    this.#again.push(newGroup(others, group.streams))
+    group.commands[culprit]?.reject(error)
+  }
+
   #land(group: Group): void {
     this.#unanswered.delete(group)
     for (const stream of group.streams) this.#inFlight.delete(stream)
   }
-}
-
-function newGroup({ commands, streams }: { commands: Submitted[]; streams: Set<string> }): Group {
-  return { commands, streams, beliefs: new Map(), verdicts: [], append: undefined, resends: 0 }
-}
-
-function expectations(group: Group): Map<string, ExpectedRevision> {
-  const expect = new Map<string, ExpectedRevision>()
-  for (const [stream, { state }] of group.beliefs) expect.set(stream, state?.revision ?? 'none')
-  return expect
 }

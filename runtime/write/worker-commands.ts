@@ -1,11 +1,11 @@
 /** Every verb of a worker. */
 import * as decide from '../../domain/worker/decide.js'
-import type { ProcessIdentity } from '../../domain/worker/events.js'
+import type { WorkerRegistered } from '../../domain/worker/events.js'
 import { workerStream } from '../../domain/worker/events.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import type { Command } from './command.js'
 
-type Decide = (state: WorkerState | undefined) => ReturnType<typeof decide.register>
+type Decide = (state: WorkerState | undefined) => ReturnType<typeof decide.register | typeof decide.tell>
 
 function onWorker(id: string, decider: Decide, fresh?: boolean): Command<void> {
   const stream = workerStream(id)
@@ -19,18 +19,19 @@ function onWorker(id: string, decider: Decide, fresh?: boolean): Command<void> {
   }
 }
 
-export interface Registration {
-  readonly process: ProcessIdentity
-  readonly types: readonly string[]
-  readonly queues: readonly string[] | undefined
-  readonly concurrency: number
-  readonly codeVersion: string | undefined
-}
+/** What a worker says of itself; undefined: not said. */
+export type Registration = { readonly [K in keyof WorkerRegistered]?: WorkerRegistered[K] | undefined } & Pick<
+  WorkerRegistered,
+  'types' | 'concurrency'
+>
 
-export function register(id: string, { queues, codeVersion, ...given }: Registration): Command<void> {
-  const facts = { ...given, ...(queues !== undefined && { queues }), ...(codeVersion !== undefined && { codeVersion }) }
+export function register(id: string, given: Registration): Command<void> {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined)
+  const facts = Object.fromEntries(said) as unknown as WorkerRegistered
   return onWorker(id, (state) => decide.register(id, state, facts), true)
 }
+
+export const beat = (id: string): Command<void> => onWorker(id, (state) => decide.tell(id, state, 'WorkerBeat', {}))
 
 export const stop = (id: string): Command<void> => onWorker(id, (state) => decide.tell(id, state, 'WorkerStopped', {}))
 

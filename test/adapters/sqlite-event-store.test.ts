@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { eventStoreSuite, type StoreUnderTest } from '../conformance/event-store.suite.js'
+import { ownTable } from './event-store-own-table.js'
 import { temporaryFolder } from './temporary-folder.js'
 
 async function openUnderTest(): Promise<StoreUnderTest> {
@@ -18,6 +19,7 @@ async function openUnderTest(): Promise<StoreUnderTest> {
       handle.exec(end)
       handle.close()
     },
+    ownTable: ownTable(path),
     dispose: async () => {
       await store.close()
       await folder.remove()

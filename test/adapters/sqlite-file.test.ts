@@ -214,13 +214,37 @@ describe('what was erased or removed', () => {
   /** Small ones and ones that fill many pages. */
   const contentOf = (index: number): string => JSON.stringify(Array(index % 3 === 0 ? 900 : 1).fill(secrets[index]))
 
+  const refs = secrets.map((_, n) => ({ stream: `job-${n}`, revision: 1 }))
+
   it.each([
-    ['erase', (store: SqliteEventStore) => store.erase(secrets.map((_, n) => ({ stream: `job-${n}`, revision: 1 })))],
+    ['erase', (store: SqliteEventStore) => store.erase(refs)],
     ['remove', (store: SqliteEventStore) => store.remove(secrets.map((_, n) => `job-${n}`))],
     [
       'truncate',
       async (store: SqliteEventStore) => {
         for (const n of secrets.keys()) await store.truncate(`job-${n}`, 2)
+      },
+    ],
+    [
+      'a group that erases',
+      (store: SqliteEventStore) => store.append([{ ...group({ 'audit-1': 'none' }, event('audit-1')), erase: refs }]),
+    ],
+    [
+      'a group that removes',
+      (store: SqliteEventStore) => {
+        const names = secrets.map((_, n) => `job-${n}`)
+        const seen = Object.fromEntries(names.map((name) => [name, 2]))
+        return store.append([{ ...group({ ...seen, 'audit-1': 'none' }, event('audit-1')), remove: names }])
+      },
+    ],
+    [
+      'a group that erases and has effects, beside one whose effects fail',
+      (store: SqliteEventStore) => {
+        const told = { ...group({ 'audit-1': 'none' }, event('audit-1')), erase: refs, effects: () => {} }
+        const fail = (): void => {
+          throw new Error('no')
+        }
+        return store.append([told, { ...group({ 'audit-2': 'none' }, event('audit-2')), effects: fail }])
       },
     ],
   ])('%s leaves none of its bytes in the file or beside it', async (_, take) => {

@@ -186,5 +186,5 @@ const add = defineJob({
   handle: ({ a, b }): number => a + b,
 })
 
-export default { jobs: [add], concurrency: 2, queues: [Queue.Sums] } satisfies LedgerOptions & StartOptions & CloseOptions
+export default { jobs: [add], concurrency: 2, queues: [Queue.Sums] } satisfies Omit<LedgerOptions, 'queues'> & StartOptions & CloseOptions
 `

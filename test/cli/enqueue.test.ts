@@ -67,6 +67,44 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     })
   })
 
+  test('records for whom, and how long it is kept', async () => {
+    const policy = 'limit=3,expiration=1h,jitter=min'
+    const trace = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+    const given = ['--user', 'grace', '--manual', '--held', '--retain', '7d', '--backoff', policy]
+    const { id } = await desk.json<{ id: string }>('enqueue', 'note', ...given, '--traceparent', trace)
+    const [queued] = await desk.with((ledger) => ledger.history(id))
+    expect(queued?.data).toMatchObject({
+      held: true,
+      manual: true,
+      retainMs: 7 * 86_400_000,
+      context: { user: 'grace', traceparent: trace },
+      backoff: { jitter: 'min', limit: 3, expiration: 3_600_000 },
+    })
+    const kept = ['--retain', 'forever', '--backoff', 'limit=none,expiration=none', '--priority', 'critical']
+    const forever = await desk.json<{ id: string }>('enqueue', 'note', ...kept)
+    const [other] = await desk.with((ledger) => ledger.history(forever.id))
+    expect(other?.data).toMatchObject({ retainMs: null, priority: -2 })
+    expect(other?.data).not.toHaveProperty('backoff.limit')
+  })
+
+  test('says that a held one waits for somebody', async () => {
+    const { stdout, stderr } = await desk.run(['enqueue', 'note', '--held', '--id', 'wait-for-me'])
+    expect({ stdout, stderr }).toEqual({
+      stdout: 'wait-for-me\n',
+      stderr: 'Job wait-for-me is held until it is promoted.\n',
+    })
+    expect(await desk.status('wait-for-me')).toMatchObject({ state: 'held' })
+  })
+
+  test('records who did it, and why', async () => {
+    await desk.run(['enqueue', 'note', '--id', 'by-ada', '--as', 'ada', '--reason', 'a customer called'])
+    const [queued] = await desk.with((ledger) => ledger.history('by-ada'))
+    expect(queued).toMatchObject({
+      data: { context: { user: 'ada' } },
+      metadata: { actor: 'ada', reason: 'a customer called' },
+    })
+  })
+
   test('takes an instant with its zone', async () => {
     const { id } = await desk.json<{ id: string }>('enqueue', 'note', '--run-at', '2100-01-01T02:00+02:00')
     const status = await desk.status(id)
@@ -91,21 +129,59 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     ['no JSON on stdin', ['note', '-'], /Expected stdin to be JSON/],
     ['two payloads', ['note', '1', '--file', 'payload.json'], /not both/],
     ['no such file', ['note', '--file', 'nowhere.json'], /Cannot read --file nowhere.json/],
-    ['an odd number', ['note', '--priority', 'high'], /Expected `--priority` to be an integer, got "high"/],
+    [
+      'an odd number',
+      ['note', '--priority', 'urgent'],
+      /Expected `--priority` to be an integer .* or one of critical,/,
+    ],
     ['an odd duration', ['note', '--delay', '5 minutes'], /Expected `--delay` to be a duration/],
     ['an instant without a zone', ['note', '--run-at', '2100-01-01T00:00'], /Expected `--run-at` to be an instant/],
     ['two times', ['note', '--delay', '1s', '--run-at', '4102444800000'], /cannot be used with/],
     ['no attempts', ['note', '--max-attempts', '0'], /Expected `--max-attempts` to be an integer >= 1/],
+    ['no time to run', ['note', '--timeout', '0'], /Expected `--timeout` to be a duration above 0/],
     ['an odd backoff', ['note', '--backoff', '1s'], /Expected `--backoff` to be like min=1s/],
+    ['an odd jitter', ['note', '--backoff', 'jitter=some'], /Expected `--backoff.jitter` to be "full"/],
+    [
+      'no attempts by its backoff',
+      ['note', '--backoff', 'limit=0'],
+      /Expected `--backoff.limit` to be an integer >= 1/,
+    ],
     ['a backoff upside down', ['note', '--backoff', 'min=1m,max=1s'], /`--backoff.max` to be at least/],
     ['a dependency without an id', ['note', '--depends-on', ':run'], /Expected `--depends-on` to be <id>/],
     ['an unknown flag', ['note', '--prio', '1'], /unknown option '--prio'/],
-    ['an id that is too long', ['note', '--id', 'x'.repeat(201)], /Expected `id` to be a name of 1 to 200/],
-  ])('refuses %s with 2', async (_, args, message) => {
-    const { code, stdout, stderr } = await desk.run(['enqueue', ...args])
+    ['an id that is too long', ['note', '--id', 'x'.repeat(201)], /Expected `--id` to be a text of 1 to 200/],
+    ['a type without a name', [''], /Expected `type` to be a text of 1 to 200/],
+    ['nobody', ['note', '--user', ''], /Expected `--user` to be a text of 1 to 200/],
+    ['an actor without a name', ['note', '--as', ''], /Expected `--as` to be a text of 1 to 200/],
+    ["nobody's reason", ['note', '--reason', 'because'], /--reason needs --as <user>/],
+    ['an odd trace', ['note', '--traceparent', '00-1-2-3'], /Expected `--traceparent` to be like 00-<32 hex>/],
+    ['to keep it for no time', ['note', '--retain', '0'], /Expected `--retain` to be a duration above 0/],
+    ['a key twice', ['note', '--unique', '--unique-key', 'k'], /'--unique' cannot be used with .*'--unique-key/],
+    ['a scope of nothing', ['note', '--unique-scope', 'queue'], /--unique-scope needs --unique or --unique-key/],
+    ['a window of nothing', ['note', '--unique-window', '1h'], /--unique-window needs --unique or --unique-key/],
+    ['a duplicate of nothing', ['note', '--on-duplicate', 'keep'], /--on-duplicate needs --unique or --unique-key/],
+    ['an odd scope', ['note', '--unique', '--unique-scope', 'world'], /choices are type, queue, channel, ledger/],
+    ['an odd duplicate', ['note', '--unique', '--on-duplicate', 'merge'], /Allowed choices are keep, replace/],
+    ['no window', ['note', '--unique', '--unique-window', '0'], /`--unique-window` to be a duration above 0/],
+  ])('refuses %s with 2, and makes no ledger for it', async (_, args, message) => {
+    const { code, stdout, stderr } = await desk.run(['enqueue', ...args, '--ledger', 'refused.db'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(message)
-    expect(stderr).toMatch(/See: jobledger --help/)
+    expect(stderr).toMatch(/^error: .*\nSee: jobledger --help.*\n$/)
+    expect(desk.has('refused.db')).toBe(false)
+  })
+
+  test('takes what holds for a queue from a config, which may know no other types', async () => {
+    const text = CONFIG_JS.replace(
+      'export default {',
+      'export default { strict: true, queues: { slow: { maxAttempts: 2 } },',
+    )
+    desk.write('queues.js', text)
+    const { id } = await desk.json<{ id: string }>('enqueue', 'add', '--queue', 'slow', '--config', 'queues.js')
+    expect(await desk.status(id)).toMatchObject({ queue: 'slow', maxAttempts: 2 })
+    const { code, stderr } = await desk.run(['enqueue', 'note', '--config', 'queues.js'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/defines no job type "note"/)
   })
 
   test('takes schema and defaults from a config', async () => {
@@ -144,5 +220,40 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     const { code, stderr } = await desk.run(['enqueue', 'note', '--ledger', ledger])
     expect(stderr).toMatch(message)
     expect(code).toBe(expected)
+  })
+})
+
+describe('enqueue of what may be there once only', { timeout: PATIENCE }, () => {
+  test('prints the id that holds the key, and says so', async () => {
+    const key = ['--unique-key', 'repo-7']
+    expect((await desk.run(['enqueue', 'index', '1', '--id', 'first', ...key])).stderr).toBe('Job first is queued.\n')
+    expect(await desk.run(['enqueue', 'index', '2', ...key])).toEqual({
+      code: 0,
+      stdout: 'first\n',
+      stderr: 'Job first holds the key repo-7 already: nothing was enqueued.\n',
+    })
+    expect(await desk.run(['enqueue', 'index', '3', ...key, '--on-duplicate', 'replace'])).toEqual({
+      code: 0,
+      stdout: 'first\n',
+      stderr: 'Job first holds the key repo-7 already and waits: it has taken over what is new.\n',
+    })
+    expect(await desk.status('first')).toMatchObject({ payload: 3 })
+    expect(await desk.json('enqueue', 'index', '3', ...key, '--on-duplicate', 'keep')).toEqual({
+      id: 'first',
+      outcome: 'duplicate',
+    })
+  })
+
+  test('by its payload, its scope and its window', async () => {
+    const flags = ['--queue', 'one', '--unique', '--unique-scope', 'queue', '--unique-window', '1h']
+    const { id } = await desk.json<{ id: string }>('enqueue', 'index', '{"a":1}', ...flags)
+    expect(await desk.run(['enqueue', 'other', '{"a":1}', ...flags])).toMatchObject({
+      stdout: `${id}\n`,
+      stderr: `Job ${id} has this payload already: nothing was enqueued.\n`,
+    })
+    expect(await desk.json('enqueue', 'index', '{"a":2}', ...flags)).toMatchObject({ outcome: 'created' })
+    await desk.with((ledger) => ledger.cancel(id))
+    // Within its window the key is held, whatever becomes of the job.
+    expect(await desk.json('enqueue', 'index', '{"a":1}', ...flags)).toEqual({ id, outcome: 'duplicate' })
   })
 })

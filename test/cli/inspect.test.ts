@@ -44,6 +44,74 @@ describe('status', { timeout: PATIENCE }, () => {
   })
 })
 
+describe('status of one among others', { timeout: PATIENCE }, () => {
+  let other: Desk
+  beforeAll(() => {
+    other = new Desk()
+  })
+  afterAll(() => other.remove())
+
+  test('tells for whom it is, who waits for it, and what its handler has so far', async () => {
+    await other.with(async (ledger) => {
+      await ledger.as({ user: 'grace' }).enqueue(note, null, { id: 'hers', priority: 'high' })
+      for (let n = 10; n < 32; n += 1) await ledger.enqueue(note, null, { id: `later-${n}`, dependsOn: ['hers'] })
+      const { token } = await ledger.leaseById('hers', await ledger.workers.register())
+      await ledger.heartbeat(token, { progress: 0.5, partial: { done: ['\u001b'] } })
+    })
+    const { stdout } = await other.run(['status', 'hers'])
+    expect(stdout).toMatch(/^user +grace$/m)
+    expect(stdout).toMatch(/^priority +-1$/m)
+    expect(stdout).toMatch(/^progress +0\.5$/m)
+    expect(stdout).toMatch(/^partial +{"done":\["\\u001b"\]}$/m)
+    expect(stdout).toMatch(/^dependents +later-10, later-11, .*, later-29 and 2 more$/m)
+  })
+
+  test('shows what went wrong before it, each beneath what it kept back', async () => {
+    await other.with(async (ledger) => {
+      await ledger.enqueueMany([
+        { job: note, payload: null, options: { id: 'root' } },
+        { job: note, payload: null, options: { id: 'mid', dependsOn: [{ id: 'root', otherwise: 'cancel' }] } },
+        { job: note, payload: null, options: { id: 'fine' } },
+        { job: note, payload: null, options: { id: 'side' } },
+        { job: note, payload: null, options: { id: 'top', dependsOn: ['mid', 'fine', 'side'] } },
+      ])
+      const { token } = await ledger.leaseById('root', await ledger.workers.register())
+      await ledger.fail(token, new RangeError('out of\nluck'), { retryable: false })
+      await ledger.cancel('side', { reason: 'not needed' })
+      await ledger.result('mid').catch(() => {})
+    })
+    const { stdout } = await other.run(['status', 'top'])
+    expect(
+      stdout
+        .slice(stdout.indexOf('\n\n') + 2)
+        .trimEnd()
+        .split('\n'),
+    ).toEqual([
+      'went wrong before it',
+      '  mid (note) was cancelled: dependency root failed',
+      '    root (note) failed: RangeError: out of luck',
+      '  side (note) was cancelled: not needed',
+    ])
+    const dependencyErrors = await other.with((ledger) => ledger.dependencyErrors('top'))
+    const status = await other.with((ledger) => ledger.status('top'))
+    expect(await other.json('status', 'top')).toEqual({ ...status, dependencyErrors })
+  })
+
+  test('names the story that it belongs to, if it is not its own', async () => {
+    other.write(
+      'jobs.mjs',
+      `import { defineJob } from 'jobledger'
+       const child = defineJob({ type: 'child' })
+       const handle = (payload, ctx) => ctx.ledger.enqueue(child, null, { id: 'child' }).then(() => undefined)
+       export default { jobs: [child, defineJob({ type: 'parent', handle })] }`,
+    )
+    await other.enqueue('parent', null, { id: 'parent', user: 'grace' })
+    await other.run(['work', '-c', 'jobs.mjs', '--until-empty'])
+    expect((await other.run(['status', 'child'])).stdout).toMatch(/^user +grace\ncorrelation +parent$/m)
+    expect((await other.run(['status', 'parent'])).stdout).not.toMatch(/^correlation/m)
+  })
+})
+
 describe('history', { timeout: PATIENCE }, () => {
   test('as a table', async () => {
     const { code, stdout } = await desk.run(['history', 'gone'])
@@ -55,6 +123,14 @@ describe('history', { timeout: PATIENCE }, () => {
     )
     expect(cancelled).toMatch(/ Cancelled +cancelled by an operator: not \\u0007 needed$/)
     expect(rest).toEqual([''])
+  })
+
+  test('says who did it, and why', async () => {
+    await desk.with((ledger) =>
+      ledger.as({ user: 'ad\u0007a', reason: 'asked for' }).reschedule('plain', { priority: 0 }),
+    )
+    const { stdout } = await desk.run(['history', 'plain'])
+    expect(stdout).toMatch(/ Rescheduled +changed: priority 0, by ad\\u0007a, because: asked for\n$/)
   })
 
   test('as a document', async () => {
@@ -98,8 +174,8 @@ describe('list', { timeout: PATIENCE }, () => {
   })
 
   test.each([
-    [['--state', 'asleep'], /Expected `state` to be one of held, blocked/],
-    [['--limit', '1001'], /Expected `limit` to be an integer from 1 to 1000/],
+    [['--state', 'asleep'], /Expected `--state` to be one of held, blocked/],
+    [['--limit', '1001'], /Expected `--limit` to be an integer from 1 to 1000/],
   ])('refuses %j with 2', async (filter, message) => {
     const { code, stderr } = await desk.run(['list', ...filter])
     expect(code).toBe(2)
@@ -131,24 +207,44 @@ describe('stats', { timeout: PATIENCE }, () => {
 })
 
 describe('verbs that look', { timeout: PATIENCE }, () => {
-  test.concurrent.each(['status', 'history', 'result', 'cancel', 'retry'])(
-    '%s of an unknown job ends with 3',
-    async (verb) => {
-      const { code, stdout, stderr } = await desk.run([verb, 'nobody'])
-      expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: 'error: There is no job nobody.\n' })
-    },
-  )
+  test.concurrent.each([
+    ['status'],
+    ['history'],
+    ['attempts'],
+    ['result'],
+    ['cancel'],
+    ['retry'],
+    ['promote'],
+    ['reschedule', '--hold'],
+    ['expunge'],
+    ['remove'],
+    ['delete', '--force', '--cascade'],
+  ])('%s of an unknown job ends with 3', async (...verb) => {
+    const { code, stdout, stderr } = await desk.run([...verb, 'nobody'])
+    expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: '', stderr: 'error: There is no job nobody.\n' })
+  })
 
   test.concurrent.each([
     ['status', 'x'],
     ['history', 'x'],
+    ['attempts', 'x'],
     ['list'],
     ['stats'],
+    ['workers'],
+    ['leases'],
     ['result', 'x'],
     ['cancel', 'x'],
     ['retry', 'x'],
+    ['promote', 'x'],
+    ['reschedule', 'x', '--hold'],
+    ['expunge', 'x'],
+    ['remove', 'x'],
+    ['dead', 'list'],
+    ['dead', 'retry', '--all'],
+    ['dead', 'clean', '--all'],
+    ['retention', 'run', '--older-than', '0'],
     ['doctor'],
-  ])('%s does not make a ledger', async (...verb) => {
+  ])('%s %s does not make a ledger', async (...verb) => {
     const { code, stderr } = await desk.run([...verb, '--ledger', 'none.db'])
     expect(code).toBe(3)
     expect(stderr).toMatch(/^error: There is no ledger at none\.db\./)

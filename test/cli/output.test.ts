@@ -37,6 +37,38 @@ describe('a table', () => {
   })
 })
 
+describe('progress', () => {
+  const written: string[] = []
+  function onStderr(isTTY: boolean): void {
+    written.length = 0
+    const write = (text: string): boolean => written.push(text) > 0
+    vi.spyOn(process, 'stderr', 'get').mockReturnValue(
+      Object.create(process.stderr, {
+        isTTY: { value: isTTY },
+        columns: { value: 20 },
+        write: { value: write },
+      }) as typeof process.stderr,
+    )
+  }
+
+  test('is one line of a terminal', () => {
+    onStderr(true)
+    output.progress('500 removed')
+    output.progress('1000 removed, 0 expunged')
+    output.progress('')
+    expect(written).toEqual(['\r500 removed\u001b[K', '\r1000 removed, 0 ex…\u001b[K', '\r\u001b[K'])
+  })
+
+  test('is nothing elsewhere, nor where it is not asked for', () => {
+    onStderr(false)
+    output.progress('500 removed')
+    onStderr(true)
+    new Output({ json: true, quiet: false, color: false }).progress('500 removed')
+    new Output({ json: false, quiet: true, color: false }).progress('500 removed')
+    expect(written).toEqual([])
+  })
+})
+
 test('columns are counted, not characters', () => {
   expect(['abc', '日本', 'e\u0301', '😀', '\u001b[31mred\u001b[39m'].map(widthOf)).toEqual([3, 4, 1, 2, 3])
 })

@@ -7,19 +7,24 @@ beforeAll(() => {
 })
 afterAll(() => desk.remove())
 
-const VERBS = ['enqueue', 'result', 'work', 'status', 'history', 'list', 'stats', 'cancel', 'retry', 'doctor']
+const VERBS = [
+  ...['enqueue', 'result', 'work'],
+  ...['status', 'history', 'attempts', 'list', 'stats', 'workers', 'leases', 'doctor'],
+  ...['cancel', 'retry', 'promote', 'reschedule', 'expunge', 'remove', 'dead', 'retention'],
+]
+const NESTED = ['dead list', 'dead retry', 'dead clean', 'retention run']
 
 describe('the command line', { timeout: PATIENCE }, () => {
   test('explains itself', async () => {
     const { code, stdout, stderr } = await desk.run(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const verb of VERBS) expect(stdout).toMatch(new RegExp(`^ +${verb} `, 'm'))
+    for (const verb of VERBS) expect(stdout).toMatch(new RegExp(`^ +${verb}[ |]`, 'm'))
     for (const exitCode of [0, 1, 2, 3, 4, 5, 6, 130, 143])
       expect(stdout).toMatch(new RegExp(`^ +${exitCode} {2}`, 'm'))
   })
 
-  test.concurrent.each(VERBS)('%s explains itself with an example, on 80 columns', async (verb) => {
-    const { code, stdout } = await desk.run([verb, '--help'])
+  test.concurrent.each([...VERBS, ...NESTED])('%s explains itself with an example, on 80 columns', async (verb) => {
+    const { code, stdout } = await desk.run([...verb.split(' '), '--help'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^Examples:\n( {2}\$ .*jobledger .*\n)+/m)
     expect(stdout).toContain('--ledger <url|path>')
@@ -36,6 +41,8 @@ describe('the command line', { timeout: PATIENCE }, () => {
     [['status'], /^error: missing required argument 'id'/],
     [['status', 'a', 'b'], /^error: too many arguments/],
     [['stats', '--colour'], /^error: unknown option '--colour'/],
+    [['stats', '--as', ''], /^error: Expected `--as` to be a text of 1 to 200 characters/],
+    [['--reason', 'x'.repeat(201), 'stats'], /^error: Expected `--reason` to be a text of 1 to 200 characters/],
     [['stats', '--log-level', 'loud'], /^error: option '--log-level <level>' argument 'loud' is invalid/],
     [['work'], /^error: required option '-c, --config <file>' not specified/],
   ])('%j is bad usage', async (args, message) => {

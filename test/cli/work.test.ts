@@ -55,6 +55,55 @@ describe('work --until-empty', { timeout: PATIENCE }, () => {
     expect(await desk.status('elsewhere')).toMatchObject({ state: 'succeeded' })
   })
 
+  test('does not wait for types without a handler', async () => {
+    desk.write('some.js', CONFIG_JS.replace('jobs: [', "jobs: [defineJob({ type: 'elsewhere' }),"))
+    await desk.enqueue('elsewhere', null, { id: 'x' })
+    const { code, stdout } = await desk.run(['work', '-c', 'some.js', '--until-empty', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ runs: { succeeded: 0, failed: 0, interrupted: 0 } })
+    expect(await desk.status('x')).toMatchObject({ state: 'ready' })
+  })
+
+  test('counts a snooze as what it is', async () => {
+    const snooze = "defineJob({ type: 'snooze', handle: (payload, ctx) => ctx.snooze('1h') }),"
+    desk.write('snooze.js', CONFIG_JS.replace('jobs: [', `jobs: [${snooze}`))
+    await desk.enqueue('snooze', null, { id: 'x' })
+    const { stderr } = await desk.run(['work', '-c', 'snooze.js', '--until-empty', '--log-level', 'debug'])
+    expect(messagesIn(stderr)).toEqual(['worker started', 'job snoozed', 'worker stopped'])
+    expect(await desk.status('x')).toMatchObject({ state: 'scheduled', run: 1, attempt: 0 })
+  })
+
+  test('serves the queues of an array, and takes what holds for them from an object', async () => {
+    desk.write('array.js', CONFIG_JS.replace('export default {', "export default { queues: ['one'],"))
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'in-one', queue: 'one' })
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'in-two', queue: 'two' })
+    expect(await desk.run(['work', '-c', 'array.js', '--until-empty'])).toMatchObject({ code: 0 })
+    expect(await desk.status('in-one')).toMatchObject({ state: 'succeeded' })
+    expect(await desk.status('in-two')).toMatchObject({ state: 'ready' })
+
+    const again =
+      "defineJob({ type: 'again', async handle(n, ctx) { await ctx.ledger.enqueue(child, n, { queue: 'two', id: 'child' }) } }),"
+    const child = "const child = defineJob({ type: 'child' })\nexport default { queues: { two: { maxAttempts: 7 } },"
+    desk.write('object.js', CONFIG_JS.replace('export default {', child).replace('jobs: [', `jobs: [${again}`))
+    await desk.enqueue('again', null, { id: 'parent' })
+    expect(await desk.run(['work', '-c', 'object.js', '--until-empty'])).toMatchObject({ code: 0 })
+    expect(await desk.status('in-two')).toMatchObject({ state: 'succeeded' })
+    expect(await desk.status('child')).toMatchObject({ maxAttempts: 7, queue: 'two' })
+  })
+
+  test('knows no other types, when strict', async () => {
+    const again =
+      "defineJob({ type: 'again', handle: (n, ctx) => ctx.ledger.enqueue(defineJob({ type: 'child' }), n) }),"
+    const text = CONFIG_JS.replace('export default {', 'export default { strict: true,')
+    desk.write('strict.js', text.replace('jobs: [', `jobs: [${again}`))
+    await desk.enqueue('again', null, { id: 'parent', maxAttempts: 1 })
+    expect(await desk.run(['work', '-c', 'strict.js', '--until-empty'])).toMatchObject({ code: 0 })
+    expect(await desk.run(['result', 'parent'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/UnknownType/),
+    })
+  })
+
   test('finds the ledger that the config names', async () => {
     desk.write('named.mjs', CONFIG_JS.replace('export default {', "export default { url: 'sqlite:./named.db',"))
     await desk.run(['enqueue', 'add', '{"a":1,"b":2}', '--config', 'named.mjs', '--id', 'sum'])
@@ -74,6 +123,22 @@ describe('work', { timeout: PATIENCE }, () => {
     const { code, stdout, stderr } = await worker.ended
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
     expect(messagesIn(stderr)).toEqual(['worker started', 'asked to stop', 'worker stopped'])
+  })
+
+  test('removes what its config says', async () => {
+    const retention = "retention: { every: '1s', rules: [{ name: 'sums', type: 'add', olderThan: 0 }] },"
+    desk.write('keep.js', CONFIG_JS.replace('export default {', `export default { ${retention}`))
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'sum' })
+    await desk.enqueue('fail', null, { id: 'bad', maxAttempts: 1 })
+    const worker = desk.start(['work', '-c', 'keep.js'])
+    await worker.said('retention has run')
+    worker.signal('SIGTERM')
+    expect(await worker.ended).toMatchObject({ code: 0 })
+    expect(await desk.run(['result', 'sum'])).toMatchObject({
+      code: 3,
+      stderr: 'error: Job sum was removed; it had succeeded.\n',
+    })
+    expect(await desk.status('bad')).toMatchObject({ state: 'failed' })
   })
 
   test('lets running jobs end after SIGTERM', async () => {
@@ -120,7 +185,7 @@ describe('work', { timeout: PATIENCE }, () => {
     await worker.said('pause begins')
     const refused = await desk.run(['cancel', 'x', '--if-idle'])
     expect(refused).toEqual({ code: 4, stdout: '', stderr: 'error: Job x is running.\n' })
-    expect(await desk.json('cancel', 'x', '--reason', 'enough')).toEqual({ id: 'x', cancelled: true })
+    expect(await desk.json('cancel', 'x', '--reason', 'enough')).toEqual({ jobs: [{ id: 'x', cancelled: true }] })
     expect(await worker.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('run interrupted') })
     expect(await desk.run(['result', 'x'])).toMatchObject({ code: 1, stderr: 'error: Job x was cancelled: enough.\n' })
   })
@@ -161,6 +226,43 @@ describe('a config file', { timeout: PATIENCE }, () => {
     ],
     ['is vague', `${JOB}export default { jobs: [job], lease: 'long' }`, /Expected `lease` to be a duration/],
     ['names no ledger', `${JOB}export default { jobs: [job], url: 7 }`, /Expected `url` to be a text/],
+    [
+      'runs nothing',
+      "import { defineJob } from 'jobledger'\nexport default { jobs: [defineJob({ type: 'a' })] }",
+      /bad\.ts: none of its jobs has a handler/,
+    ],
+    ['is strict by a word', `${JOB}export default { jobs: [job], strict: 'yes' }`, /`strict` to be true or false/],
+    [
+      'names a queue',
+      `${JOB}export default { jobs: [job], queues: 'mail' }`,
+      /`queues` to be an array of names, or an obj/,
+    ],
+    ['serves no queue', `${JOB}export default { jobs: [job], queues: [] }`, /`queues` to be an array of queue names/],
+    [
+      'gives a queue what it does not have',
+      `${JOB}export default { jobs: [job], queues: { mail: { speed: 1 } } }`,
+      /Expected `queues\.mail\.speed` to be one of maxAttempts/,
+    ],
+    [
+      'gives a queue too little',
+      `${JOB}export default { jobs: [job], queues: { mail: { maxAttempts: 0 } } }`,
+      /Expected `queues\.mail\.maxAttempts` to be an integer >= 1/,
+    ],
+    [
+      'keeps odd rules',
+      `${JOB}export default { jobs: [job], retention: { rules: [{ olderThan: '1d', state: 'lost' }] } }`,
+      /bad\.ts: Expected `retention\.rules\[0\]\.state` to be /,
+    ],
+    [
+      'keeps rules about nothing',
+      `${JOB}export default { jobs: [job], retention: { rules: [{}] } }`,
+      /bad\.ts: Expected `retention\.rules\[0\]` to be a rule with `olderThan`/,
+    ],
+    [
+      'looks too often',
+      `${JOB}export default { jobs: [job], retention: { every: 1, rules: [] } }`,
+      /bad\.ts: Expected `retention\.every` to be a duration of at least 1 s/,
+    ],
   ])('that %s is refused with 2', async (_, text, message) => {
     if (text !== undefined) desk.write('bad.ts', text)
     const { code, stdout, stderr } = await desk.run(['work', '--config', 'bad.ts', '--until-empty'])

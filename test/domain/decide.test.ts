@@ -3,33 +3,9 @@ import type { Draft } from '../../domain/event.js'
 import type { Decision, Failure } from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
 import type { DependencyEdge } from '../../domain/job/events.js'
-import type { JobState } from '../../domain/job/evolve.js'
+import type { State } from './support/decisions.js'
+import { body, cancelled, check, failed, finished, leased, queued, retried, run } from './support/decisions.js'
 import { fact, facts, JOB, NOW, stateAfter, TOKEN } from './support/jobs.js'
-
-type State = JobState | undefined
-
-/** given (facts so far) / when (the decider) / answer (facts, or the code of the refusal). */
-interface Case {
-  readonly so: string
-  readonly given: readonly Draft[]
-  readonly when: (state: State) => Decision
-  readonly answer: readonly Draft[] | string
-}
-
-function check(cases: readonly Case[]): void {
-  test.each(cases)('$so', ({ given, when, answer }) => {
-    const decision = when(stateAfter(...given))
-    expect(decision instanceof Error ? decision.code : decision).toEqual(answer)
-  })
-}
-
-const queued = fact('Queued', facts())
-const leased = fact('Leased', { token: TOKEN, workerId: 'w1', run: 1, attempt: 1, expiresAt: NOW + 30_000 })
-const finished = fact('Finished', { outcome: 'succeeded' })
-const cancelled = fact('Cancelled', { by: 'operator' })
-const failed = fact('Failed', { token: TOKEN, run: 1, attempt: 1, cause: 'error', error: 'Error', retryable: true })
-const retried = fact('Retried', { runAt: NOW, by: 'policy' })
-const body = (draft: Draft, content: string | Uint8Array): Draft => ({ ...draft, body: content })
 
 describe('enqueue', () => {
   const edge = (given: Partial<DependencyEdge> = {}): DependencyEdge => ({
@@ -170,6 +146,7 @@ describe('what only the holder of the lease may say', () => {
     fail: (state, token) => decide.fail(JOB, state, token, failure, { now: NOW, draw: 0 }),
     loseLease: (state, token) => decide.loseLease(JOB, state, token, 'silent', NOW),
     release: (state, token) => decide.release(JOB, state, token),
+    requeueOrFinish: (state, token) => decide.requeueOrFinish(JOB, state, token, 3, undefined),
   }
   for (const [verb, run] of Object.entries(verbs)) {
     const when = (state: State): Decision => run(state, TOKEN)
@@ -189,7 +166,7 @@ describe('what only the holder of the lease may say', () => {
   }
 })
 
-describe('heartbeat and finish', () => {
+describe('heartbeat, finish and release', () => {
   check([
     {
       so: 'a heartbeat extends the lease',
@@ -221,236 +198,26 @@ describe('heartbeat and finish', () => {
       when: (state) => decide.release(JOB, state, TOKEN),
       answer: [fact('Released', { token: TOKEN })],
     },
-  ])
-})
-
-describe('fail', () => {
-  const fail =
-    (change: Partial<Failure> = {}, draw = 0.5) =>
-    (state: State): Decision =>
-      decide.fail(
-        JOB,
-        state,
-        TOKEN,
-        { cause: 'error', error: 'Error', details: '{}', retryable: true, ...change },
-        { now: NOW, draw },
-      )
-  const end = fact('Finished', { outcome: 'failed', error: 'Error' })
-  const limited = (maxAttempts: number | null): Draft => fact('Queued', facts({ maxAttempts }))
-  check([
     {
-      so: 'is followed by a retry, whose delay is recorded',
+      so: 'a release may say why, and when the job is to run again: a snooze',
       given: [queued, leased],
-      when: fail(),
-      answer: [body(failed, '{}'), fact('Retried', { runAt: NOW + 500, by: 'policy' })],
+      when: (state) => decide.release(JOB, state, TOKEN, { by: 'snooze', runAt: NOW + 60_000 }),
+      answer: [fact('Released', { token: TOKEN, by: 'snooze', runAt: NOW + 60_000 })],
     },
     {
-      so: 'ends the job with its last attempt',
-      given: [limited(1), leased],
-      when: fail(),
-      answer: [body(failed, '{}'), end],
-    },
-    {
-      so: 'ends the job when it is not retryable',
+      so: 'a finish may say that the handler gave up without an error',
       given: [queued, leased],
-      when: fail({ retryable: false }),
-      answer: [body({ ...failed, data: { ...failed.data, retryable: false } }, '{}'), end],
-    },
-    {
-      so: 'never ends a job without a limit',
-      given: [limited(null), leased],
-      when: fail({ cause: 'timeout' }, 0),
-      answer: [
-        body({ ...failed, data: { ...failed.data, cause: 'timeout' } }, '{}'),
-        fact('Retried', { runAt: NOW, by: 'policy' }),
-      ],
-    },
-  ])
-})
-
-describe('lose a lease', () => {
-  const lost = fact('Failed', {
-    token: TOKEN,
-    run: 1,
-    attempt: 1,
-    cause: 'lease-lost',
-    error: 'LeaseLost',
-    retryable: true,
-  })
-  const again = fact('Retried', { runAt: NOW, by: 'lease-lost' })
-  const lose = (state: State): Decision => decide.loseLease(JOB, state, TOKEN, 'the process is gone', NOW)
-  const details = '{"message":"the process is gone"}'
-  const run = (number: number): Draft => ({ ...leased, data: { ...leased.data, run: number } })
-  const loss = (number: number, retryable = true): Draft => ({
-    ...lost,
-    data: { ...lost.data, run: number, retryable },
-  })
-  check([
-    { so: 'costs no attempt', given: [queued, leased], when: lose, answer: [body(lost, details), again] },
-    {
-      so: 'is survived twice',
-      given: [queued, leased, lost, again, run(2)],
-      when: lose,
-      answer: [body(loss(2), details), again],
-    },
-    {
-      so: 'ends the job the third time, also one without an attempt limit',
-      given: [fact('Queued', facts({ maxAttempts: null })), leased, lost, again, run(2), loss(2), again, run(3)],
-      when: lose,
-      answer: [body(loss(3, false), details), fact('Finished', { outcome: 'failed', error: 'LeaseLost' })],
-    },
-    {
-      so: 'counts from nothing in a new round',
-      given: [
-        ...[queued, leased, lost, again, run(2), loss(2), again, run(3), loss(3, false)],
-        fact('Finished', { outcome: 'failed', error: 'LeaseLost' }),
-        fact('Retried', { runAt: NOW, by: 'operator' }),
-        run(4),
-      ],
-      when: lose,
-      answer: [body(loss(4), details), again],
+      when: (state) => decide.finish(JOB, state, TOKEN, undefined, true),
+      answer: [fact('Finished', { outcome: 'succeeded', aborted: true })],
     },
   ])
 
-  test('keeps the place in line', () => {
-    const before = stateAfter(queued, leased)
-    const later = stateAfter(queued, leased, lost, fact('Retried', { runAt: NOW + 60_000, by: 'lease-lost' }))
-    expect(later).toMatchObject({ runAt: before?.runAt, since: before?.since, lost: 1, attempt: 0 })
-  })
-})
-
-describe('cancel', () => {
-  const run =
-    (command: decide.CancelCommand) =>
-    (state: State): Decision =>
-      decide.cancel(JOB, state, command)
-  check([
-    { so: 'ends a waiting job', given: [queued], when: run({ by: 'operator' }), answer: [cancelled] },
-    {
-      so: 'ends a running job, and says why',
-      given: [queued, leased],
-      when: run({ by: 'operator', reason: 'wrong mail' }),
-      answer: [fact('Cancelled', { by: 'operator', reason: 'wrong mail' })],
-    },
-    {
-      so: 'spares a running job when told to',
-      given: [queued, leased],
-      when: run({ by: 'operator', ifIdle: true }),
-      answer: 'JOB_RUNNING',
-    },
-    {
-      so: 'ends an idle job all the same',
-      given: [queued],
-      when: run({ by: 'operator', ifIdle: true }),
-      answer: [cancelled],
-    },
-    {
-      so: 'is refused after the end',
-      given: [queued, leased, finished],
-      when: run({ by: 'operator' }),
-      answer: 'JOB_ENDED',
-    },
-    {
-      so: 'is refused the second time',
-      given: [queued, cancelled],
-      when: run({ by: 'operator' }),
-      answer: 'JOB_ENDED',
-    },
-    { so: 'is refused for an unknown job', given: [], when: run({ by: 'operator' }), answer: 'JOB_UNKNOWN' },
-  ])
-})
-
-describe('retry by an operator', () => {
-  const edges: readonly DependencyEdge[] = [
-    { id: 'good', on: 'succeeded', otherwise: 'block' },
-    { id: 'bad', on: 'succeeded', otherwise: 'cancel' },
-    { id: 'open', on: 'succeeded', otherwise: 'block' },
-    { id: 'met', on: 'succeeded', otherwise: 'block', now: 'met' },
-  ]
-  const others: Record<string, State> = {
-    good: stateAfter(queued, leased, finished),
-    bad: stateAfter(queued, cancelled),
-    open: stateAfter(queued),
-  }
-  const run = (state: State): Decision => decide.retry(JOB, state, NOW + 5, (id) => others[id])
-  const round = (job: object): Draft[] => [
-    { ...fact('Retried', { runAt: NOW + 5, by: 'operator' }), data: { runAt: NOW + 5, by: 'operator', job } },
-  ]
-  check([
-    {
-      so: 'brings what the job is, so that a projection can take it up again',
-      given: [
-        fact('Queued', facts({ priority: 4, channel: 'c', name: 'n', held: true })),
-        fact('Rescheduled', { held: false }),
-        leased,
-        finished,
-      ],
-      when: run,
-      answer: round({
-        ...facts({ priority: 4, channel: 'c', name: 'n' }),
-        run: 1,
-        queuedAt: NOW,
-        outcome: 'succeeded',
-      }),
-    },
-    {
-      so: 'leaves out what is default',
-      given: [queued, cancelled],
-      when: run,
-      answer: round({ ...facts(), run: 0, queuedAt: NOW, outcome: 'cancelled' }),
-    },
-    {
-      so: 'judges the edges anew: met ones stay met, failed ones are open again',
-      given: [fact('Queued', facts({ dependsOn: edges })), cancelled],
-      when: run,
-      answer: round({
-        ...facts({
-          dependsOn: [
-            { id: 'good', on: 'succeeded', otherwise: 'block', now: 'met' },
-            { id: 'bad', on: 'succeeded', otherwise: 'cancel' },
-            { id: 'open', on: 'succeeded', otherwise: 'block' },
-            { id: 'met', on: 'succeeded', otherwise: 'block', now: 'met' },
-          ],
-        }),
-        run: 0,
-        queuedAt: NOW,
-        outcome: 'cancelled',
-      }),
-    },
-    {
-      so: 'knows that all edges of a job that has run are met',
-      given: [fact('Queued', facts({ dependsOn: edges.slice(0, 2) })), leased, cancelled],
-      when: run,
-      answer: round({
-        ...facts({ dependsOn: edges.slice(0, 2).map((edge) => ({ ...edge, now: 'met' as const })) }),
-        run: 1,
-        queuedAt: NOW,
-        outcome: 'cancelled',
-      }),
-    },
-    { so: 'is refused while it waits', given: [queued], when: run, answer: 'JOB_NOT_ENDED' },
-    { so: 'is refused while it runs', given: [queued, leased], when: run, answer: 'JOB_NOT_ENDED' },
-    { so: 'is refused for an unknown job', given: [], when: run, answer: 'JOB_UNKNOWN' },
-  ])
-
-  test('opens a new round: attempts and lost leases start again, the history of runs goes on', () => {
-    const ended = stateAfter(queued, leased, failed, fact('Finished', { outcome: 'failed', error: 'Error' }))
-    const state = stateAfter(
-      queued,
-      leased,
-      failed,
-      fact('Finished', { outcome: 'failed', error: 'Error' }),
-      fact('Retried', { runAt: NOW + 5, by: 'operator' }),
-    )
-    expect(ended).toMatchObject({ attempt: 1, run: 1, outcome: 'failed' })
-    expect(state).toMatchObject({
-      phase: 'waiting',
+  test('a snooze spends no attempt, however often', () => {
+    const snoozed = fact('Released', { token: TOKEN, by: 'snooze', runAt: NOW + 9 })
+    expect(stateAfter(queued, leased, snoozed, run(2), snoozed, run(3))).toMatchObject({
+      run: 3,
       attempt: 0,
-      lost: 0,
-      run: 1,
-      outcome: undefined,
-      endedAt: 0,
-      since: NOW + 5,
+      lease: { attempt: 1 },
     })
   })
 })

@@ -27,8 +27,8 @@ describe('a received value in a message', () => {
     [function named() {}, 'function named'],
     [new Date(0), '1970-01-01T00:00:00.000Z'],
     [new Date(Number.NaN), 'an invalid Date'],
-    [new Odd(), 'an object ()'],
-    [Object.create(null), 'an object ()'],
+    [new Odd(), 'an empty object'],
+    [Object.create(null), 'an empty object'],
   ])('%# is short and plain', (value, shown) => {
     expect(show(value)).toBe(shown)
   })

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { filter, firstValueFrom } from 'rxjs'
 import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
+import { currentJobScope } from '../../adapters/node/current-job.js'
+import { nodeDigest } from '../../adapters/node/digest.js'
 import { nodeHost } from '../../adapters/node/host.js'
 import { PooledIds } from '../../adapters/node/ids.js'
 import { openLedger } from '../../adapters/open-ledger.js'
@@ -15,13 +17,16 @@ import { Ledger } from '../../runtime/ledger.js'
 import type { CloseOptions, LedgerOptions } from '../../runtime/options.js'
 import type { Clock } from '../../runtime/ports/clock.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
+import type { Ids } from '../../runtime/ports/ids.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { Views } from '../../runtime/ports/views.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
 
 /** Where a log is kept, and how to get at it. */
 interface Place {
-  open(options: LedgerOptions, clock: Clock): Promise<Ledger>
+  /** The file of a store that has one. */
+  readonly path?: string
+  open(options: LedgerOptions, clock: Clock, ids: Ids): Promise<Ledger>
   /** The log itself, beside every ledger. */
   store(): Promise<EventStore>
   remove(): Promise<void>
@@ -43,10 +48,17 @@ export function keptOpen<Thing extends object>(thing: Thing): Thing {
   })
 }
 
+export const randomIds = (clock: Clock): Ids => new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
+
 /** A ledger on a given store. */
-export function ledgerOn(store: EventStore, views: Views, clock: Clock, options: LedgerOptions = {}): Promise<Ledger> {
-  const ids = new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
-  return new Ledger({ store, views, clock, ids, host: nodeHost }, options).open()
+export function ledgerOn(
+  store: EventStore,
+  views: Views,
+  clock: Clock,
+  options: LedgerOptions = {},
+  ids: Ids = randomIds(clock),
+): Promise<Ledger> {
+  return Ledger.open({ store, views, clock, ids, host: nodeHost, digest: nodeDigest, scope: currentJobScope }, options)
 }
 
 export const memory: Backend = {
@@ -55,7 +67,7 @@ export const memory: Backend = {
     const store = keptOpen(new MemoryEventStore())
     const views = keptOpen(new MemoryViews())
     return {
-      open: (options, clock) => ledgerOn(store, views, clock, options),
+      open: (options, clock, ids) => ledgerOn(store, views, clock, options, ids),
       store: async () => store,
       remove: async () => {},
     }
@@ -69,7 +81,9 @@ export const sqlite: Backend = {
     const path = join(folder, 'jobs.db')
     const stores: EventStore[] = []
     return {
-      open: (options, clock) => openLedger({ url: `sqlite:${path}`, durability: 'normal', clock, ...options }),
+      path,
+      open: (options, clock, ids) =>
+        openLedger({ url: `sqlite:${path}`, durability: 'normal', clock, ids, ...options }),
       async store() {
         const store = await openSqliteStore(path, { durability: 'normal' })
         stores.push(store)
@@ -104,6 +118,11 @@ export function listeningLogger(lines: LogLine[], bindings: object = {}): Logger
   }
 }
 
+interface WorldOptions extends LedgerOptions {
+  readonly clock?: VirtualClock
+  readonly ids?: Ids
+}
+
 export class World implements AsyncDisposable {
   readonly clock: VirtualClock = new VirtualClock()
   readonly log: LogLine[] = []
@@ -120,8 +139,8 @@ export class World implements AsyncDisposable {
   }
 
   /** One more ledger on the same log. */
-  async open({ clock = this.clock, ...options }: LedgerOptions & { clock?: VirtualClock } = {}): Promise<Ledger> {
-    const ledger = await this.#place.open({ logger: listeningLogger(this.log), ...options }, clock)
+  async open({ clock = this.clock, ids = randomIds(clock), ...options }: WorldOptions = {}): Promise<Ledger> {
+    const ledger = await this.#place.open({ logger: listeningLogger(this.log), ...options }, clock, ids)
     this.#ledgers.push(ledger)
     this.#clocks.add(clock)
     return ledger
@@ -129,6 +148,12 @@ export class World implements AsyncDisposable {
 
   store(): Promise<EventStore> {
     return this.#place.store()
+  }
+
+  /** The file of the log, for handles of a test's own. */
+  get path(): string {
+    if (this.#place.path === undefined) throw new Error('this log is in no file')
+    return this.#place.path
   }
 
   /** Closes while time passes: who waits for a deadline gets there. */

@@ -107,7 +107,7 @@ async function copyOf(views: MemoryViews): Promise<MemoryViews> {
   const checkpoint = await views.checkpoint()
   if (checkpoint === undefined) throw new Error('nothing was saved')
   const rows = await views.list({ limit: 1_000 })
-  await copy.save({ checkpoint, since: 'all', rows, texts: await views.texts() })
+  await copy.save({ checkpoint, since: 'all', rows, texts: await views.texts(), removed: new Map(), expunged: [] })
   return copy
 }
 
@@ -192,6 +192,28 @@ describe('the views file', () => {
     await restored.enqueue(note, 'new', { id: 'lost' })
     expect((await restored.list({ limit: 1 })).jobs).toMatchObject([{ id: 'lost', state: 'ready' }])
     await restored.close()
+  })
+
+  it('written anew knows what became of a dependency that was removed by force', async () => {
+    const before = await open()
+    await before.start()
+    await before.enqueue(note, 'base', { id: 'base', delay: '1s' })
+    await before.enqueue(note, 'after', { id: 'after', delay: '1h', dependsOn: ['base'] })
+    await clock.advance('1s')
+    await before.result('base')
+    expect(await before.remove('base', { force: true })).toEqual(['base'])
+    expect((await before.status('after')).blockedBy).toEqual([])
+    await before.list()
+    for (const suffix of ['', '-wal', '-shm']) await rm(`${path}-views${suffix}`, { force: true })
+    await before.enqueue(note, 'more', { id: 'more', held: true })
+    expect((await before.list()).jobs.map(({ id }) => id)).toEqual(['more', 'after'])
+    await before.close()
+    const after = await open()
+    expect((await after.status('after')).blockedBy).toEqual([])
+    await after.start()
+    await clock.advance('1h')
+    expect(await after.result('after')).toBe('after')
+    await after.close()
   })
 
   it('deleted while ledgers are open is made good by the next list', async () => {

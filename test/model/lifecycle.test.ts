@@ -125,6 +125,7 @@ describe('the life of a job', { timeout: 0 }, () => {
       'leased Heartbeat',
       'leased Expunged',
       'ended Expunged',
+      'ended Condemned',
     ])
   })
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { transition } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import { IllegalEvent } from '../../domain/errors.js'
-import { register, tell, WorkerGone } from '../../domain/worker/decide.js'
+import { register, tell } from '../../domain/worker/decide.js'
 import type { WorkerEvent, WorkerEventMap, WorkerEventType } from '../../domain/worker/events.js'
 import { workerStream } from '../../domain/worker/events.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
@@ -72,7 +72,7 @@ describe('the life of a worker', { timeout: 0 }, () => {
     })
   })
 
-  test('is told only what the machine allows: a decision always folds, a refusal is of a worker that is gone', () => {
+  test('is told only what the machine allows: a decision always folds, a refusal is of a worker that is unknown or gone', () => {
     walk((state) => {
       for (const type of TYPES) expectLegal(state, type)
     })
@@ -82,9 +82,14 @@ describe('the life of a worker', { timeout: 0 }, () => {
 function expectLegal(state: WorkerState | undefined, type: WorkerEventType): void {
   const decision =
     type === 'WorkerRegistered' ? register('w1', state, facts[type]) : tell('w1', state, type, facts[type])
-  const gone = state === undefined || state.status === 'stopped' || state.status === 'lost'
-  expect(decision instanceof WorkerGone).toBe(type === 'WorkerRegistered' ? state !== undefined : gone)
-  if (decision instanceof WorkerGone) return
+  expect(decision instanceof Error ? decision.code : undefined).toBe(refusalOf(state, type))
+  if (decision instanceof Error) return
   expect(decision.length).toBe(type === 'WorkerDraining' && state?.status === 'draining' ? 0 : 1)
   for (const draft of decision) expect(folded(state, draft.type as WorkerEventType, 1), draft.type).toBeDefined()
+}
+
+function refusalOf(state: WorkerState | undefined, type: WorkerEventType): string | undefined {
+  if (type === 'WorkerRegistered') return state === undefined ? undefined : 'WORKER_GONE'
+  if (state === undefined) return 'WORKER_UNKNOWN'
+  return state.status === 'stopped' || state.status === 'lost' ? 'WORKER_GONE' : undefined
 }

@@ -4,59 +4,16 @@ import { IllegalEvent } from '../../domain/errors.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { JobEventType } from '../../domain/job/events.js'
 import { JOB_EVENT_TYPES, jobStream } from '../../domain/job/events.js'
-import type { JobState } from '../../domain/job/evolve.js'
 import { nextPhase } from '../../domain/job/lifecycle.js'
 import { JobBoard } from '../../projections/job-board.js'
 import { fromRow, toRow } from '../../projections/job-row.js'
-import type { PhaseCounts } from '../../projections/queue-stats.js'
 import { NOW } from '../domain/support/jobs.js'
+import { boardOf, endOf, readingOf, restored, steps } from './support/boards.js'
 import type { Step } from './support/history.js'
-import { DEEDS, historyOf, PlainBoard } from './support/history.js'
+import { historyOf, PlainBoard } from './support/history.js'
 
-const step: fc.Arbitrary<Step> = fc.record({
-  deed: fc.constantFrom(...DEEDS, 'enqueue', 'enqueue', 'lease', 'lease', 'finish', 'fail', 'retry'),
-  job: fc.nat(20),
-  dice: fc.nat(11),
-  wait: fc.constantFrom(0, 0, 1, 15),
-})
-const histories = fc.array(step, { maxLength: 120, size: 'max' }).map(historyOf)
+const histories = steps.map(historyOf)
 const RUNS = { numRuns: 300 }
-
-function boardOf(events: readonly RecordedEvent[], board: JobBoard = new JobBoard()): JobBoard {
-  for (const event of events) board.apply(event, event.at)
-  return board
-}
-
-/** What a restart finds in the views. */
-function restored(saved: JobBoard, now: number): JobBoard {
-  const board = new JobBoard()
-  const rows = [...saved.jobs].map((job) => toRow(job, saved.graph)).sort((a, b) => (a.place < b.place ? -1 : 1))
-  for (const row of rows) board.restore(fromRow(row.state), now)
-  board.restoreStats(JSON.parse(JSON.stringify(saved.stats)) as Record<string, PhaseCounts>)
-  return board
-}
-
-/** All that follows from a board at one moment. Empties its pending index. */
-function readingOf(board: JobBoard, now: number): object {
-  board.pending.promoteDue(now)
-  const scheduled = [...board.pending.scheduled()].map(({ id }) => id).sort()
-  return {
-    blocked: ids([...board.jobs].filter(({ id }) => board.graph.isBlocked(id))),
-    doomed: [...board.doomed.keys()].sort(),
-    leased: ids(board.leased.values()),
-    pending: { ready: drain(board, false), suspects: drain(board, true), scheduled },
-    totals: board.stats.toJSON(),
-  }
-}
-
-const ids = (jobs: Iterable<JobState>): string[] => [...jobs].map(({ id }) => id).sort()
-
-function drain({ pending }: JobBoard, suspects: boolean): string[] {
-  const taken: string[] = []
-  for (let job = pending.take(pending.lanes, suspects); job !== undefined; job = pending.take(pending.lanes, suspects))
-    taken.push(job.id)
-  return taken
-}
 
 function plainReading(events: readonly RecordedEvent[], now: number): object {
   const board = new PlainBoard()
@@ -69,8 +26,6 @@ function plainReading(events: readonly RecordedEvent[], now: number): object {
     totals: board.totals(),
   }
 }
-
-const endOf = (events: readonly RecordedEvent[]): number => (events.at(-1)?.at ?? NOW) + 12
 
 describe('the board of jobs', { timeout: 0 }, () => {
   test('says what the plain reading of the log says: order, blocked, doomed, leased, totals', () => {
@@ -188,7 +143,7 @@ describe('the board of jobs', { timeout: 0 }, () => {
 
 describe('a job doomed by a failed edge under cancel', () => {
   test('stays doomed when the dependency is sent round again and succeeds: a failed edge acts at once', () => {
-    const steps: Step[] = [
+    const played: Step[] = [
       { deed: 'enqueue', job: 0, dice: 0, wait: 0 },
       // Dice 4: on succeeded, otherwise cancel.
       { deed: 'enqueue', job: 0, dice: 4, wait: 0 },
@@ -197,7 +152,7 @@ describe('a job doomed by a failed edge under cancel', () => {
       { deed: 'lease', job: 0, dice: 0, wait: 0 },
       { deed: 'finish', job: 0, dice: 0, wait: 0 },
     ]
-    const board = boardOf(historyOf(steps))
+    const board = boardOf(historyOf(played))
     expect([...board.doomed]).toEqual([['j1', 'j0']])
     expect(board.graph.isBlocked('j1')).toBe(true)
   })

@@ -19,6 +19,7 @@ class Stage {
   readonly clock: VirtualClock = new VirtualClock(NOW)
   readonly errors: Line[] = []
   #count = 0
+  #removals = 0
 
   feed(after = ''): Feed {
     const logger: Logger = { ...silentLogger, error: (facts, message) => void this.errors.push({ facts, message }) }
@@ -38,6 +39,13 @@ class Stage {
 
   queue(id: string): Promise<string> {
     return this.append(`job-${id}`, 'none', 'Queued', facts())
+  }
+
+  removed(id: string, position: string): Promise<string> {
+    const jobs = [{ id, outcome: 'cancelled', queue: 'default', queuedAt: NOW, position }]
+    const revision = this.#removals === 0 ? 'none' : this.#removals - 1
+    this.#removals += 1
+    return this.append('audit', revision, 'JobsRemoved', { jobs })
   }
 
   cancel(id: string): Promise<string> {
@@ -164,6 +172,42 @@ describe('a feed', () => {
       await feed.reached(await stage.append('job-j', 1, 'Expunged', { rule: 'r', hashes: {} }))
     })
     expect(feed.skipped).toBe(0)
+  })
+
+  test('lets go of jobs that were removed, and knows how they ended', async () => {
+    const stage = new Stage()
+    const feed = stage.feed()
+    const changes: string[] = []
+    feed.changes$.subscribe(({ event }) => changes.push(event.type))
+    await running(feed, async () => {
+      const position = await stage.queue('j')
+      await feed.reached(await stage.cancel('j'))
+      await stage.append('job-j', 1, 'Condemned', {})
+      await feed.reached(await stage.removed('j', position))
+    })
+    expect(feed.board.removed('j')).toMatchObject({ outcome: 'cancelled' })
+    expect(feed.board.stats.toJSON()).toMatchObject({ default: { waiting: 0, cancelled: 1 } })
+    expect(changes).toEqual(['Queued', 'Cancelled'])
+    expect(feed.skipped).toBe(0)
+  })
+
+  test('counts the jobs it has never seen, and no job twice, when it goes on after a checkpoint', async () => {
+    const stage = new Stage()
+    const before = await stage.queue('before')
+    const checkpoint = await stage.cancel('before')
+    const after = await stage.queue('after')
+    await stage.cancel('after')
+    for (const id of ['before', 'after']) await stage.store.remove([`job-${id}`])
+    await stage.removed('before', before)
+    const last = await stage.removed('after', after)
+    for (const [since, cancelled] of [
+      [checkpoint, 1],
+      ['', 2],
+    ] as const) {
+      const feed = stage.feed(since)
+      await running(feed, async () => feed.reached(last))
+      expect(feed.board.stats.toJSON(), `since ${since}`).toMatchObject({ default: { cancelled } })
+    }
   })
 
   test('knows the state of a stream as its projections do, and nothing of the others', async () => {

@@ -9,6 +9,8 @@ import { silentLogger } from '../../runtime/ports/logger.js'
 import { Feed } from '../../runtime/read/feed.js'
 import type { Command } from '../../runtime/write/command.js'
 import * as commands from '../../runtime/write/commands.js'
+import type { Enqueued, NewJob } from '../../runtime/write/enqueue-command.js'
+import { enqueue as enqueueAll, NOTHING_FOUND } from '../../runtime/write/enqueue-command.js'
 import { Journal } from '../../runtime/write/journal.js'
 import { facts } from '../domain/support/jobs.js'
 import { CountedIds } from './support/counted-ids.js'
@@ -43,13 +45,13 @@ function open(forecast: Partial<Forecast> = {}, inner: MemoryEventStore = new Me
 }
 
 const weather = (given: Partial<Weather>): Weather => ({ fault: 'none', turns: 0, rivalry: 0, throws: false, ...given })
-const spec = (id: string, ...dependsOn: readonly DependencyEdge[]): Parameters<typeof commands.enqueue>[0][number] => ({
+const spec = (id: string, ...dependsOn: readonly DependencyEdge[]): NewJob => ({
   id,
   facts: facts(dependsOn.length === 0 ? {} : { dependsOn }),
   payload: '1',
 })
-const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<commands.EnqueueOutcome[]> =>
-  commands.enqueue([spec(id, ...dependsOn)])
+const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<Enqueued[]> =>
+  enqueueAll([spec(id, ...dependsOn)])
 const lease = (id: string, token: string): Command<void> => commands.lease(id, { token, workerId: 'w', leaseMs: 1_000 })
 const typesOf = async (store: EventStore, id: string): Promise<string[]> =>
   (await readAll(store, jobStream(id))).map(({ type }) => type)
@@ -73,7 +75,7 @@ describe('one flush', () => {
     await Promise.all([
       journal.submit(enqueue('j')),
       journal.submit(lease('j', 't')),
-      journal.submit(commands.finish('j', 't', '1')),
+      journal.submit(commands.finish('j', 't', { result: '1' })),
     ])
     expect(await typesOf(inner, 'j')).toEqual(['Queued', 'Leased', 'Finished'])
     expect(store.groups.length).toBe(1)
@@ -106,20 +108,20 @@ describe('one flush', () => {
 describe('the same id again', () => {
   test('with the same content is a duplicate, at any distance', async () => {
     const { journal } = open()
-    expect(await journal.submit(enqueue('j'))).toEqual(['created'])
-    expect(await journal.submit(enqueue('j'))).toEqual(['duplicate'])
+    expect(await journal.submit(enqueue('j'))).toEqual([{ id: 'j', outcome: 'created' }])
+    expect(await journal.submit(enqueue('j'))).toEqual([{ id: 'j', outcome: 'duplicate' }])
   })
 
   test('with the same content is a duplicate in the very same tick', async () => {
     const { inner, journal } = open()
     const answers = await Promise.all([1, 2, 3].map(() => journal.submit(enqueue('j'))))
-    expect(answers).toEqual([['created'], ['duplicate'], ['duplicate']])
+    expect(answers.flat().map(({ outcome }) => outcome)).toEqual(['created', 'duplicate', 'duplicate'])
     expect(await typesOf(inner, 'j')).toEqual(['Queued'])
   })
 
   test('with other content is refused, at any distance', async () => {
     const { journal } = open()
-    const other = commands.enqueue([{ ...spec('j'), payload: '2' }])
+    const other = enqueueAll([{ ...spec('j'), payload: '2' }])
     const [, second] = await Promise.allSettled([journal.submit(enqueue('j')), journal.submit(other)])
     expect(second).toMatchObject({ status: 'rejected', reason: expect.any(JobExists) })
     await expect(journal.submit(other)).rejects.toThrow('Job j exists already with another payload.')
@@ -131,7 +133,7 @@ describe('a batch', () => {
 
   test('is stored whole or not at all', async () => {
     const { inner, journal } = open()
-    const batch = commands.enqueue([spec('a'), spec('b', { id: 'nobody', on: 'succeeded', otherwise: 'block' })])
+    const batch = enqueueAll([spec('a'), spec('b', { id: 'nobody', on: 'succeeded', otherwise: 'block' })])
     await expect(journal.submit(batch)).rejects.toThrow('which does not exist')
     expect(await inner.head()).toBe('')
   })
@@ -141,7 +143,7 @@ describe('a batch', () => {
     await journal.submit(enqueue('gone'))
     await journal.submit(commands.cancel('gone', { by: 'operator' }, false))
     await journal.submit(
-      commands.enqueue([
+      enqueueAll([
         spec('a', onCancel('gone')),
         spec('b', onCancel('a')),
         spec('c', { id: 'b', on: 'finished', otherwise: 'run' }),
@@ -155,7 +157,7 @@ describe('a batch', () => {
     const { feed, journal } = open()
     await journal.submit(enqueue('gone'))
     await journal.submit(commands.cancel('gone', { by: 'operator' }, false))
-    await journal.submit(commands.enqueue([spec('b', onCancel('a')), spec('a', onCancel('gone'))]))
+    await journal.submit(enqueueAll([spec('b', onCancel('a')), spec('a', onCancel('gone'))]))
     expect([...feed.board.jobs].map(({ id }) => id)).toEqual(['b'])
     expect([...feed.board.doomed.keys()]).toEqual(['b'])
   })
@@ -169,12 +171,14 @@ describe('memory that is behind', () => {
     const near = open({ lags: [0, 0, ...Array.from({ length: 50 }, () => 200)] }, inner)
     await near.journal.submit(enqueue('j'))
     await far.journal.submit(lease('j', 't'))
-    await far.journal.submit(commands.finish('j', 't', '1'))
+    await far.journal.submit(commands.finish('j', 't', { result: '1' }))
     expect(near.feed.board.get('j')?.phase).toBe('waiting')
     await expect(near.journal.submit(lease('j', 't2'))).rejects.toThrow('it is succeeded')
-    await expect(near.journal.submit(commands.finish('j', 't', '2'))).rejects.toThrow('is lost')
+    await expect(near.journal.submit(commands.finish('j', 't', { result: '2' }))).rejects.toThrow('is lost')
     expect(near.feed.board.get('j')?.phase).toBe('waiting')
-    await expect(near.journal.submit(commands.retry('j', []))).resolves.toBeUndefined()
+    await expect(
+      near.journal.submit(commands.retry('j', { ...NOTHING_FOUND, dependencies: [], unique: undefined })),
+    ).resolves.toBeUndefined()
     expect(await typesOf(inner, 'j')).toEqual(['Queued', 'Leased', 'Finished', 'Retried'])
   })
 
@@ -207,7 +211,7 @@ describe('memory that is behind', () => {
     await far.journal.submit(enqueue('dependency'))
     await expect(
       near.journal.submit(enqueue('j', { id: 'dependency', on: 'succeeded', otherwise: 'block' })),
-    ).resolves.toEqual(['created'])
+    ).resolves.toEqual([{ id: 'j', outcome: 'created' }])
   })
 })
 
@@ -236,14 +240,15 @@ describe('what the store says', () => {
     const { inner, journal } = open({ appends: [weather({ fault: 'rejected' })] })
     await expect(journal.submit(enqueue('j'))).rejects.toThrow('disk full')
     expect(await inner.head()).toBe('')
-    await expect(journal.submit(enqueue('j'))).resolves.toEqual(['created'])
+    await expect(journal.submit(enqueue('j'))).resolves.toEqual([{ id: 'j', outcome: 'created' }])
   })
 
   test('removed: the name is burnt, and nobody tries for ever', async () => {
     const { inner, journal } = open()
     await journal.submit(enqueue('j'))
     await inner.remove([jobStream('j')])
-    await expect(journal.submit(lease('j', 't'))).rejects.toThrow('Stream job-j was removed')
+    await expect(journal.submit(enqueue('j'))).rejects.toThrow('Job j was removed; its id cannot be used again')
+    await expect(journal.submit(lease('j', 't'))).rejects.toThrow('There is no job j')
   })
 
   test('a group it cannot take is refused alone: its neighbours of the same flush are stored', async () => {

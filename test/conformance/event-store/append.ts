@@ -146,6 +146,14 @@ export function appendTests(factory: StoreFactory): void {
     ['with a stream name of broken Unicode', () => group({ 'job-\ud800': 'none' }, event('job-\ud800'))],
     ['with a time that is no whole number', () => group({ 'job-1': 'none' }, event('job-1', { at: Number.NaN }))],
     ['with an event type of the store itself', () => group({ 'job-1': 'none' }, event('job-1', { type: '$removed' }))],
+    [
+      'that removes a stream it does not expect',
+      () => ({ ...group({ 'job-1': 'none' }, event('job-1')), remove: ['job-2'] }),
+    ],
+    [
+      'that removes a stream it appends to',
+      () => ({ ...group({ 'job-1': 'none' }, event('job-1')), remove: ['job-1'] }),
+    ],
   ])('a group %s is a mistake of the caller, and nothing of the call is stored', async (_, wrong) => {
     const { store } = under()
     await expect(store.append([group({ 'job-0': 'none' }, event('job-0')), wrong()])).rejects.toThrow(TypeError)

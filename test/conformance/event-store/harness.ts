@@ -20,8 +20,17 @@ export interface StoreUnderTest {
     end: 'commit' | 'rollback',
     work: (transaction: unknown) => Promise<void> | void,
   ) => Promise<void>
+  /** A table of the caller's own in the store's database. Needed with the capability `transactions`. */
+  readonly ownTable?: OwnTable
   /** Takes everything down again; `store` may be closed already. */
   readonly dispose: () => Promise<void>
+}
+
+export interface OwnTable {
+  /** Writes one row inside the transaction that a group's `effects` are handed; may give back a promise if the store's do. */
+  readonly insert: (transaction: unknown, text: string) => unknown
+  /** The rows that others see, in the order in which they were written. */
+  readonly rows: () => Promise<string[]>
 }
 
 export type StoreFactory = () => Promise<StoreUnderTest>

@@ -64,6 +64,7 @@ export function lifeTests(factory: StoreFactory): void {
       () => store.head(),
       () => store.ping(),
       () => store.positionAt(0),
+      () => store.sizes([]),
       () => store.erase([]),
       () => store.remove([]),
       () => store.truncate('job-1', 0),

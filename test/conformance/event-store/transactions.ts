@@ -118,6 +118,29 @@ export function transactionTests(factory: StoreFactory): void {
     expect(await collect(store.readAll())).toHaveLength(2)
   })
 
+  it('a group that erases, removes or has effects is refused in it, the others are stored', async (context) => {
+    const { store } = under()
+    context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')
+    await appendOk(store, { 'job-1': 'none' }, event('job-1', { body: body('x') }))
+    let called = 0
+    await own('commit', async (transaction) => {
+      const outcomes = await store
+        .within(transaction)
+        .append([
+          { ...group({ 'job-2': 'none' }, event('job-2')), erase: [{ stream: 'job-1', revision: 0 }] },
+          { ...group({ 'job-3': 'none', 'job-1': 0 }, event('job-3')), remove: ['job-1'] },
+          { ...group({ 'job-4': 'none' }, event('job-4')), effects: () => (called += 1) },
+          group({ 'job-5': 'none' }, event('job-5')),
+        ])
+      const refusal = { kind: 'rejected', error: expect.any(StoreRefused) }
+      expect(outcomes).toEqual([refusal, refusal, refusal, expect.objectContaining({ kind: 'ok' })])
+    })
+    expect(called).toBe(0)
+    const read = await collect(store.readAll({ bodies: true }))
+    expect(read.map(({ stream }) => stream)).toEqual(['job-1', 'job-5'])
+    expect(plainBody(read[0])).toMatchObject({ content: 'x' })
+  })
+
   it('subscribers hear of it after it commits', async (context) => {
     const { store } = under()
     context.skip(!store.capabilities.transactions, 'the store knows no transaction of the caller')

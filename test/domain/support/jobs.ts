@@ -51,5 +51,6 @@ function plausibleFacts(state: JobState | undefined, at: number): JobEventMap {
     Cancelled: { by: 'operator' },
     Rescheduled: { priority: 5 },
     Expunged: { rule: 'by hand', hashes: {} },
+    Condemned: { rule: 'by hand' },
   }
 }

@@ -169,7 +169,7 @@ export function cancellingSuite(backend: Backend): void {
       expect(await ledger.result('again')).toEqual({ run: 3, attempt: 1 })
       const round = ['Leased', 'Failed', 'Retried', 'Leased', 'Failed', 'Finished']
       expect(await typesOf(ledger, 'again')).toEqual(['Queued', ...round, 'Retried', 'Leased', 'Finished'])
-      const rest = { state: 'succeeded', run: 3, attempt: 0, payload: 'payload', maxAttempts: 2, type: 'fixable' }
+      const rest = { state: 'succeeded', run: 3, attempt: 1, payload: 'payload', maxAttempts: 2, type: 'fixable' }
       expect(await ledger.status('again')).toMatchObject({ ...rest, queue: 'q', channel: 'c', name: 'n', priority: 2 })
       expect(await ledger.queues.stats()).toMatchObject({ q: { succeeded: 1, failed: 0, ready: 0 } })
     })

@@ -20,15 +20,13 @@ function held() {
     gates.set(id, known)
     return known
   }
-  const job = defineJob({
-    type: 'held',
-    handle: (_: null, ctx: JobContext) => {
-      started.push(ctx.id)
-      contexts.push(ctx)
-      return gateOf(ctx.id).promise
-    },
-  })
-  return { job, started, contexts, finish: (id: string) => gateOf(id).open(`end of ${id}`) }
+  const hold = (_: null, ctx: JobContext): Promise<string> => {
+    started.push(ctx.id)
+    contexts.push(ctx)
+    return gateOf(ctx.id).promise
+  }
+  const job = defineJob({ type: 'held', handle: hold })
+  return { job, hold, started, contexts, finish: (id: string) => gateOf(id).open(`end of ${id}`) }
 }
 
 /** Lets a worker that nobody knows lease a job and fall silent, until the ledger has taken the lease back. */
@@ -92,14 +90,14 @@ export function leasesSuite(backend: Backend): void {
     it('show the progress and partial result that the handler reports', async () => {
       await using world = await World.create(backend)
       const reported = gate()
-      const { job, finish, started } = held()
+      const { hold, finish, started } = held()
       const reporting = defineJob({
         type: 'reporting',
         handle: async (_: null, ctx) => {
           await ctx.heartbeat(0.5, { done: ['a'] })
           await ctx.heartbeat(7)
           reported.open()
-          return job.handle(null as never, ctx)
+          return hold(null, ctx)
         },
       })
       const ledger = await world.open({ jobs: [reporting] })
@@ -147,7 +145,7 @@ export function leasesSuite(backend: Backend): void {
       const facts = { cause: 'lease-lost', error: 'LeaseLost', retryable: true, token: 'foreign', run: 1 }
       expect(await factsOf(ledger, id, 'Failed')).toMatchObject([facts])
       expect(await factsOf(ledger, id, 'Retried')).toMatchObject([{ by: 'lease-lost' }])
-      expect(await ledger.status(id)).toMatchObject({ run: 2, attempt: 0 })
+      expect(await ledger.status(id)).toMatchObject({ run: 2, attempt: 1 })
       expect(world.log.filter(({ message }) => message === 'lease lost')).toHaveLength(1)
     })
 

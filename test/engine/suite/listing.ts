@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../runtime/ledger.js'
-import type { ListFilter } from '../../../runtime/read/queries.js'
+import type { ListFilter } from '../../../runtime/read/listing.js'
 import type { JobDefinition } from '../../../runtime/work/definition.js'
 import { defineJob } from '../../../runtime/work/definition.js'
-import type { EnqueueOptions } from '../../../runtime/write/enqueue-options.js'
+import type { EnqueueOptions } from '../../../runtime/write/contract.js'
 import type { Backend } from '../support.js'
 import { gate, never, next, rejection, World } from '../support.js'
 
@@ -72,9 +72,9 @@ export function listingSuite(backend: Backend): void {
       expect(jobs.map(({ state }) => state)).toEqual(IN_ORDER)
       expect(cursor).toBeUndefined()
       for (const job of jobs) {
-        const { payload, dependsOn, blockedBy, result, errorMessage, lease, reason, ...summary } = await ledger.status(
-          job.id,
-        )
+        const status = await ledger.status(job.id)
+        const { payload, result, errorMessage, reason, lease, correlationId, ...rest } = status
+        const { dependsOn, blockedBy, dependents, ...summary } = rest
         expect(job).toEqual(summary)
       }
     })

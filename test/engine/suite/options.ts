@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import type { CancelOptions, Ledger } from '../../../runtime/ledger.js'
-import type { CloseOptions, LedgerOptions, StartOptions } from '../../../runtime/options.js'
-import type { ListFilter } from '../../../runtime/read/queries.js'
+import type { Ledger } from '../../../runtime/ledger.js'
+import type { CancelOptions, CloseOptions, LedgerOptions, StartOptions } from '../../../runtime/options.js'
+import type { ListFilter } from '../../../runtime/read/listing.js'
 import type { JobDefaults } from '../../../runtime/work/definition.js'
 import { defineJob } from '../../../runtime/work/definition.js'
-import type { EnqueueOptions } from '../../../runtime/write/enqueue-options.js'
+import type { EnqueueOptions } from '../../../runtime/write/contract.js'
 import type { Backend } from '../support.js'
 import { isEmpty, rejection, World } from '../support.js'
 
@@ -74,7 +74,7 @@ const CLOSE: readonly Row[] = [
   ['', null, /object/, 'null'],
   ['.wait', { wait: 1 }, /^one of drain/, '"wait"'],
   ['.drain', { drain: -1 }, DURATION, '-1'],
-  ['.timeout', { timeout: {} }, DURATION, 'an object ()'],
+  ['.timeout', { timeout: {} }, DURATION, 'an empty object'],
   ['.drain', { drain: '2m', timeout: '1m' }, /at most `close.timeout`/, '"2m"'],
 ]
 
@@ -86,7 +86,7 @@ const LIST: readonly Row[] = [
   ['.state', { state: 5 }, /text/, '5'],
   ['.type', { type: [1] }, /texts/, 'an array of 1'],
   ['.queue', { queue: null }, /text/, 'null'],
-  ['.channel', { channel: {} }, /text/, 'an object ()'],
+  ['.channel', { channel: {} }, /text/, 'an empty object'],
   ['.limit', { limit: 0 }, /1 to 1000/, '0'],
   ['.limit', { limit: 1_001 }, /1 to 1000/, '1001'],
   ['.cursor', { cursor: 5 }, /cursor/, '5'],
@@ -117,9 +117,10 @@ const DEFINE: readonly Row[] = [
   ['.typ', { type: 'x', typ: 'x', handle }, /^one of type/, '"typ"'],
   ['.type', { handle }, /1 to 200 char/, 'undefined'],
   ['.type', { type: '', handle }, /1 to 200 char/, '""'],
-  ['.handle', { type: 'x' }, /function/, 'undefined'],
+  ['.handle', { type: 'x', handle: 5 }, /function/, '5'],
   ['.handle', { type: 'x', handle: 'x' }, /function/, '"x"'],
-  ['.schema', { type: 'x', handle, schema: {} }, /Standard Schema/, 'an object ()'],
+  ['.handle', { type: 'x', handle: null }, /function/, 'null'],
+  ['.schema', { type: 'x', handle, schema: {} }, /Standard Schema/, 'an empty object'],
   ['.schema', { type: 'x', handle, schema: null }, /Standard Schema/, 'null'],
   ['.queue', { type: 'x', handle, queue: 5 }, /200 char/, '5'],
   ['.priority', { type: 'x', handle, priority: Number.POSITIVE_INFINITY }, /integer/, 'Infinity'],
@@ -158,7 +159,7 @@ export function optionsSuite(backend: Backend): void {
     })
 
     it.each(DEFINE)('of defineJob: %s when given %o', async (...row) => {
-      await expectFault(async () => defineJob(row[1] as JobDefaults & { handle(): void }), 'defineJob', row)
+      await expectFault(async () => defineJob(row[1] as JobDefaults<unknown> & { handle(): void }), 'defineJob', row)
     })
 
     it('of enqueue: something that is no definition', async () => {

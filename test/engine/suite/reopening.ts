@@ -100,7 +100,7 @@ export function reopeningSuite(backend: Backend): void {
       const after = await world.open({ jobs: [job] })
       await after.start()
       expect(await after.result('a')).toBe('a')
-      expect(await after.status('a')).toMatchObject({ run: 2, attempt: 0 })
+      expect(await after.status('a')).toMatchObject({ run: 2, attempt: 1 })
     })
 
     it('still refuses an id that is taken by a job that ended long ago', async () => {

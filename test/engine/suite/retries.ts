@@ -75,7 +75,7 @@ export function retriesSuite(backend: Backend): void {
       expect(failed.map(({ cause, retryable, attempt }) => ({ cause, retryable, attempt }))).toEqual(
         [1, 2, 3].map((attempt) => ({ cause: 'error', retryable: true, attempt })),
       )
-      expect(await ledger.status(job.id)).toMatchObject({ state: 'succeeded', run: 4, attempt: 3, maxAttempts: 20 })
+      expect(await ledger.status(job.id)).toMatchObject({ state: 'succeeded', run: 4, attempt: 4, maxAttempts: 20 })
     })
 
     it('end in failed when they are used up, and result() says why', async () => {

@@ -17,11 +17,16 @@ export const DEEDS = [
   'fail',
   'lose lease',
   'release',
+  'snooze',
+  'requeue',
+  'refuse',
   'cancel',
   'cancel a doomed one',
   'retry',
   'reschedule',
+  'promote',
   'expunge',
+  'condemn',
 ] as const
 
 /** One step: who is meant, and with what numbers. */
@@ -171,6 +176,12 @@ function decideOn(board: PlainBoard, { deed, job, dice }: Step, index: number, n
       return decide.loseLease(id, state, token, 'gone', now)
     case 'release':
       return decide.release(id, state, token)
+    case 'snooze':
+      return decide.release(id, state, token, { by: 'snooze', runAt: now + dice })
+    case 'requeue':
+      return decide.requeueOrFinish(id, state, token, dice % 3, undefined)
+    case 'refuse':
+      return decide.failUnstarted(id, state, undefined)
     case 'cancel':
       return decide.cancel(id, state, { by: 'operator' })
     case 'cancel a doomed one':
@@ -178,27 +189,34 @@ function decideOn(board: PlainBoard, { deed, job, dice }: Step, index: number, n
     case 'retry':
       return decide.retry(id, state, now, stateOf)
     case 'reschedule':
-      return state.phase === 'waiting'
-        ? [{ stream: jobStream(id), type: 'Rescheduled', data: reschedule(dice, now) }]
-        : []
+      return decide.reschedule(id, state, reschedule(dice, now), dice === 3 ? '2' : undefined)
+    case 'promote':
+      return decide.promote(id, state, now)
+    case 'condemn':
+      return decide.condemn(id, state, 'r')
     case 'expunge':
       return state.phase === 'failing'
         ? []
-        : [{ stream: jobStream(id), type: 'Expunged', data: { rule: 'r', hashes: {} } }]
+        : [{ stream: jobStream(id), type: 'Expunged', data: { rule: 'r', queuedAt: state.queuedAt, hashes: {} } }]
   }
+}
+
+const PHASE_FOR: Readonly<Partial<Record<Step['deed'], JobState['phase']>>> = {
+  ...{ lease: 'waiting', reschedule: 'waiting', promote: 'waiting', refuse: 'waiting' },
+  ...{ heartbeat: 'leased', finish: 'leased', fail: 'leased', 'lose lease': 'leased', release: 'leased' },
+  ...{ snooze: 'leased', requeue: 'leased' },
+  ...{ retry: 'ended', condemn: 'ended' },
 }
 
 /** The jobs that a deed can mean, so that most steps do something. */
 function pick(all: readonly Known[], deed: Step['deed'], job: number): Known | undefined {
-  const phase = { lease: 'waiting', reschedule: 'waiting', retry: 'ended', expunge: undefined, cancel: undefined }[
-    deed as string
-  ]
+  const phase = PHASE_FOR[deed]
   const doomed = (known: Known): boolean =>
     known.state.phase !== 'ended' && known.edges.some((edge) => edge.now === 'failed' && edge.otherwise === 'cancel')
-  const holds = ['heartbeat', 'finish', 'fail', 'lose lease', 'release'].includes(deed)
   const meant = all.filter((known) => {
     if (deed === 'cancel a doomed one') return doomed(known)
-    return holds ? known.state.phase === 'leased' : phase === undefined || known.state.phase === phase
+    if (deed === 'refuse' && known.state.run > 0) return false
+    return phase === undefined || known.state.phase === phase
   })
   return meant[job % Math.max(1, meant.length)]
 }
@@ -226,6 +244,7 @@ function enqueue(board: PlainBoard, id: string, job: number, dice: number, now: 
     ...(dice % 5 === 1 && { runAt: now + 30 }),
     ...(dice === 6 && { held: true }),
     ...(dice === 7 && { name: 'n', channel: 'c', timeoutMs: 5 }),
+    ...(dice === 8 && { retainMs: 5, retryOn: 'recoverable-only' }),
     ...(dependsOn.length > 0 && { dependsOn }),
   })
   return decide.enqueue({ id, facts: given, payload: undefined }, (name) => board.jobs.get(name)?.state, new Set())

@@ -171,6 +171,10 @@ export class FaultyStore implements EventStore {
     return this.#inner.positionAt(instant)
   }
 
+  sizes(streams: readonly string[]): Promise<number[]> {
+    return this.#inner.sizes(streams)
+  }
+
   ping(): Promise<void> {
     return this.#inner.ping()
   }

@@ -8,6 +8,8 @@ import { silentLogger } from '../../../runtime/ports/logger.js'
 import { Feed } from '../../../runtime/read/feed.js'
 import type { Command, Verdict } from '../../../runtime/write/command.js'
 import * as commands from '../../../runtime/write/commands.js'
+import type { NewJob } from '../../../runtime/write/enqueue-command.js'
+import { enqueue, NOTHING_FOUND } from '../../../runtime/write/enqueue-command.js'
 import { Journal } from '../../../runtime/write/journal.js'
 import { facts } from '../../domain/support/jobs.js'
 import { CountedIds } from './counted-ids.js'
@@ -28,6 +30,12 @@ export const VERBS = [
   'fail',
   'lose lease',
   'release',
+  'snooze',
+  'requeue',
+  'refuse',
+  'reschedule',
+  'promote',
+  'condemn',
   'cancel',
   'cancel if idle',
   'retry',
@@ -122,7 +130,8 @@ async function newCase(
 
 async function submit(one: Case, { journal, feed }: Runtime, store: MemoryEventStore): Promise<void> {
   try {
-    one.answer = { yes: await journal.submit(watched(one)) }
+    // The mark is how its events are found in the log.
+    one.answer = { yes: await journal.submit(watched(one), { mark: one.mark }) }
   } catch (error) {
     one.answer = { no: error }
   }
@@ -130,9 +139,9 @@ async function submit(one: Case, { journal, feed }: Runtime, store: MemoryEventS
   one.until = Number(await store.head())
 }
 
-/** The same command; it remembers its last decision, and its events bear its mark. */
+/** The same command; it remembers its last decision. */
 function watched(one: Case): Command<unknown> {
-  const { command, mark } = one
+  const { command } = one
   return {
     ...command,
     decide(seen, now, draw) {
@@ -142,8 +151,7 @@ function watched(one: Case): Command<unknown> {
         return draws.at(-1) as number
       })
       one.decided = { now, draws, verdict }
-      if (verdict instanceof Error) return verdict
-      return { ...verdict, drafts: verdict.drafts.map((draft) => ({ ...draft, metadata: { mark } })) }
+      return verdict
     },
   }
 }
@@ -157,45 +165,55 @@ function toCommand({ verb, job, other, token: number }: Ask, index: number): Com
     on: 'succeeded',
     otherwise: number === 0 ? 'cancel' : 'block',
   })
-  const spec = (
-    name: string,
-    ...dependsOn: readonly DependencyEdge[]
-  ): Parameters<typeof commands.enqueue>[0][number] => ({
+  const spec = (name: string, ...dependsOn: readonly DependencyEdge[]): NewJob => ({
     id: name,
     facts: facts({ backoff: AT_ONCE, maxAttempts: 2, ...(dependsOn.length > 0 && { dependsOn }) }),
     payload: `"${number}"`,
   })
   switch (verb) {
     case 'enqueue':
-      return commands.enqueue([spec(id)])
+      return enqueue([spec(id)])
     case 'enqueue after':
-      return commands.enqueue([spec(id, edge(second))])
+      return enqueue([spec(id, edge(second))])
     case 'enqueue two':
-      return commands.enqueue(id === second ? [spec(id, edge(id))] : [spec(id), spec(second, edge(id))])
+      return enqueue(id === second ? [spec(id, edge(id))] : [spec(id), spec(second, edge(id))])
     case 'enqueue fresh':
-      return commands.enqueue([spec(`n${index}`, edge(id), ...(id === second ? [] : [edge(second)]))])
+      return enqueue([spec(`n${index}`, edge(id), ...(id === second ? [] : [edge(second)]))])
     case 'lease':
       return commands.lease(id, { token, workerId: 'w', leaseMs: 30_000 })
     case 'heartbeat':
       return commands.heartbeat(id, { token, progress: index }, 30_000)
     case 'finish':
-      return commands.finish(id, token, `"${index}"`)
+      return commands.finish(id, token, { result: `"${index}"` })
     case 'fail':
       return commands.fail(id, token, { cause: 'error', error: 'E', details: '{}', retryable: true })
     case 'lose lease':
       return commands.loseLease(id, token, 'gone')
     case 'release':
       return commands.release(id, token)
+    case 'snooze':
+      return commands.release(id, token, { by: 'snooze', runAt: 5 })
+    case 'requeue':
+      return commands.requeueOrFinish(id, token, other, undefined)
+    case 'refuse':
+      return commands.failUnstarted(id, undefined)
+    case 'reschedule':
+      return commands.reschedule(id, { priority: index, held: number === 0 })
+    case 'promote':
+      return commands.promote(id)
+    case 'condemn':
+      return commands.condemn(id, 'r')
     case 'cancel':
       return commands.cancel(id, { by: 'operator' }, number === 0)
     case 'cancel if idle':
       return commands.cancel(id, { by: 'operator', ifIdle: true }, false)
     case 'retry':
       // Whatever its first event names is among these.
-      return commands.retry(
-        id,
-        JOBS.filter((name) => name !== id),
-      )
+      return commands.retry(id, {
+        ...NOTHING_FOUND,
+        dependencies: JOBS.filter((name) => name !== id),
+        unique: undefined,
+      })
     case 'note':
       return note(`note-${id}`, `note-${second}`, jobStream(id))
   }

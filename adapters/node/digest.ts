@@ -1,0 +1,10 @@
+import { createHash } from 'node:crypto'
+import type { Digest } from '../../runtime/ports/digest.js'
+
+export const nodeDigest: Digest = {
+  sha256(...parts) {
+    const hash = createHash('sha256')
+    for (const part of parts) hash.update(part)
+    return hash.digest('hex')
+  },
+}

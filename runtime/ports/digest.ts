@@ -1,0 +1,5 @@
+/** SHA-256. */
+export interface Digest {
+  /** Of all parts one after the other (texts as UTF-8), in lower-case hex. */
+  sha256(...parts: readonly (Uint8Array | string)[]): string
+}

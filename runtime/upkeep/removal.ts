@@ -1,0 +1,175 @@
+import type { RemovedJob } from '../../domain/audit/events.js'
+import { JobledgerError } from '../../domain/errors.js'
+import type { Body, Metadata } from '../../domain/event.js'
+import type { JobState, Outcome } from '../../domain/job/evolve.js'
+import { JobEnded, JobNeeded, JobRunning } from '../../domain/rejection.js'
+import type { Digest } from '../ports/digest.js'
+import type { Feed } from '../read/feed.js'
+import type { Queries } from '../read/queries.js'
+import * as commands from '../write/commands.js'
+import type { Journal } from '../write/journal.js'
+
+export interface RemoveOptions {
+  /** Also a job that runs (it is cancelled first), and one that others still need. */
+  readonly force?: boolean
+  /** Also the jobs it depends on that nobody else does, and theirs. */
+  readonly cascade?: boolean
+}
+
+/** What a removal of many came to. */
+export interface Removed {
+  readonly removed: number
+  /** Left alone: a job that has not ended depends on them, or they run again. */
+  readonly kept: number
+}
+
+/** Jobs taken out in one commit. */
+const CHUNK = 200
+
+/**
+ * Takes jobs out of the log, or their bodies. A removal has two steps: first the job is condemned, so that whoever enqueues a
+ * job depending on it from then on goes by its outcome; by the time that is folded every earlier dependent is known. Only
+ * then it is removed, unless one of those has not ended.
+ */
+export class Removal {
+  readonly #feed: Feed
+  readonly #journal: Journal
+  readonly #queries: Queries
+  readonly #digest: Digest
+
+  constructor(options: {
+    readonly feed: Feed
+    readonly journal: Journal
+    readonly queries: Queries
+    readonly digest: Digest
+  }) {
+    this.#feed = options.feed
+    this.#journal = options.journal
+    this.#queries = options.queries
+    this.#digest = options.digest
+  }
+
+  /** Ids of what was removed. Throws JobUnknown, JobRemoved, JobRunning, JobNeeded. */
+  async remove(id: string, { force = false, cascade = false }: RemoveOptions, metadata?: Metadata): Promise<string[]> {
+    await this.#queries.catchUp()
+    const { dependsOn } = await this.#one(id, force, metadata)
+    const removed = [id]
+    const orphans = cascade ? dependsOn.map((edge) => edge.id) : []
+    for (let next = orphans.pop(); next !== undefined; next = orphans.pop()) {
+      if ((await this.#queries.dependents(next)).length > 0) continue
+      try {
+        const { dependsOn: further } = await this.#one(next, false, metadata)
+        removed.push(next)
+        orphans.push(...further.map((edge) => edge.id))
+      } catch (error) {
+        // Removed before, running, or needed by a job that came just now.
+        if (!(error instanceof JobledgerError && error.family === 'job')) throw error
+      }
+    }
+    return removed
+  }
+
+  async #one(id: string, force: boolean, metadata: Metadata | undefined): Promise<JobState> {
+    const { state } = await this.#queries.read(id)
+    if (state.phase === 'leased' && !force) throw new JobRunning(id)
+    this.#refuseNeeded(id, force)
+    if (state.phase !== 'ended') await this.#cancel(id, force, metadata)
+    await this.#journal.submit(commands.condemn(id, undefined), metadata)
+    this.#refuseNeeded(id, force)
+    const { state: ended } = await this.#queries.read(id)
+    await this.#journal.submit(commands.remove([removedJob(ended)], undefined), metadata)
+    return ended
+  }
+
+  #refuseNeeded(id: string, force: boolean): void {
+    const dependents = this.#feed.board.graph.neededBy(id)
+    if (dependents.length > 0 && !force) throw new JobNeeded(id, dependents)
+  }
+
+  async #cancel(id: string, force: boolean, metadata: Metadata | undefined): Promise<void> {
+    const command = { by: 'operator', reason: 'removed', ...(!force && { ifIdle: true }) } as const
+    try {
+      await this.#journal.submit(commands.cancel(id, command, false), metadata)
+    } catch (error) {
+      if (!(error instanceof JobEnded)) throw error
+    }
+  }
+
+  /** A job that has not ended depends on it. */
+  isNeeded(id: string): boolean {
+    return this.#feed.board.graph.neededBy(id).length > 0
+  }
+
+  /** Ended jobs, as far as nobody needs them. */
+  async removeAll(jobs: readonly JobState[], rule: string | undefined, metadata?: Metadata): Promise<Removed> {
+    let removed = 0
+    for (let from = 0; from < jobs.length; from += CHUNK) {
+      removed += await this.#removeChunk(jobs.slice(from, from + CHUNK), rule, metadata)
+    }
+    return { removed, kept: jobs.length - removed }
+  }
+
+  async #removeChunk(jobs: readonly JobState[], rule: string | undefined, metadata?: Metadata): Promise<number> {
+    const isFree = ({ id }: JobState): boolean => !this.isNeeded(id)
+    const condemned = await Promise.all(jobs.filter(isFree).map((job) => this.#condemn(job, rule, metadata)))
+    const doomed = condemned.filter((job) => job !== undefined).filter(isFree)
+    if (doomed.length === 0) return 0
+    try {
+      await this.#journal.submit(commands.remove(doomed.map(removedJob), rule), metadata)
+      return doomed.length
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      // One of them was removed by another process, or sent round again: the others go one by one.
+      const each = await Promise.all(doomed.map((job) => this.#removeOne(job, rule, metadata)))
+      return each.filter(Boolean).length
+    }
+  }
+
+  async #condemn(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<JobState | undefined> {
+    try {
+      await this.#journal.submit(commands.condemn(job.id, rule), metadata)
+      return job
+    } catch (error) {
+      if (isRefusal(error)) return undefined
+      throw error
+    }
+  }
+
+  async #removeOne(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<boolean> {
+    try {
+      await this.#journal.submit(commands.remove([removedJob(job)], rule), metadata)
+      return true
+    } catch (error) {
+      if (isRefusal(error)) return false
+      throw error
+    }
+  }
+
+  /** Erases the bodies of an ended job. False: there were none left. Throws JobUnknown, JobRemoved, JobNotEnded. */
+  async expunge(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
+    await this.#queries.read(id)
+    return this.#expunge(id, rule, metadata)
+  }
+
+  /** As `expunge`; false also for a job that runs again or is gone. */
+  async expungeEnded(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
+    try {
+      return await this.#expunge(id, rule, metadata)
+    } catch (error) {
+      if (isRefusal(error)) return false
+      throw error
+    }
+  }
+
+  #expunge(id: string, rule: string, metadata: Metadata | undefined): Promise<boolean> {
+    const hash = ({ salt, content }: Body): string => this.#digest.sha256(salt, content)
+    return this.#journal.submit(commands.expunge(id, rule, hash), metadata)
+  }
+}
+
+const isRefusal = (error: unknown): boolean => error instanceof JobledgerError && error.family === 'job'
+
+const removedJob = ({ id, outcome, queue, queuedAt, position }: JobState): RemovedJob => ({
+  ...{ id, queue, queuedAt, position },
+  outcome: outcome as Outcome,
+})

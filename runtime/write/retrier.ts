@@ -1,0 +1,35 @@
+import type { Metadata } from '../../domain/event.js'
+import type { Queued } from '../../domain/job/events.js'
+import type { Queries } from '../read/queries.js'
+import * as commands from './commands.js'
+import type { Journal } from './journal.js'
+import type { Holder } from './unique.js'
+import { HolderUnseen } from './unique.js'
+
+/** Sends ended jobs round again. What such a decision must look at is found out by reading, then by trying. */
+export class Retrier {
+  readonly #journal: Journal
+  readonly #queries: Queries
+
+  constructor(journal: Journal, queries: Queries) {
+    this.#journal = journal
+    this.#queries = queries
+  }
+
+  /** Throws JobUnknown, JobNotEnded, JobExpunged, JobNotUnique. */
+  async retry(id: string, metadata: Metadata | undefined): Promise<void> {
+    const { state, events } = await this.#queries.read(id)
+    const dependencies = state.dependsOn.map((edge) => edge.id)
+    const removed = dependencies.length > 0 ? await this.#queries.removed(dependencies) : new Map()
+    const { unique } = events[0]?.data as Queued
+    const holders = new Map<string, Holder>()
+    for (;;) {
+      try {
+        return await this.#journal.submit(commands.retry(id, { dependencies, removed, unique, holders }), metadata)
+      } catch (error) {
+        if (!(error instanceof HolderUnseen)) throw error
+        holders.set(error.stream, error.holder)
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Logs of every past version still mean what they meant. A file here is frozen: when today's code reads it otherwise, the code
+ * is wrong, or wants an upcaster (`domain/upcast.ts`). A new version gets a folder of its own.
+ * States may have more fields than when they were kept, never other values.
+ */
+import { describe, expect, test } from 'vitest'
+import type { RecordedEvent } from '../../domain/event.js'
+import { JOB_EVENT_TYPES } from '../../domain/job/events.js'
+import { upcast } from '../../domain/upcast.js'
+import { besides, meaningOf, readEvents, readState, scenarios } from './reading.js'
+
+/** What version 1 could write: a type that came later has its files in a later folder. */
+const V1_JOB_TYPES = [
+  'Queued',
+  'Leased',
+  'Heartbeat',
+  'Released',
+  'Failed',
+  'Retried',
+  'Finished',
+  'Cancelled',
+  'Rescheduled',
+  'Expunged',
+] as const
+const V1_WORKER_TYPES = ['WorkerRegistered', 'WorkerBeat', 'WorkerDraining', 'WorkerStopped', 'WorkerLost'] as const
+
+function compare(log: readonly RecordedEvent[], kept: object): void {
+  expect(besides(meaningOf(log), kept)).toMatchObject(kept)
+}
+
+describe('a log of version 1', () => {
+  const v1 = scenarios('v1')
+
+  test.each(v1)('%s means what it meant', (scenario) => {
+    compare(readEvents(scenario), readState(scenario))
+  })
+
+  test.each(v1)(
+    '%s is lawful: one position after the other, revisions without a gap, times that do not fall',
+    (scenario) => {
+      const next = new Map<string, number>()
+      let before: RecordedEvent | undefined
+      for (const event of readEvents(scenario)) {
+        expect(event.revision).toBe(next.get(event.stream) ?? 0)
+        next.set(event.stream, event.revision + 1)
+        if (before !== undefined) {
+          expect(event.position > before.position).toBe(true)
+          expect(event.at).toBeGreaterThanOrEqual(before.at)
+        }
+        before = event
+      }
+      expect(next.size).toBeGreaterThan(0)
+    },
+  )
+
+  test('needs no upcast: each event is given back as it is', () => {
+    for (const event of v1.flatMap(readEvents)) expect(upcast(event)).toBe(event)
+  })
+
+  test('holds every type that version 1 could write, and nothing else', () => {
+    const held = new Set(v1.flatMap(readEvents).map(({ type }) => type))
+    expect([...held].sort()).toEqual([...V1_JOB_TYPES, ...V1_WORKER_TYPES].sort())
+  })
+
+  test('is in types that are there still', () => {
+    expect(JOB_EVENT_TYPES).toEqual(expect.arrayContaining([...V1_JOB_TYPES]))
+  })
+
+  test('shows each optional fact both given and left out', () => {
+    const facts = v1.flatMap(readEvents)
+    const optional: Readonly<Record<string, readonly string[]>> = {
+      Queued: ['channel', 'name', 'priority', 'runAt', 'held', 'dependsOn', 'codeVersion'],
+      Leased: ['codeVersion'],
+      Heartbeat: ['progress'],
+      Failed: ['token'],
+      Retried: ['job'],
+      Finished: ['error'],
+      Cancelled: ['reason'],
+      Released: ['runAt'],
+      Rescheduled: ['runAt', 'priority', 'held'],
+      WorkerRegistered: ['queues', 'codeVersion'],
+    }
+    for (const [type, fields] of Object.entries(optional)) {
+      const given = facts.filter((event) => event.type === type)
+      for (const field of fields) {
+        const has = new Set(given.map(({ data }) => field in data))
+        expect([type, field, [...has].sort()]).toEqual([type, field, [false, true]])
+      }
+    }
+  })
+
+  test('is read with its bodies, and an erased one with its hash', () => {
+    const events = readEvents('v1/expunged')
+    const expunged = events.filter(({ type }) => type === 'Expunged')
+    expect(expunged).toHaveLength(3)
+    for (const { stream, data } of expunged) {
+      const hashes = Object.entries((data as { hashes: Record<string, string> }).hashes)
+      expect(hashes.length).toBeGreaterThan(0)
+      for (const [revision, hash] of hashes) {
+        const body = events.find((event) => event.stream === stream && event.revision === Number(revision))?.body
+        expect(body).toEqual({ hash: Buffer.from(hash, 'hex') })
+      }
+    }
+    const [, , queued] = readEvents('v1/first-try')
+    expect(JSON.parse((queued as { body: { content: string } }).body.content)).toEqual({
+      month: '2026-11',
+      rows: [1, 2.5, null],
+    })
+  })
+})
+
+describe('the comparison', () => {
+  const kept = readState('v1/retries')
+  const events = readEvents('v1/retries')
+  const verdict = (log: readonly RecordedEvent[]): (() => void) => {
+    return () => compare(log, kept)
+  }
+
+  test('notices a value that is read otherwise', () => {
+    const late = events.map((event) => (event.type === 'Leased' ? { ...event, at: event.at + 1 } : event))
+    expect(verdict(late)).toThrow()
+    const bare = events.map((event) => (event.type === 'Failed' ? { ...event, body: undefined } : event))
+    expect(verdict(bare)).toThrow()
+  })
+
+  test('notices what is there no more, or is there although it was not', () => {
+    expect(verdict(events.slice(0, -1))).toThrow()
+    const more = readEvents('v1/cancelled').map((event) => ({ ...event, position: `9${event.position}` }))
+    expect(verdict([...events, ...more.filter(({ stream }) => stream.startsWith('worker-'))])).toThrow()
+  })
+})

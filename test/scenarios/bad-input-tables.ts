@@ -1,0 +1,234 @@
+/** What callers may get wrong: the option at fault, what was given, what was expected, and how what came is shown. */
+export type Row = readonly [option: string, given: unknown, expected: RegExp, received: string]
+
+const DURATION = /^a duration/
+const TEXT = /^a text of 1 to 200 characters/
+const LABEL = /^a text of at most 200 characters/
+const FLAG = /^true or false$/
+const INSTANT = /^an instant/
+const TEXTS = /^a text or an array of texts$/
+const long = 'x'.repeat(201)
+const shownLong = `"${'x'.repeat(57)}..."`
+
+const BACKOFF: readonly Row[] = [
+  ['.backoff', { backoff: 5 }, /^an object/, '5'],
+  ['.backoff', { backoff: null }, /^an object/, 'null'],
+  ['.backoff', { backoff: [] }, /^an object/, 'an array of 0'],
+  ['.backoff.mni', { backoff: { mni: 1 } }, /^one of min, max, /, '"mni"'],
+  ['.backoff.min', { backoff: { min: 'soon' } }, DURATION, '"soon"'],
+  ['.backoff.min', { backoff: { min: -1 } }, DURATION, '-1'],
+  ['.backoff.max', { backoff: { max: Number.POSITIVE_INFINITY } }, DURATION, 'Infinity'],
+  ['.backoff.max', { backoff: { min: '2s', max: '1s' } }, /^at least .*2000 ms/, '"1s"'],
+  ['.backoff.factor', { backoff: { factor: 0.9 } }, /^a number >= 1$/, '0.9'],
+  ['.backoff.factor', { backoff: { factor: '2' } }, /^a number >= 1$/, '"2"'],
+  ['.backoff.jitter', { backoff: { jitter: 1.1 } }, /a fraction from 0 to 1$/, '1.1'],
+  ['.backoff.jitter', { backoff: { jitter: 'half' } }, /^"full", "min", "none"/, '"half"'],
+  ['.backoff.limit', { backoff: { limit: 0 } }, /^an integer >= 1/, '0'],
+  ['.backoff.limit', { backoff: { limit: 1.5 } }, /null for none$/, '1.5'],
+  ['.backoff.expiration', { backoff: { expiration: 0 } }, /^a duration above 0/, '0'],
+  ['.backoff.expiration', { backoff: { expiration: '1y' } }, DURATION, '"1y"'],
+]
+
+/** What a job, its type and (but for the priority) its queue may say alike. */
+const SETTINGS: readonly Row[] = [
+  ['.maxAttempts', { maxAttempts: 0 }, /^an integer >= 1, or null/, '0'],
+  ['.maxAttempts', { maxAttempts: 2.5 }, /^an integer >= 1, or null/, '2.5'],
+  ['.maxAttempts', { maxAttempts: '3' }, /^an integer >= 1, or null/, '"3"'],
+  ['.maxAttempts', { maxAttempts: Number.POSITIVE_INFINITY }, /null for unlimited$/, 'Infinity'],
+  ['.timeout', { timeout: 0 }, /^a duration above 0, or null/, '0'],
+  ['.timeout', { timeout: 'never' }, DURATION, '"never"'],
+  ['.timeout', { timeout: true }, DURATION, 'true'],
+  ...BACKOFF,
+]
+
+const PRIORITY: readonly Row[] = [
+  ['.priority', { priority: 1.5 }, /^an integer \(lower first\)/, '1.5'],
+  ['.priority', { priority: '1' }, /critical, high, medium, low$/, '"1"'],
+  ['.priority', { priority: 'High' }, /^an integer/, '"High"'],
+  ['.priority', { priority: 'toString' }, /^an integer/, '"toString"'],
+  ['.priority', { priority: null }, /^an integer/, 'null'],
+  ['.priority', { priority: 2 ** 53 }, /^an integer/, '9007199254740992'],
+  ['.priority', { priority: 1n }, /^an integer/, '1n'],
+]
+
+const RUN_TIME: readonly Row[] = [
+  ['.runAt', { runAt: 'tomorrow' }, INSTANT, '"tomorrow"'],
+  ['.runAt', { runAt: '2026-01-01' }, INSTANT, '"2026-01-01"'],
+  ['.runAt', { runAt: '2026-01-01T00:00:00' }, INSTANT, '"2026-01-01T00:00:00"'],
+  ['.runAt', { runAt: '2026-13-01T00:00:00Z' }, INSTANT, '"2026-13-01T00:00:00Z"'],
+  ['.runAt', { runAt: '2026-02-30T00:00:00Z' }, INSTANT, '"2026-02-30T00:00:00Z"'],
+  ['.runAt', { runAt: new Date(Number.NaN) }, INSTANT, 'an invalid Date'],
+  ['.runAt', { runAt: -1 }, INSTANT, '-1'],
+  ['.runAt', { runAt: 8.65e15 }, INSTANT, '8650000000000000'],
+  ['.runAt', { runAt: null }, INSTANT, 'null'],
+  ['.delay', { delay: '5 minutes' }, DURATION, '"5 minutes"'],
+  ['.delay', { delay: '' }, DURATION, '""'],
+  ['.delay', { delay: '-1s' }, DURATION, '"-1s"'],
+  ['.delay', { delay: Number.NaN }, DURATION, 'NaN'],
+  ['.delay', { delay: '20000000w' }, /^a duration that ends/, '"20000000w"'],
+  ['.delay', { delay: '1s', runAt: 5 }, /^absent when `runAt` is given$/, '"1s"'],
+]
+
+const DEPENDENCIES: readonly Row[] = [
+  ['.dependsOn', { dependsOn: 'a' }, /^an array of job ids/, '"a"'],
+  ['.dependsOn', { dependsOn: new Set(['a']) }, /^an array of job ids/, 'an empty object'],
+  ['.dependsOn[1]', { dependsOn: ['a', null] }, /^a job id or/, 'null'],
+  ['.dependsOn[0]', { dependsOn: [5] }, /^a job id or/, '5'],
+  ['.dependsOn[0].id', { dependsOn: [''] }, TEXT, '""'],
+  ['.dependsOn[0].id', { dependsOn: [{ on: 'finished' }] }, TEXT, 'undefined'],
+  ['.dependsOn[0].on', { dependsOn: [{ id: 'a', on: 'failed' }] }, /^"succeeded" or "finished"$/, '"failed"'],
+  ['.dependsOn[0].otherwise', { dependsOn: [{ id: 'a', otherwise: 'skip' }] }, /^"block", "cancel" or/, '"skip"'],
+  ['.dependsOn[0].oherwise', { dependsOn: [{ id: 'a', oherwise: 'run' }] }, /^one of id, on/, '"oherwise"'],
+  ['.dependsOn[1].id', { dependsOn: ['a', { id: 'a' }] }, /^named only once$/, '"a"'],
+]
+
+const UNIQUE: readonly Row[] = [
+  ['.unique', { unique: true }, /^an object$/, 'true'],
+  ['.unique', { unique: 'key' }, /^an object$/, '"key"'],
+  ['.unique', { unique: null }, /^an object$/, 'null'],
+  ['.unique.kye', { unique: { kye: 'k' } }, /^one of key, scope, /, '"kye"'],
+  ['.unique.key', { unique: { key: '' } }, TEXT, '""'],
+  ['.unique.key', { unique: { key: 7 } }, TEXT, '7'],
+  ['.unique.key', { unique: { key: long } }, TEXT, shownLong],
+  ['.unique.scope', { unique: { scope: 'name' } }, /^one of type, queue, channel, ledger$/, '"name"'],
+  ['.unique.scope', { unique: { scope: 'toString' } }, /^one of type/, '"toString"'],
+  ['.unique.window', { unique: { window: 0 } }, /^a duration above 0$/, '0'],
+  ['.unique.window', { unique: { window: null } }, DURATION, 'null'],
+  ['.unique.window', { unique: { window: 'a day' } }, DURATION, '"a day"'],
+  ['.unique.onDuplicate', { unique: { onDuplicate: 'drop' } }, /^"keep" or "replace"$/, '"drop"'],
+]
+
+const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+
+const ORIGIN: readonly Row[] = [
+  ['.user', { user: '' }, TEXT, '""'],
+  ['.user', { user: { name: 'ada' } }, TEXT, 'an object (name)'],
+  ['.trace', { trace: traceparent }, /^an object$/, `"${traceparent}"`],
+  ['.trace.traceparent', { trace: {} }, /^a W3C traceparent/, 'undefined'],
+  ['.trace.traceparent', { trace: { traceparent: '00-1-2-3' } }, /^a W3C traceparent/, '"00-1-2-3"'],
+  ['.trace.tracestate', { trace: { traceparent, tracestate: 1 } }, /^a text$/, '1'],
+  ['.trace.baggage', { trace: { traceparent, baggage: ['a'] } }, /^a text$/, 'an array of 1'],
+  ['.trace.parent', { trace: { parent: traceparent } }, /^one of traceparent/, '"parent"'],
+]
+
+export const ENQUEUE: readonly Row[] = [
+  ['', 5, /^an object$/, '5'],
+  ['', null, /^an object$/, 'null'],
+  ['', [], /^an object$/, 'an array of 0'],
+  ['.prio', { prio: 1 }, /^one of id, queue, /, '"prio"'],
+  ['.id', { id: '' }, TEXT, '""'],
+  ['.id', { id: 7 }, TEXT, '7'],
+  ['.id', { id: null }, TEXT, 'null'],
+  ['.id', { id: long }, TEXT, shownLong],
+  ['.id', { id: 'half a \udc00 character' }, /Unicode$/, '"half a \\udc00 character"'],
+  ['.queue', { queue: 5 }, LABEL, '5'],
+  ['.queue', { queue: null }, LABEL, 'null'],
+  ['.queue', { queue: long }, LABEL, shownLong],
+  ['.channel', { channel: ['a'] }, LABEL, 'an array of 1'],
+  ['.channel', { channel: '\ud800' }, LABEL, '"\\ud800"'],
+  ['.name', { name: '' }, TEXT, '""'],
+  ['.name', { name: long }, TEXT, shownLong],
+  ['.name', { name: Symbol('name') }, TEXT, 'Symbol(name)'],
+  ['.held', { held: 1 }, FLAG, '1'],
+  ['.held', { held: 'yes' }, FLAG, '"yes"'],
+  ['.manual', { manual: null }, FLAG, 'null'],
+  ['.retain', { retain: 0 }, /^a duration above 0/, '0'],
+  ['.retain', { retain: 'for ever' }, DURATION, '"for ever"'],
+  ...PRIORITY,
+  ...RUN_TIME,
+  ...SETTINGS,
+  ...DEPENDENCIES,
+  ...UNIQUE,
+  ...ORIGIN,
+]
+
+/** The worker is known, unless the row says otherwise. */
+export const LEASE: readonly Row[] = [
+  ['.worker', { worker: 'w' }, /^one of workerId, types, /, '"worker"'],
+  ['.workerId', { workerId: '' }, TEXT, '""'],
+  ['.workerId', { workerId: undefined }, TEXT, 'undefined'],
+  ['.types', { types: 5 }, TEXTS, '5'],
+  ['.types', { types: ['a', null] }, TEXTS, 'an array of 2'],
+  ['.types', { types: [['a']] }, TEXTS, 'an array of 1'],
+  ['.queues', { queues: null }, TEXTS, 'null'],
+  ['.channels', { channels: { a: 1 } }, TEXTS, 'an object (a)'],
+  ['.timeout', { timeout: -1 }, DURATION, '-1'],
+  ['.timeout', { timeout: null }, DURATION, 'null'],
+  ['.timeout', { timeout: Number.POSITIVE_INFINITY }, DURATION, 'Infinity'],
+  ['.signal', { signal: {} }, /^an AbortSignal$/, 'an empty object'],
+  ['.signal', { signal: null }, /^an AbortSignal$/, 'null'],
+  ['.lease', { lease: 'x' }, DURATION, '"x"'],
+  ['.lease', { lease: 999 }, /^a duration of at least 1 s$/, '999'],
+  ['.lease', { lease: 0 }, /^a duration of at least 1 s$/, '0'],
+]
+
+const handle = (): void => {}
+
+export const DEFINE: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.typ', { typ: 'x' }, /^one of type, /, '"typ"'],
+  ['.type', { type: undefined }, TEXT, 'undefined'],
+  ['.type', { type: '' }, TEXT, '""'],
+  ['.type', { type: long }, TEXT, shownLong],
+  ['.queue', { queue: 5 }, LABEL, '5'],
+  ['.handle', { handle: 'run' }, /^a function$/, '"run"'],
+  ['.handle', { handle: null }, /^a function$/, 'null'],
+  ['.schema', { schema: {} }, /^a Standard Schema$/, 'an empty object'],
+  ['.schema', { schema: handle }, /^a Standard Schema$/, 'function handle'],
+  ['.nextRun', { nextRun: '1s' }, /^a function$/, '"1s"'],
+  ['.onError', { onError: false }, /^a function$/, 'false'],
+  ['.upcast', { upcast: {} }, /^a function$/, 'an empty object'],
+  ['.retryOn', { retryOn: 'all' }, /^"any" or "recoverable-only"$/, '"all"'],
+  ['.version', { version: 0 }, /^an integer >= 1$/, '0'],
+  ['.version', { version: '2' }, /^an integer >= 1$/, '"2"'],
+  ['.retain', { retain: -1 }, DURATION, '-1'],
+  ...PRIORITY,
+  ...SETTINGS,
+]
+
+export const QUEUES: readonly Row[] = [
+  ['', 5, /^an object$/, '5'],
+  ['.a', { a: null }, /^an object$/, 'null'],
+  ['.a.concurency', { a: { concurency: 1 } }, /^one of maxAttempts/, '"concurency"'],
+  ['.a.concurrency', { a: { concurrency: 0 } }, /^an integer >= 1$/, '0'],
+  ['.a.concurrency', { a: { concurrency: null } }, /^an integer >= 1$/, 'null'],
+  ...SETTINGS.map(([option, given, expected, received]): Row => [`.a${option}`, { a: given }, expected, received]),
+]
+
+export const RESCHEDULE: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['', {}, /^at least one of runAt, delay, priority, held$/, 'an empty object'],
+  ['', { delay: undefined }, /^at least one of/, 'an object (delay)'],
+  ['.queue', { queue: 'q' }, /^one of runAt/, '"queue"'],
+  ['.held', { held: 'no' }, FLAG, '"no"'],
+  ...PRIORITY,
+  ...RUN_TIME,
+]
+
+export const REGISTER: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.id', { id: 'mine' }, /^one of name, types/, '"id"'],
+  ['.name', { name: '' }, TEXT, '""'],
+  ['.types', { types: [1] }, TEXTS, 'an array of 1'],
+  ['.queues', { queues: 1 }, TEXTS, '1'],
+  ['.channels', { channels: null }, TEXTS, 'null'],
+  ['.arch', { arch: 64 }, TEXT, '64'],
+  ['.concurrency', { concurrency: 0 }, /^an integer >= 1$/, '0'],
+  ['.codeVersion', { codeVersion: '' }, TEXT, '""'],
+]
+
+export const HEARTBEAT: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.note', { note: 'x' }, /^one of progress, partial$/, '"note"'],
+  ['.progress', { progress: '50%' }, /^a finite number$/, '"50%"'],
+  ['.progress', { progress: Number.NaN }, /^a finite number$/, 'NaN'],
+  ['.progress', { progress: null }, /^a finite number$/, 'null'],
+]
+
+export const FAIL: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.retry', { retry: false }, /^one of retryable, retryAt$/, '"retry"'],
+  ['.retryable', { retryable: 'no' }, FLAG, '"no"'],
+  ['.retryAt', { retryAt: 'later' }, DURATION, '"later"'],
+  ['.retryAt', { retryAt: new Date(Number.NaN) }, INSTANT, 'an invalid Date'],
+]

@@ -1,0 +1,36 @@
+/**
+ * What the tests of 001 to 003 pin down of the contract of a job; those of 004 pin down nothing. What belongs to other work
+ * comes with it. 001: poll strategies, handlers registered after the start, schedules, the registry of pools, the test queue,
+ * figures and lists of the admin pages. 002: reserved and hidden workers, rate limits, triggers of every kind with their
+ * poller and debounce, client-run jobs. 003: the size of a queue by priority.
+ */
+export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
+  '001.1':
+    'one job, several of a type and several of many types are enqueued alike; a batch is there whole or not at all',
+  '001.2': 'what is not a job, and a payload that cannot be kept, is refused, and nothing is stored',
+  '001.3': 'in the caller’s transaction: rolled back, there is no job; committed, there is one',
+  '001.4': 'a type can be given any name, and is found under it',
+  '001.5': 'priority is 0 unless given, and lower goes first',
+  '001.6': 'a job with a time is not run before it, and until then competes with nobody',
+  '001.7': 'a handler that is not a function is refused',
+  '001.8': 'a second handler for a type is refused',
+  '001.9': 'a handler that blows up is a failed attempt, with the error and its stack on record, and is tried again',
+  '001.10': 'every attempt leaves an entry with its number, error, times and both versions, also when the job is done',
+  '001.11': 'the handler can read its job’s id and its user; a user that was not set is absent, not empty',
+  '001.12':
+    'the versions of the program that enqueued and of the one that ran a job are kept; unknown ones are not made up',
+  '001.13': 'closing what was never started does nothing and ends at once',
+  '001.14': 'a waiting job can be deleted; a running one can be neither deleted nor moved to another time',
+  '002.1': 'payloads stored in an older form are still understood',
+  '002.2': 'a type that nobody knows is refused where it is enqueued',
+  '002.3': 'a handler that blows up has had an ordinary failed run, and is tried again',
+  '002.4': 'a run past its timeout is told through its signal and counts as failed',
+  '002.5': 'a payload that is missing, or that cannot be understood, is an error of its own and not tried again',
+  '003.1':
+    'success ends a job, a recoverable error brings it back with one more failure counted, any other ends it as failed',
+  '003.2': 'what a former process has left unfinished runs again when the log is opened',
+  '003.3': 'closing stops the handlers through their signals and waits for them',
+  '003.4': 'lower priority first, then the older',
+  '003.5': 'a requeued job keeps its place, also when it gets another priority',
+  '003.6': 'a priority out of range is refused; to look for a job where there is none gives none',
+}
