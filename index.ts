@@ -14,6 +14,7 @@ export {
   JobExpunged,
   JobNeeded,
   JobNotEnded,
+  JobNotFailed,
   JobNotPending,
   JobNotUnique,
   JobRemoved,

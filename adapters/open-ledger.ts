@@ -1,6 +1,7 @@
 import { InvalidOption } from '../domain/errors.js'
 import { Ledger } from '../runtime/ledger.js'
 import type { LedgerOptions } from '../runtime/options.js'
+import { checkLedgerOptions } from '../runtime/options.js'
 import type { Clock } from '../runtime/ports/clock.js'
 import type { EventStore } from '../runtime/ports/event-store.js'
 import type { Ids } from '../runtime/ports/ids.js'
@@ -39,6 +40,8 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
   }
+  // First: a wrong option opens nothing.
+  checkLedgerOptions(rest)
   checkMethods(clock, ['now', 'at', 'soon'], 'openLedger.clock')
   checkMethods(ids, ['uuid', 'draw', 'salt'], 'openLedger.ids')
   const storage = await openStorage(url, durability ?? 'full', (position, error) =>

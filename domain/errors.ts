@@ -50,7 +50,9 @@ function describe(value: unknown): string {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
   if (typeof value === 'object' && value !== null) {
     const keys = Object.keys(value)
-    return keys.length === 0 ? 'an empty object' : `an object (${keys.slice(0, 5).join(', ')})`
+    if (keys.length > 0) return `an object (${keys.slice(0, 5).join(', ')})`
+    const name: unknown = value.constructor?.name
+    return typeof name === 'string' && name !== '' && name !== 'Object' ? `an object of ${name}` : 'an empty object'
   }
   return String(value)
 }

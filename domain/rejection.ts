@@ -43,6 +43,14 @@ export class JobNotEnded extends JobRejection {
   }
 }
 
+/** It is no dead letter: it has not ended, or not as failed. */
+export class JobNotFailed extends JobRejection {
+  readonly code = 'JOB_NOT_FAILED'
+  constructor(jobId: string, state: string) {
+    super(jobId, `Job ${jobId} is no dead letter: it is ${state}.`)
+  }
+}
+
 /** Its payload was erased: there is nothing to run it with. */
 export class JobExpunged extends JobRejection {
   readonly code = 'JOB_EXPUNGED'
@@ -66,7 +74,10 @@ export class JobNeeded extends JobRejection {
   readonly code = 'JOB_NEEDED'
   readonly dependents: readonly string[]
   constructor(jobId: string, dependents: readonly string[]) {
-    super(jobId, `Job ${jobId} is needed by ${dependents.slice(0, 3).join(', ')}${dependents.length > 3 ? ' and others' : ''}.`)
+    super(
+      jobId,
+      `Job ${jobId} is needed by ${dependents.slice(0, 3).join(', ')}${dependents.length > 3 ? ' and others' : ''}.`,
+    )
     this.dependents = dependents
   }
 }

@@ -1,5 +1,6 @@
 import type { JobsRemoved, RemovedJob } from '../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../domain/event.js'
+import { START } from '../domain/event.js'
 import type { JobEvent } from '../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../domain/job/events.js'
 import type { JobState, Outcome } from '../domain/job/evolve.js'
@@ -18,6 +19,12 @@ export interface JobChange {
 
 /** Raise it when the meaning of what a checkpoint holds changes: older ones are then rebuilt from the log. */
 export const JOB_BOARD_VERSION = 2
+
+/**
+ * Ends remembered until the end of the log is reached. It matters where jobs are removed by another process while this one
+ * reads a long history; beyond it such a job may be counted twice.
+ */
+const RECENT = 1_000_000
 
 /** A lease that was cancelled under its worker, who may not know yet. */
 export interface CancelledLease {
@@ -38,6 +45,9 @@ export class JobBoard {
   #dirty = new Map<string, JobState>()
   #removed = new Map<string, RemovedJob>()
   #expunged = new Map<string, number>()
+  /** Where the end of the log was last reached, and the jobs whose end was read since, the latest `RECENT`. */
+  #seenTo: Position = START
+  readonly #endedSince = new Set<string>()
   readonly graph: DependencyGraph = new DependencyGraph()
   readonly stats: QueueStats = new QueueStats()
   readonly pending: PendingIndex = new PendingIndex((id) => this.#jobs.get(id))
@@ -115,6 +125,7 @@ export class JobBoard {
 
   #end(before: JobState | undefined, job: JobState, now: number): void {
     this.#jobs.delete(job.id)
+    this.#noteEnd(job.id)
     if (before?.lease !== undefined) this.#endLease(before, job, now)
     this.#doomed.delete(job.id)
     if (job.dependsOn.length > 0) this.graph.drop(job)
@@ -139,12 +150,24 @@ export class JobBoard {
     this.#cancelled.set(token, { id: after.id, until: expiresAt })
   }
 
+  /** The end of the log is reached here: whatever lies before was read before anything after it could take it away. */
+  caughtUp(position: Position): void {
+    this.#seenTo = position
+    this.#endedSince.clear()
+  }
+
+  #noteEnd(id: string): void {
+    this.#endedSince.add(id)
+    if (this.#endedSince.size > RECENT) this.#endedSince.delete(this.#endedSince.values().next().value as string)
+  }
+
   /**
-   * Folds `JobsRemoved`. The streams are gone by then: a job that ended after `since`, where this fold began, was never
-   * seen and is counted now (`since` is absent once the fold has caught up with the log, when all is seen). One that is
-   * still here was removed before its end could be read.
+   * Folds `JobsRemoved`. The streams are gone by then: a job that came after the end of the log was last reached may never
+   * have been seen, and is counted now. One that is still here was removed before its end could be read: its change is
+   * told.
    */
-  applyRemoved({ data, at }: { readonly data: JobsRemoved; readonly at: number }, since?: Position): void {
+  applyRemoved({ data, at }: { readonly data: JobsRemoved; readonly at: number }): Omit<JobChange, 'event'>[] {
+    const changes: Omit<JobChange, 'event'>[] = []
     for (const removed of data.jobs) {
       const { id, outcome } = removed
       const before = this.#jobs.get(id)
@@ -152,14 +175,16 @@ export class JobBoard {
         const after: JobState = { ...before, phase: 'ended', outcome, lease: undefined, endedAt: at }
         this.stats.moved(before, after)
         this.#end(before, after, at)
+        changes.push({ before, after })
       } else {
-        if (since !== undefined && removed.position > since) this.stats.add(removed.queue, outcome)
+        if (removed.position > this.#seenTo && !this.#endedSince.has(id)) this.stats.add(removed.queue, outcome)
         // One that was removed by force may still be waited for, and its end may never have been seen.
         this.#settle(id, outcome, at)
       }
       this.#dirty.delete(id)
       this.#removed.set(id, removed)
     }
+    return changes
   }
 
   /** How a job ended that was removed since the last `takeRemoved`. */

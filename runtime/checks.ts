@@ -54,7 +54,7 @@ export function toCount(value: unknown, option: string, min: number, max: number
 
 /** Names for common priorities; lower goes first. */
 export type PriorityName = 'critical' | 'high' | 'medium' | 'low'
-export const PRIORITIES: Readonly<Record<PriorityName, number>> = { critical: -2, high: -1, medium: 0, low: 1 }
+const PRIORITIES: Readonly<Record<PriorityName, number>> = { critical: -2, high: -1, medium: 0, low: 1 }
 export type Priority = number | PriorityName
 
 export function toPriority(value: unknown, option: string): number {
@@ -96,7 +96,11 @@ export type Instant = Date | number | string
 export function toInstant(value: Instant, option: string): number {
   const ms = typeof value === 'number' ? value : value instanceof Date ? value.getTime() : parseIso(value)
   if (Number.isFinite(ms) && ms >= 0 && ms <= LAST_INSTANT) return Math.round(ms)
-  throw new InvalidOption(option, 'an instant (Date, ms since the epoch, or ISO 8601 text with time and zone, as 2026-12-24T18:00:00Z)', value)
+  throw new InvalidOption(
+    option,
+    'an instant (Date, ms since the epoch, or ISO 8601 text with time and zone, as 2026-12-24T18:00:00Z)',
+    value,
+  )
 }
 
 /** The last one that a Date can show. */

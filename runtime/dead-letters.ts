@@ -1,6 +1,7 @@
 /** Jobs that have used up their attempts: they stay as `failed` until somebody decides what becomes of them. */
 import { InvalidOption, JobledgerError } from '../domain/errors.js'
 import type { JobState } from '../domain/job/evolve.js'
+import { JobNotFailed } from '../domain/rejection.js'
 import { checkKeys, toName } from './checks.js'
 import type { Engine } from './engine.js'
 import type { ListFilter } from './read/listing.js'
@@ -36,12 +37,14 @@ export class DeadLetters {
 
   /** A new round for these ids, or for all that match. Throws InvalidOption. */
   async retry(choice: readonly string[] | DeadLetterChoice = {}): Promise<Retried> {
-    const { retrier } = this.#engine()
+    const { retrier, queries } = this.#engine()
     const { metadata } = this.#speaker()
     const refused: { id: string; error: JobledgerError }[] = []
     let retried = 0
     for (const id of await this.#ids(choice, 'deadLetters.retry')) {
       try {
+        const { outcome, phase } = (await queries.read(id)).state
+        if (outcome !== 'failed') throw new JobNotFailed(id, outcome ?? (phase === 'leased' ? 'running' : 'waiting'))
         await retrier.retry(id, metadata)
         retried += 1
       } catch (error) {

@@ -179,7 +179,8 @@ export class Engine {
 
   #queueCaps(): Map<string, number> {
     const caps = new Map<string, number>()
-    for (const [queue, { concurrency }] of this.#settings.queues) if (concurrency !== undefined) caps.set(queue, concurrency)
+    for (const [queue, { concurrency }] of this.#settings.queues)
+      if (concurrency !== undefined) caps.set(queue, concurrency)
     return caps
   }
 

@@ -80,7 +80,9 @@ export class StreamRemoved extends JobledgerError {
   readonly code = 'STREAM_REMOVED'
   readonly family = 'job'
   constructor(stream: string) {
-    const what = isJobStream(stream) ? `Job ${jobIdOf(stream)} was removed; its id` : `Stream ${stream} was removed; its name`
+    const what = isJobStream(stream)
+      ? `Job ${jobIdOf(stream)} was removed; its id`
+      : `Stream ${stream} was removed; its name`
     super(`${what} cannot be used again.`)
   }
 }

@@ -3,11 +3,12 @@ import type { Observable } from 'rxjs'
 import type { Duration } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
 import type { RecordedEvent } from '../domain/event.js'
+import { JobUnknown } from '../domain/rejection.js'
 import type { AttemptRecord } from '../projections/attempts.js'
 import { toName } from './checks.js'
 import { DeadLetters } from './dead-letters.js'
-import { Engine } from './engine.js'
 import type { LedgerPorts } from './engine.js'
+import { Engine } from './engine.js'
 import { LedgerClosed } from './errors.js'
 import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions, StartOptions } from './options.js'
 import {
@@ -69,7 +70,8 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     const job = this.#own.ports.scope.current()
     if (job === undefined) return speakerOf(this.#actor, undefined)
     const { id, correlationId, user, trace } = job
-    const origin = user === undefined && trace === undefined ? undefined : { ...(user !== undefined && { user }), ...trace }
+    const origin =
+      user === undefined && trace === undefined ? undefined : { ...(user !== undefined && { user }), ...trace }
     return speakerOf(this.#actor, { id, correlationId, origin })
   }
 
@@ -127,14 +129,22 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   tx(handle: unknown): TransactionalLedger {
     const { enqueuer, ports } = this.#engine
     const transaction = ports.store.within(handle)
-    const enqueue = <A>(specs: readonly EnqueueSpec[], path: (index: number) => string, answer: (all: JobHandle[]) => A) => {
+    const enqueue = <A>(
+      specs: readonly EnqueueSpec[],
+      path: (index: number) => string,
+      answer: (all: JobHandle[]) => A,
+    ) => {
       const enqueued = enqueuer.enqueueWithin(transaction, specs, this.#speaker, path)
       const answered = (all: readonly Enqueued[]): A => answer(all.map((job) => this.#handle(job)))
       return enqueued instanceof Promise ? enqueued.then(answered) : answered(enqueued)
     }
     return {
       enqueue: <Payload, Result>(job: JobType<Payload, Result>, payload: Payload, options?: EnqueueOptions) =>
-        enqueue([{ job, payload, options }], () => 'enqueue', ([first]) => first as JobHandle<Result>),
+        enqueue(
+          [{ job, payload, options }],
+          () => 'enqueue',
+          ([first]) => first as JobHandle<Result>,
+        ),
       enqueueMany: (batch) => {
         checkBatch(batch)
         return batch.length === 0 ? [] : enqueue(batch as readonly EnqueueSpec[], elementOf, (all) => all)
@@ -146,7 +156,18 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return { id, outcome, result: (options) => this.result(id, options) as Promise<Result> }
   }
 
-  /** Waits for the end of any job, whichever process runs it. Throws JobFailed, JobCancelled, JobUnknown, LedgerClosed. */
+  /** Of a job that was removed the log knows nothing any more: its tombstone answers. */
+  async #deed<A>(id: string, deed: Promise<A>): Promise<A> {
+    try {
+      return await deed
+    } catch (error) {
+      // Throws JobRemoved if that is why.
+      if (error instanceof JobUnknown && error.jobId === id) await this.#own.queries.read(id)
+      throw error
+    }
+  }
+
+  /** Waits for the end of any job, whichever process runs it. Throws JobFailed, JobCancelled, JobUnknown, JobRemoved, LedgerClosed. */
   async result(id: string, options: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
     return this.#engine.outcomes.result(id, options.signal)
   }
@@ -187,7 +208,7 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     checkCancelOptions(options)
     const { ifIdle, ifEnded, reason = this.#actor?.reason } = options
     const command = { by: 'operator', ...(ifIdle && { ifIdle }), ...(reason !== undefined && { reason }) } as const
-    return journal.submit(commands.cancel(id, command, ifEnded === 'ignore'), this.#speaker.metadata)
+    return this.#deed(id, journal.submit(commands.cancel(id, command, ifEnded === 'ignore'), this.#speaker.metadata))
   }
 
   /**
@@ -202,12 +223,12 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   async reschedule(id: string, options: RescheduleOptions): Promise<void> {
     const { journal, ports } = this.#engine
     const change = toRescheduleCommand(options, ports.clock.now())
-    return journal.submit(commands.reschedule(id, change), this.#speaker.metadata)
+    return this.#deed(id, journal.submit(commands.reschedule(id, change), this.#speaker.metadata))
   }
 
   /** Lets a held or scheduled job run as soon as its dependencies allow. Throws JobUnknown, JobRunning, JobEnded. */
   async promote(id: string): Promise<void> {
-    return this.#engine.journal.submit(commands.promote(id), this.#speaker.metadata)
+    return this.#deed(id, this.#engine.journal.submit(commands.promote(id), this.#speaker.metadata))
   }
 
   /**
@@ -229,7 +250,7 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   }
 
   readonly queues: { stats(): Promise<Readonly<Record<string, QueueCounts>>> } = {
-    stats: async () => Object.fromEntries(this.#engine.queries.stats()),
+    stats: async () => Object.fromEntries(await this.#engine.queries.stats()),
   }
 
   readonly deadLetters: DeadLetters = new DeadLetters(
@@ -289,7 +310,7 @@ export class Ledger implements AsyncDisposable, Enqueueing {
 
   /** Ends a job that was never leased as failed. Throws JobUnknown, JobRunning, JobEnded, JobNotPending. */
   async failUnstarted(id: string, result?: unknown): Promise<void> {
-    return this.#engine.protocol.failUnstarted(id, result, this.#speaker.metadata)
+    return this.#deed(id, this.#engine.protocol.failUnstarted(id, result, this.#speaker.metadata))
   }
 
   /** Leases whose last sign of life is strictly longer ago than this; longest silence first. Throws InvalidOption. */

@@ -8,6 +8,7 @@ import { DuplicateType } from './errors.js'
 import type { Logger } from './ports/logger.js'
 import type { RemoveOptions } from './upkeep/removal.js'
 import type { RetentionOptions } from './upkeep/retention.js'
+import { toSchedule } from './upkeep/retention.js'
 import type { FullSettings, JobDefinition } from './work/definition.js'
 import { checkDefinition } from './work/definition.js'
 import type { WorkerOptions } from './work/worker.js'
@@ -91,6 +92,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
   if (logger !== undefined && LOGGER_METHODS.some((method) => typeof logger?.[method] !== 'function')) {
     throw new InvalidOption('openLedger.logger', `a logger with ${LOGGER_METHODS.join(', ')}`, logger)
   }
+  toSchedule(options.retention)
   return {
     definitions: byType(options.jobs ?? []),
     maxBodyBytes: toCount(maxBodyBytes, 'openLedger.maxPayloadBytes', 1),

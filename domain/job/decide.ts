@@ -332,7 +332,8 @@ function edgeOfNewRound(
   // A met edge stays met, and a job that has run had all of its edges met.
   if (state.run > 0) return { id, on, otherwise, now: 'met' }
   const judged = asOfNow(edge, dependency)
-  return judged.now === 'failed' ? { id, on, otherwise } : judged
+  // It may be met yet, by a retry of the dependency; one that is to run all the same does not wait for that.
+  return judged.now === 'failed' && otherwise !== 'run' ? { id, on, otherwise } : judged
 }
 
 /** The facts that a new round carries along. */

@@ -43,8 +43,6 @@ export class Feed implements Memory {
   readonly #changes = new Subject<JobChange>()
   readonly #pages = new Subject<void>()
   #position: Position = START
-  /** Where this fold began. */
-  #since: Position = START
   #last: RecordedEvent | undefined
   #awaiting: Awaiting[] = []
   #caughtUp = false
@@ -61,7 +59,7 @@ export class Feed implements Memory {
     return this.#events
   }
 
-  /** What each event did to its job. */
+  /** What each event did to its job; of a removal that was read before the job's end: that it has ended. */
   get changes$(): Observable<JobChange> {
     return this.#changes
   }
@@ -98,13 +96,12 @@ export class Feed implements Memory {
     this.#board = new JobBoard()
     this.#workers = new WorkerRegistry()
     this.#position = START
-    this.#since = START
   }
 
   /** Starts after a checkpoint whose rows the caller has restored. */
   resumeAfter(position: Position): void {
     this.#position = position
-    this.#since = position
+    this.#board.caughtUp(position)
   }
 
   /**
@@ -114,11 +111,16 @@ export class Feed implements Memory {
   async run(signal: AbortSignal, afterCatchUpPage?: () => Promise<void> | undefined): Promise<void> {
     for await (const batch of this.#store.subscribe({ after: this.#position, signal })) {
       if (batch.kind === 'events') this.#fold(batch.events)
-      else this.#caughtUp = true
+      else this.#reachEnd(batch.position)
       this.#advance(batch.position)
       const pause = this.#caughtUp ? undefined : afterCatchUpPage?.()
       if (pause !== undefined) await pause
     }
+  }
+
+  #reachEnd(position: Position): void {
+    this.#caughtUp = true
+    this.#board.caughtUp(position)
   }
 
   #fold(events: readonly RecordedEvent[]): void {
@@ -149,7 +151,8 @@ export class Feed implements Memory {
     const change = this.board.apply(event, now)
     if (change !== undefined) this.#changes.next(change)
     else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
-      this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>, this.#caughtUp ? undefined : this.#since)
+      const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
+      for (const removal of changes) this.#changes.next({ event, ...removal })
     } else this.workers.apply(event)
   }
 
@@ -169,6 +172,10 @@ export class Feed implements Memory {
     })
   }
 
+  endSaysAll(stream: string): boolean {
+    return stream === AUDIT_STREAM || isUniqueStream(stream)
+  }
+
   recall(stream: string): StreamState | undefined {
     if (isJobStream(stream)) return this.board.get(jobIdOf(stream))
     return isWorkerStream(stream) ? this.workers.get(workerIdOf(stream)) : undefined
@@ -178,7 +185,8 @@ export class Feed implements Memory {
     const event = upcast(recorded)
     const { stream } = event
     if (isJobStream(stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
-    if (isWorkerStream(stream)) return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
+    if (isWorkerStream(stream))
+      return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
     if (isUniqueStream(stream)) return evolveClaim(state as ClaimState | undefined, event as RecordedEvent & ClaimEvent)
     return { revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
   }

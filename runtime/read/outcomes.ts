@@ -1,4 +1,5 @@
 import type { Subscription } from 'rxjs'
+import type { JobsRemoved } from '../../domain/audit/events.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Cancelled } from '../../domain/job/events.js'
 import { JobCancelled, JobFailed, LedgerClosed } from '../errors.js'
@@ -20,12 +21,21 @@ export class Outcomes {
   constructor(feed: Feed, queries: Queries) {
     this.#queries = queries
     this.#subscription = feed.changes$.subscribe(({ after }) => {
-      if (after.phase === 'ended' && this.#waiters.size > 0)
-        for (const waiter of this.#waiters.get(after.id) ?? []) waiter.wake()
+      if (after.phase === 'ended') this.#wake(after.id)
     })
+    // Of a job that came and went before this process has read of it there is no other news.
+    this.#subscription.add(
+      feed.events$.subscribe(({ type, data }) => {
+        if (type === 'JobsRemoved') for (const { id } of (data as JobsRemoved).jobs) this.#wake(id)
+      }),
+    )
   }
 
-  /** What the handler returned. Throws JobFailed, JobCancelled, JobUnknown, LedgerClosed, or the signal's reason. */
+  #wake(id: string): void {
+    if (this.#waiters.size > 0) for (const waiter of this.#waiters.get(id) ?? []) waiter.wake()
+  }
+
+  /** What the handler returned. Throws JobFailed, JobCancelled, JobUnknown, JobRemoved, LedgerClosed, or the signal's reason. */
   async result(id: string, signal?: AbortSignal): Promise<unknown> {
     signal?.throwIfAborted()
     const ended = this.#ended(id, signal)
@@ -73,6 +83,6 @@ export class Outcomes {
 function unwrap({ state: { id, outcome, error = 'Error' }, events }: Awaited<ReturnType<Queries['read']>>): unknown {
   const last = (type: string): RecordedEvent | undefined => events.findLast((event) => event.type === type)
   if (outcome === 'succeeded') return decode(last('Finished')?.body)
-  if (outcome === 'cancelled') throw new JobCancelled(id, (last('Cancelled')?.data as Cancelled).reason)
+  if (outcome === 'cancelled') throw new JobCancelled(id, (last('Cancelled')?.data as Cancelled | undefined)?.reason)
   throw new JobFailed(id, error, messageOf(last('Failed')?.body))
 }

@@ -1,3 +1,4 @@
+import { tries } from '../../domain/backoff.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { DependencyEdge, JobEvent, Queued } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
@@ -107,7 +108,7 @@ export class Queries {
 
   /** Throws JobUnknown. Reads the log: true also of what another process has just written. */
   async status(id: string): Promise<JobStatus> {
-    const { state, events } = await this.read(id)
+    const { state, events, queued } = await this.read(id)
     const open = this.#openEdges(state)
     const summary = this.#summary(state)
     const { lease } = state
@@ -115,8 +116,8 @@ export class Queries {
     const cancelled = state.outcome === 'cancelled' ? last(events, 'Cancelled') : undefined
     const reason = (cancelled?.data as { reason?: string } | undefined)?.reason
     const finished = state.phase === 'ended' ? last(events, 'Finished')?.body : undefined
-    const { context, codeVersion } = events[0]?.data as Queued
-    const correlationId = events[0]?.metadata?.$correlationId ?? id
+    const { context, codeVersion } = queued.data as Queued
+    const correlationId = queued.metadata?.$correlationId ?? id
     const partial = partialOf(state, events)
     return {
       ...summary,
@@ -155,7 +156,7 @@ export class Queries {
   }
 
   /** State and events, bodies included. Throws JobUnknown, JobRemoved. */
-  async read(id: string): Promise<{ state: JobState; events: RecordedEvent[] }> {
+  async read(id: string): Promise<{ state: JobState; events: RecordedEvent[]; queued: RecordedEvent }> {
     let state: JobState | undefined
     const events: RecordedEvent[] = []
     for await (const page of this.#store.readStream(jobStream(id), { bodies: true })) {
@@ -165,7 +166,8 @@ export class Queries {
         events.push(event)
       }
     }
-    if (state !== undefined) return { state, events }
+    const [queued] = events
+    if (state !== undefined && queued !== undefined) return { state, events, queued }
     const outcome = (await this.removed([id])).get(id)
     throw outcome === undefined ? new JobUnknown(id) : new JobRemoved(id, outcome)
   }
@@ -186,6 +188,11 @@ export class Queries {
     return found
   }
 
+  /** Waits for what is being written to the views just now. */
+  async saved(): Promise<void> {
+    await this.#sync()
+  }
+
   /** Ids of the jobs that name this one as a dependency, ended ones too. */
   async dependents(id: string): Promise<string[]> {
     const { board } = this.#feed
@@ -194,10 +201,11 @@ export class Queries {
     return [...found].filter((dependent) => board.removed(dependent) === undefined).sort()
   }
 
-  /** Newest first. Sees everything this process has seen. */
+  /** Newest first. Sees all that is in the log when it is called. */
   async list(filter: ListFilter = {}): Promise<JobPage> {
     const wanted = toRowFilter(filter)
     const states = wanted.states
+    await this.catchUp()
     const unsaved = await this.#sync()
     const jobs: JobSummary[] = []
     let before = filter.cursor
@@ -226,8 +234,9 @@ export class Queries {
     return rows.sort((a, b) => (a.place < b.place ? 1 : -1)).slice(0, filter.limit)
   }
 
-  /** By queue. Exact for what this process has seen. */
-  stats(): ReadonlyMap<string, QueueCounts> {
+  /** By queue. Exact as of what is in the log when it is called. */
+  async stats(): Promise<ReadonlyMap<string, QueueCounts>> {
+    await this.catchUp()
     const { board } = this.#feed
     const counts = new Map<string, Record<JobStatusName, number>>()
     for (const [queue, { leased, succeeded, failed, cancelled }] of board.stats.queues) {
@@ -260,7 +269,7 @@ export class Queries {
       priority,
       run,
       attempt,
-      maxAttempts,
+      maxAttempts: tries(job.backoff, maxAttempts),
       queuedAt,
       ...(job.runAt > now && { runAt: job.runAt }),
       ...(job.startedAt > 0 && { startedAt: job.startedAt }),

@@ -1,8 +1,8 @@
 import { JobledgerError } from '../../domain/errors.js'
 import type { JobBoard } from '../../projections/job-board.js'
-import type { Bell } from './bell.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
+import type { Bell } from './bell.js'
 
 /**
  * Cancels the jobs whose dependency failed them with `otherwise: 'cancel'`. What is doomed is derived from the log, so a

@@ -4,6 +4,7 @@ import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
+import { upcast } from '../../domain/upcast.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import type { CancelledLease } from '../../projections/job-board.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
@@ -145,7 +146,14 @@ export class Checkpointer {
     try {
       const removed = tombstones(gone.values())
       const rows = this.#rows(dirty)
-      const kept = await this.#views.save({ checkpoint, since: this.#since, rows, texts, removed, expunged: placesOf(expunged) })
+      const kept = await this.#views.save({
+        checkpoint,
+        since: this.#since,
+        rows,
+        texts,
+        removed,
+        expunged: placesOf(expunged),
+      })
       // Somebody deleted them, or replaced them by some that end before ours begin.
       if (!kept) await this.#saveAll(checkpoint, texts)
       this.#since = position
@@ -162,7 +170,7 @@ export class Checkpointer {
     const removed = new Map<string, Tombstone>()
     const expunged: string[] = []
     for await (const page of this.#store.readAll({ until, types: ['JobsRemoved', 'Expunged'] })) {
-      for (const { type, data, stream } of page) {
+      for (const { type, data, stream } of page.filter(isKnown)) {
         if (type === 'JobsRemoved') {
           for (const [id, tombstone] of tombstones((data as JobsRemoved).jobs)) removed.set(id, tombstone)
         } else expunged.push(placeAt((data as Expunged).queuedAt ?? 0, jobIdOf(stream)))
@@ -175,8 +183,9 @@ export class Checkpointer {
   async *#allRows(until: Position): AsyncIterable<JobRow> {
     const board = new JobBoard()
     for await (const page of this.#store.readAll({ until, streams: [jobStream(''), AUDIT_STREAM] })) {
-      for (const event of page) {
+      for (const recorded of page) {
         try {
+          const event = upcast(recorded)
           // What was removed by force may still be waited for.
           if (event.stream === AUDIT_STREAM) board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
           else board.apply(event, event.at)
@@ -197,6 +206,15 @@ function tombstones(jobs: Iterable<RemovedJob>): Map<string, Tombstone> {
   const found = new Map<string, Tombstone>()
   for (const { id, outcome, queuedAt } of jobs) found.set(id, { outcome, place: placeAt(queuedAt, id) })
   return found
+}
+
+/** Of a version that this program can read; the feed has told of the others. */
+function isKnown(event: RecordedEvent): boolean {
+  try {
+    return upcast(event) !== undefined
+  } catch {
+    return false
+  }
 }
 
 const placesOf = (expunged: ReadonlyMap<string, number>): string[] =>

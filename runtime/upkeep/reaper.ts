@@ -45,7 +45,9 @@ export class Reaper {
 
   async sweep(): Promise<void> {
     const { feed, clock, host } = this.#options
-    const dead = [...feed.workers.workers.values()].filter(({ process }) => process !== undefined && host.isGone(process))
+    const dead = [...feed.workers.workers.values()].filter(
+      ({ process }) => process !== undefined && host.isGone(process),
+    )
     const deadIds = new Set(dead.map((worker) => worker.id))
     const now = clock.now()
     // The clock was set, or the machine has slept: those who are alive need a moment to say so.

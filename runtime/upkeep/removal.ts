@@ -56,6 +56,7 @@ export class Removal {
     const removed = [id]
     const orphans = cascade ? dependsOn.map((edge) => edge.id) : []
     for (let next = orphans.pop(); next !== undefined; next = orphans.pop()) {
+      await this.#queries.saved()
       if ((await this.#queries.dependents(next)).length > 0) continue
       try {
         const { dependsOn: further } = await this.#one(next, false, metadata)
@@ -127,7 +128,7 @@ export class Removal {
 
   async #condemn(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<JobState | undefined> {
     try {
-      await this.#journal.submit(commands.condemn(job.id, rule), metadata)
+      await this.#journal.submit(commands.condemn(job.id, rule, job), metadata)
       return job
     } catch (error) {
       if (isRefusal(error)) return undefined
@@ -148,22 +149,22 @@ export class Removal {
   /** Erases the bodies of an ended job. False: there were none left. Throws JobUnknown, JobRemoved, JobNotEnded. */
   async expunge(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
     await this.#queries.read(id)
-    return this.#expunge(id, rule, metadata)
+    return this.#expunge(id, rule, undefined, metadata)
   }
 
   /** As `expunge`; false also for a job that runs again or is gone. */
-  async expungeEnded(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
+  async expungeEnded(job: JobState, rule: string, metadata?: Metadata): Promise<boolean> {
     try {
-      return await this.#expunge(id, rule, metadata)
+      return await this.#expunge(job.id, rule, job, metadata)
     } catch (error) {
       if (isRefusal(error)) return false
       throw error
     }
   }
 
-  #expunge(id: string, rule: string, metadata: Metadata | undefined): Promise<boolean> {
+  #expunge(id: string, rule: string, known: JobState | undefined, metadata: Metadata | undefined): Promise<boolean> {
     const hash = ({ salt, content }: Body): string => this.#digest.sha256(salt, content)
-    return this.#journal.submit(commands.expunge(id, rule, hash), metadata)
+    return this.#journal.submit(commands.expunge(id, rule, hash, known), metadata)
   }
 }
 

@@ -112,12 +112,9 @@ export class Retention {
       readonly sync: () => Promise<unknown>
     },
   ) {
-    if (given !== undefined) checkKeys(given, OPTION_KEYS, 'openLedger.retention')
-    this.#rules = toRules(given?.rules ?? [], 'openLedger.retention.rules')
-    this.#everyMs = toMs(given?.every ?? '1h', 'openLedger.retention.every')
-    if (this.#everyMs < 1_000) {
-      throw new InvalidOption('openLedger.retention.every', 'a duration of at least 1 s', given?.every)
-    }
+    const { rules, everyMs } = toSchedule(given)
+    this.#rules = rules
+    this.#everyMs = everyMs
     this.#store = world.store
     this.#views = world.views
     this.#removal = world.removal
@@ -176,7 +173,8 @@ export class Retention {
       if (rows.length === 0) return
       const jobs = rows.map((row) => fromRow(row.state))
       if (run.rehearsal !== undefined) run.tell(rule.name, this.#rehearse(rule, jobs, run.rehearsal))
-      else if (rule.action === 'remove') run.tell(rule.name, await this.#removal.removeAll(jobs, rule.name, run.metadata))
+      else if (rule.action === 'remove')
+        run.tell(rule.name, await this.#removal.removeAll(jobs, rule.name, run.metadata))
       else run.tell(rule.name, { expunged: await this.#expunge(jobs, rule.name, run.metadata) })
       before = rows.at(-1)?.endPlace
     }
@@ -193,7 +191,7 @@ export class Retention {
     let expunged = 0
     for (let from = 0; from < jobs.length; from += AT_ONCE) {
       const some = jobs.slice(from, from + AT_ONCE)
-      const done = await Promise.all(some.map((job) => this.#removal.expungeEnded(job.id, rule, metadata)))
+      const done = await Promise.all(some.map((job) => this.#removal.expungeEnded(job, rule, metadata)))
       expunged += done.filter(Boolean).length
     }
     return expunged
@@ -203,9 +201,9 @@ export class Retention {
   async #cutoff(rule: Rule, rehearsal: Rehearsal | undefined): Promise<string> {
     const age = rule.olderThanMs === undefined ? '' : placeAt(this.#clock.now() - rule.olderThanMs)
     const due = [age, await this.#afterNewest(rule, rule.maxCount, rehearsal), await this.#afterBytes(rule, rehearsal)]
-    const latest = due.reduce((a, b) => (a > b ? a : b))
+    const latest = due.sort().at(-1) as string
     const guard = rule.keepNewest === 0 ? END : await this.#afterNewest(rule, rule.keepNewest, rehearsal)
-    return latest < guard ? latest : guard
+    return [latest, guard].sort()[0] as string
   }
 
   /** Where the newest `count` end; '' when there are no more than that. */
@@ -259,6 +257,14 @@ const OWN_RULE: Rule = {
 function sum(parts: readonly (Partial<RetentionCounts> | undefined)[]): RetentionCounts {
   const add = (key: keyof RetentionCounts): number => parts.reduce((total, part) => total + (part?.[key] ?? 0), 0)
   return { removed: add('removed'), expunged: add('expunged'), kept: add('kept') }
+}
+
+/** Throws InvalidOption. */
+export function toSchedule(given: RetentionOptions | undefined): { readonly rules: Rule[]; readonly everyMs: number } {
+  if (given !== undefined) checkKeys(given, OPTION_KEYS, 'openLedger.retention')
+  const everyMs = toMs(given?.every ?? '1h', 'openLedger.retention.every')
+  if (everyMs < 1_000) throw new InvalidOption('openLedger.retention.every', 'a duration of at least 1 s', given?.every)
+  return { rules: toRules(given?.rules ?? [], 'openLedger.retention.rules'), everyMs }
 }
 
 function toRules(given: readonly RetentionRule[], path: string): Rule[] {

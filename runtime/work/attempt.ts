@@ -208,7 +208,7 @@ export class Attempt implements JobContext {
       })
     } else {
       this.timeoutAt += ms
-      void this.judge(reason, 'timeout').then((failure) => this.conclude({ kind: 'failed', failure }))
+      void this.#judge(reason, 'timeout').then((failure) => this.conclude({ kind: 'failed', failure }))
     }
     this.abort(reason)
   }
@@ -272,11 +272,11 @@ export class Attempt implements JobContext {
       return { kind: 'failed', failure: { ...toFailure(thrown.cause, 'invalid-payload'), retryable: false } }
     }
     if (isA(thrown, Abort)) return { kind: 'succeeded', result: undefined, aborted: true }
-    return { kind: 'failed', failure: await this.judge(thrown, 'error') }
+    return { kind: 'failed', failure: await this.#judge(thrown, 'error') }
   }
 
   /** What the job's type makes of a failure of this run. Never rejects. */
-  async judge(thrown: unknown, cause: 'error' | 'timeout'): Promise<Failure> {
+  async #judge(thrown: unknown, cause: 'error' | 'timeout'): Promise<Failure> {
     this.#judging = true
     const failure = toFailure(thrown, cause)
     try {

@@ -110,7 +110,8 @@ export class Dispatcher {
    */
   anticipate(id: string, lane: Lane): void {
     const { board, accepts, caps, free, clock } = this.#options
-    if (!accepts(lane) || !caps.hasRoom(lane.queue) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil) return
+    if (!accepts(lane) || !caps.hasRoom(lane.queue) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil)
+      return
     if (board.pending.isEmpty(this.#accepted()))
       void this.#lease(id, lane.queue, commands.leaseNew).catch(() => this.#options.journal.wake())
   }

@@ -45,7 +45,14 @@ export class LogRelay {
     for (const level of LEVELS) {
       wrapped[level] = (facts, message) => {
         inner[level](facts, message)
-        this.#relay({ jobId: job.id, run: job.run, at: this.#clock.now(), level, message, facts: { ...bindings, ...facts } })
+        this.#relay({
+          jobId: job.id,
+          run: job.run,
+          at: this.#clock.now(),
+          level,
+          message,
+          facts: { ...bindings, ...facts },
+        })
       }
     }
     return wrapped as Logger

@@ -243,7 +243,10 @@ export class Worker {
   #inCourse(attempt: Attempt, ending: Ending): Ending {
     const { effects } = ending
     if (effects === undefined) return ending
-    return { ...ending, effects: (transaction) => this.#services.attempts.scope.run(attempt, () => effects(transaction)) }
+    return {
+      ...ending,
+      effects: (transaction) => this.#services.attempts.scope.run(attempt, () => effects(transaction)),
+    }
   }
 
   /** A store that cannot write now may be able to later: the outcome is kept for as long as the lease may still be ours. */

@@ -40,6 +40,8 @@ export interface Command<A> {
 export interface Memory {
   /** State that the projections hold; undefined when they do not know the stream, which says nothing about the log. */
   recall(stream: string): StreamState | undefined
+  /** The last event of this stream alone makes its state. */
+  endSaysAll(stream: string): boolean
   /** Throws IllegalEvent. */
   evolve(
     state: StreamState | undefined,

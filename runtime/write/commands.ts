@@ -1,8 +1,8 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
 
-import { claim } from '../../domain/claim/claim.js'
-import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { RemovedJob } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { claim } from '../../domain/claim/claim.js'
 import type { JobledgerError } from '../../domain/errors.js'
 import type { Body, Draft } from '../../domain/event.js'
 import type {
@@ -15,9 +15,16 @@ import type {
 } from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
 import type { Released } from '../../domain/job/events.js'
-import { jobStream } from '../../domain/job/events.js'
+import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
-import { JobEnded, JobNotEnded, JobNotPending, JobNotUnique, JobUnknown } from '../../domain/rejection.js'
+import {
+  DependencyUnknown,
+  JobEnded,
+  JobNotEnded,
+  JobNotPending,
+  JobNotUnique,
+  JobUnknown,
+} from '../../domain/rejection.js'
 import type { AppendGroup } from '../ports/event-store.js'
 import type { Command, Seen, Verdict } from './command.js'
 import type { Findings } from './enqueue-command.js'
@@ -149,6 +156,9 @@ export function retry(id: string, { dependencies, unique, removed, holders }: Re
         const outcome = removed.get(other)
         return outcome === undefined ? jobIn(seen, other) : { outcome }
       }
+      const lost = others.find((stream) => seen(stream).state === undefined)
+      // Removed since the caller looked: how it ended has to be found out.
+      if (lost !== undefined) return new DependencyUnknown(id, jobIdOf(lost))
       const decided = verdict(decide.retry(id, jobIn(seen, id), now, dependency), undefined)
       const isNewRound = !(decided instanceof Error) && decided.drafts[0]?.type === 'Retried'
       if (unique === undefined || !isNewRound) return decided
@@ -160,11 +170,22 @@ export function retry(id: string, { dependencies, unique, removed, holders }: Re
   }
 }
 
-export const condemn = (id: string, rule: string | undefined): Command<void> =>
-  onJob(id, (state) => decide.condemn(id, state, rule))
+/** `known`: as the caller knows it. One that has ended anew since is another matter. */
+export const condemn = (id: string, rule: string | undefined, known?: KnownEnd): Command<void> =>
+  onJob(id, (state) => hasEndedAnew(id, state, known) ?? decide.condemn(id, state, rule))
 
-/** Erases the bodies of an ended job in the commit that says so. `hash`: sha256 in hex of salt and content. */
-export function expunge(id: string, rule: string, hash: (body: Body) => string): Command<boolean> {
+type KnownEnd = Pick<JobState, 'endedAt'>
+
+function hasEndedAnew(id: string, state: JobState | undefined, known: KnownEnd | undefined): JobNotEnded | undefined {
+  if (known === undefined || state === undefined || state.endedAt === known.endedAt) return undefined
+  return new JobNotEnded(id, 'sent round again')
+}
+
+/**
+ * Erases the bodies of an ended job in the commit that says so. `hash`: sha256 in hex of salt and content; `known` as for
+ * `condemn`.
+ */
+export function expunge(id: string, rule: string, hash: (body: Body) => string, known?: KnownEnd): Command<boolean> {
   const stream = jobStream(id)
   return {
     streams: [stream],
@@ -177,7 +198,8 @@ export function expunge(id: string, rule: string, hash: (body: Body) => string):
       for (const [index, { body }] of events.entries()) {
         if (body !== undefined && 'content' in body) hashes[first + index] = hash(body)
       }
-      const decision = decide.expunge(id, state as JobState | undefined, rule, hashes)
+      const job = state as JobState | undefined
+      const decision = hasEndedAnew(id, job, known) ?? decide.expunge(id, job, rule, hashes)
       const decided = verdict(decision, !(decision instanceof Error) && decision.length > 0)
       if (decided instanceof Error) return decided
       return { ...decided, erase: Object.keys(hashes).map((revision) => ({ stream, revision: Number(revision) })) }

@@ -3,7 +3,7 @@ import type { Draft, Metadata, NewEvent } from '../../domain/event.js'
 import { versionOf } from '../../domain/upcast.js'
 import { StreamRemoved } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
-import type { AppendGroup, EventRef, ExpectedRevision } from '../ports/event-store.js'
+import type { AppendGroup, EventRef, ExpectedRevision, ReadStreamOptions } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { Command, Memory, Seen, Verdict } from './command.js'
 
@@ -36,8 +36,11 @@ export function newGroup(commands: readonly Submitted[], streams: ReadonlySet<st
   return { commands, streams, beliefs: new Map(), verdicts: [], append: undefined, resends: 0 }
 }
 
-/** A megabyte a job is not read to decide what its facts tell. */
-export const needsBodies = ({ commands }: Group): boolean => commands.some(({ command }) => command.bodies)
+/** No more than the decision needs: a megabyte a job is not read for its facts, nor years of a stream for its end. */
+export function howToRead({ commands }: Group, stream: string, memory: Memory): ReadStreamOptions {
+  const bodies = commands.some(({ command }) => command.bodies)
+  return memory.endSaysAll(stream) ? { bodies, backwards: true, limit: 1 } : { bodies }
+}
 
 export interface Judging {
   readonly memory: Memory

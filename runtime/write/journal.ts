@@ -7,17 +7,16 @@
  */
 
 import type { Metadata, RecordedEvent } from '../../domain/event.js'
+import { StreamRemoved, StreamUnreadable } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { AppendGroup, AppendOutcome, EventStore, TransactionalAppend } from '../ports/event-store.js'
-import { StoreUnavailable } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { Command, Memory, StreamState, Verdict } from './command.js'
 import { drive } from './drive.js'
 import type { Group, Judging, Submitted } from './group.js'
-import { judge, needsBodies, newGroup } from './group.js'
+import { howToRead, judge, newGroup } from './group.js'
 import { shareFate } from './share-fate.js'
 import { decideWithin } from './transaction.js'
-import { StreamRemoved, StreamUnreadable } from '../errors.js'
 
 /** Commands taken into one flush at most: with a synchronous store a flush holds up the host's event loop. */
 const FLUSH_LIMIT = 1_000
@@ -220,7 +219,7 @@ export class Journal {
       case 'ok':
         return this.#answer(group)
       case 'rejected':
-        return this.#refuseCulprit(group, outcome.error)
+        return this.#refuse(group, outcome.error)
       case 'unknown':
         return this.#resendLater(group)
       case 'conflict':
@@ -300,7 +299,7 @@ export class Journal {
   async #read(group: Group, stream: string): Promise<void> {
     let state: StreamState | undefined
     const events: RecordedEvent[] = []
-    for await (const page of this.#store.readStream(stream, { bodies: needsBodies(group) })) {
+    for await (const page of this.#store.readStream(stream, howToRead(group, stream, this.#memory))) {
       for (const event of page) {
         state = this.#memory.evolve(state, event)
         events.push(event)
@@ -321,16 +320,6 @@ export class Journal {
   #refuse(group: Group, error: Error): void {
     this.#land(group)
     for (const { reject } of group.commands) reject(error)
-  }
-
-  /** Effects that fail are the fault of one: who only shares a stream with it is decided again, without it. */
-  #refuseCulprit(group: Group, error: Error): void {
-    const culprit = group.verdicts.findIndex((verdict) => !(verdict instanceof Error) && verdict.effects !== undefined)
-    if (culprit === -1 || group.commands.length === 1 || error instanceof StoreUnavailable) return this.#refuse(group, error)
-    this.#unanswered.delete(group)
-    const others = group.commands.filter((_, index) => index !== culprit)
-    this.#again.push(newGroup(others, group.streams))
-    group.commands[culprit]?.reject(error)
   }
 
   #land(group: Group): void {

@@ -1,5 +1,7 @@
 import type { Metadata } from '../../domain/event.js'
 import type { Queued } from '../../domain/job/events.js'
+import type { Outcome } from '../../domain/job/evolve.js'
+import { DependencyUnknown } from '../../domain/rejection.js'
 import type { Queries } from '../read/queries.js'
 import * as commands from './commands.js'
 import type { Journal } from './journal.js'
@@ -18,17 +20,21 @@ export class Retrier {
 
   /** Throws JobUnknown, JobNotEnded, JobExpunged, JobNotUnique. */
   async retry(id: string, metadata: Metadata | undefined): Promise<void> {
-    const { state, events } = await this.#queries.read(id)
+    const { state, queued } = await this.#queries.read(id)
     const dependencies = state.dependsOn.map((edge) => edge.id)
-    const removed = dependencies.length > 0 ? await this.#queries.removed(dependencies) : new Map()
-    const { unique } = events[0]?.data as Queued
+    const find = async () => (dependencies.length > 0 ? this.#queries.removed(dependencies) : new Map())
+    let removed: ReadonlyMap<string, Outcome> = await find()
+    const { unique } = queued.data as Queued
     const holders = new Map<string, Holder>()
     for (;;) {
       try {
         return await this.#journal.submit(commands.retry(id, { dependencies, removed, unique, holders }), metadata)
       } catch (error) {
-        if (!(error instanceof HolderUnseen)) throw error
-        holders.set(error.stream, error.holder)
+        if (error instanceof HolderUnseen) holders.set(error.stream, error.holder)
+        else if (error instanceof DependencyUnknown && !removed.has(error.dependency)) {
+          removed = await find()
+          if (!removed.has(error.dependency)) throw error
+        } else throw error
       }
     }
   }

@@ -1,8 +1,9 @@
 /** For whom, and in the course of what, somebody speaks to the ledger. */
+
+import { InvalidOption } from '../../domain/errors.js'
 import type { Metadata } from '../../domain/event.js'
 import type { JobOrigin } from '../../domain/job/events.js'
 import { checkKeys, toName } from '../checks.js'
-import { InvalidOption } from '../../domain/errors.js'
 
 /** Who does it and why, recorded with every deed. */
 export interface Actor {

@@ -5,7 +5,7 @@ import type { AppendOutcome, TransactionalAppend } from '../ports/event-store.js
 import type { Command, StreamState } from './command.js'
 import type { Steps } from './drive.js'
 import type { Group, Judging } from './group.js'
-import { judge, needsBodies, newGroup } from './group.js'
+import { howToRead, judge, newGroup } from './group.js'
 
 /** Decisions taken again, should somebody write between our look and our append: only without an exclusive transaction. */
 const TRIES = 3
@@ -24,11 +24,14 @@ export function* decideWithin<A>(
     const group = newGroup([submitted], new Set(command.streams))
     for (const stream of group.streams) {
       const isNew = tries === 0 && command.fresh?.has(stream)
-      const events = isNew ? [] : ((yield transaction.readStream(stream, { bodies: needsBodies(group) })) as RecordedEvent[])
+      const how = howToRead(group, stream, judging.memory)
+      const events = isNew ? [] : ((yield transaction.readStream(stream, how)) as RecordedEvent[])
       believe(group, stream, events, judging)
     }
     judge(group, judging)
     const verdict = group.verdicts[0] as Exclude<Group['verdicts'][number], undefined>
+    // No append will show whether an id that was taken for new is: look before anything is told.
+    if (tries === 0 && command.fresh !== undefined && group.append === undefined) continue
     if (verdict instanceof Error) throw verdict
     if (group.append === undefined) return verdict.answer as A
     const [outcome] = (yield transaction.append([group.append])) as [AppendOutcome]

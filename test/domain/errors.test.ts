@@ -27,7 +27,7 @@ describe('a received value in a message', () => {
     [function named() {}, 'function named'],
     [new Date(0), '1970-01-01T00:00:00.000Z'],
     [new Date(Number.NaN), 'an invalid Date'],
-    [new Odd(), 'an empty object'],
+    [new Odd(), 'an object of Odd'],
     [Object.create(null), 'an empty object'],
   ])('%# is short and plain', (value, shown) => {
     expect(show(value)).toBe(shown)

@@ -48,11 +48,16 @@ describe('jobs that are removed', () => {
     expect(board.stats.toJSON().default).toMatchObject({ waiting: 0, cancelled: 1 })
   })
 
-  test('are counted now, where the fold began after they were gone and before they were queued', () => {
+  test('are counted now, where they came after the end of the log was last reached and were never seen', () => {
     const board = new JobBoard()
     const since = positionOf(5)
-    board.applyRemoved(removal(gone('later', 'failed', positionOf(6)), gone('before', 'failed', since)), since)
-    expect(board.stats.toJSON().default).toMatchObject({ failed: 1, waiting: 0 })
+    board.caughtUp(since)
+    for (const event of recorded(['seen', 'Queued', facts()], ['seen', 'Cancelled', { by: 'operator' }])) {
+      board.apply(event, NOW)
+    }
+    const jobs = [gone('later', 'failed', positionOf(7)), gone('before', 'failed', since)]
+    expect(board.applyRemoved(removal(...jobs, gone('seen', 'cancelled', positionOf(6))))).toEqual([])
+    expect(board.stats.toJSON().default).toMatchObject({ failed: 1, cancelled: 1, waiting: 0 })
   })
 
   test('end now, where their end was not seen: lease, edges and totals follow', () => {
@@ -65,7 +70,12 @@ describe('jobs that are removed', () => {
       ),
     )
     expect(board.graph.isBlocked('b')).toBe(true)
-    board.applyRemoved(removal(gone('a', 'succeeded')), positionOf(3))
+    const [change, ...more] = board.applyRemoved(removal(gone('a', 'succeeded')))
+    expect(more).toEqual([])
+    expect(change).toMatchObject({
+      before: { id: 'a', phase: 'leased' },
+      after: { phase: 'ended', outcome: 'succeeded' },
+    })
     expect(board.get('a')).toBeUndefined()
     expect(board.leased.size).toBe(0)
     expect(board.stats.toJSON().default).toMatchObject({ waiting: 2, leased: 0, succeeded: 1 })
@@ -108,8 +118,10 @@ describe('jobs that are removed', () => {
         const place = cut % (events.length + 1)
         const saved = boardOf(events.slice(0, place))
         const left = events.slice(place).filter(({ stream }) => !ids.has(jobIdOf(stream)))
-        const late = boardOf(left, restored(saved, events[place - 1]?.at ?? NOW))
-        late.applyRemoved(event, events[place - 1]?.position ?? '')
+        const begun = restored(saved, events[place - 1]?.at ?? NOW)
+        begun.caughtUp(events[place - 1]?.position ?? '')
+        const late = boardOf(left, begun)
+        late.applyRemoved(event)
         expect(readingOf(late, now)).toEqual(readingOf(whole, now))
       }),
       RUNS,

@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import { MemoryViews } from '../../adapters/memory/views.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
+import type { JobDefinition } from '../../runtime/work/definition.js'
 import { defineJob } from '../../runtime/work/definition.js'
 import type { Gate, World } from '../engine/support.js'
 import { gate, ledgerOn, memory, next, rejection } from '../engine/support.js'
@@ -19,7 +20,7 @@ class Sleeper {
     this.#other = other
   }
 
-  async open(world: World, store: EventStore): Promise<Ledger> {
+  async open(world: World, store: EventStore, jobs: readonly JobDefinition[] = TYPES): Promise<Ledger> {
     const drowsy = new Proxy(store, {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key)
@@ -27,7 +28,7 @@ class Sleeper {
         return (options: Parameters<EventStore['subscribe']>[0]) => this.#follow(target.subscribe(options))
       },
     })
-    this.#ledger = await ledgerOn(drowsy, new MemoryViews(), world.clock, { jobs: TYPES })
+    this.#ledger = await ledgerOn(drowsy, new MemoryViews(), world.clock, { jobs })
     return this.#ledger
   }
 
@@ -132,18 +133,16 @@ scenario(
       },
     })
     const ledger = await world.open()
-    const store = await world.store()
     const sleeper = new Sleeper(ledger)
-    const drowsy = await sleeper.open(world, store)
-    await world.close(drowsy)
-    const runner = new Sleeper(ledger)
-    const late = await runner.open(world, store)
-    await world.close(late)
-    const here = await running(world, { jobs: [hanging] })
-    await here.enqueue(hanging, null, { id: 'a' })
+    const late = await sleeper.open(world, await world.store(), [hanging])
+    await late.start()
+    await ledger.enqueue(hanging, null, { id: 'a' })
     await began.promise
+    await sleeper.sleep()
     await ledger.remove('a', { force: true })
+    sleeper.wake()
     expect(await reason.promise).toMatchObject({ code: 'JOB_CANCELLED', jobId: 'a' })
+    await world.close(late)
   },
   [memory],
 )
@@ -182,6 +181,43 @@ scenario(
     expect(await ledger.status('a')).toMatchObject({ state: 'succeeded' })
     expect((await ledger.history('b')).at(-1)?.type).toBe('Finished')
     await world.close(late)
+  },
+  [memory],
+)
+
+scenario(
+  [75, 19, 28],
+  'a job that is sent round again while what it depends on is removed goes by how that had ended',
+  async (world) => {
+    const ledger = await running(world)
+    let removing: (() => Promise<unknown>) | undefined
+    // The removal happens after this ledger has looked what was removed, and before it decides.
+    const views = new Proxy(new MemoryViews(), {
+      get: (target, key) => {
+        const value: unknown = Reflect.get(target, key)
+        if (key !== 'removed') return typeof value === 'function' ? value.bind(target) : value
+        return async (ids: readonly string[]) => {
+          const found = await target.removed(ids)
+          const remove = removing
+          removing = undefined
+          await remove?.()
+          return found
+        }
+      },
+    })
+    const other = await ledgerOn(await world.store(), views, world.clock)
+    for (const outcome of ['succeeded', 'failed'] as const) {
+      const [base, next] = [`base that ${outcome}`, `after one that ${outcome}`]
+      await ledger.enqueue(work, outcome, { id: base, held: true })
+      await ledger.enqueue(work, 'x', { id: next, dependsOn: [{ id: base, otherwise: 'run' }] })
+      await ledger.cancel(next)
+      await ledger.promote(base)
+      await ledger.result(base).catch(() => {})
+      removing = () => ledger.remove(base)
+      await other.retry(next)
+      expect(await ledger.result(next)).toBe('x')
+    }
+    await world.close(other)
   },
   [memory],
 )
