@@ -90,6 +90,10 @@ export class DeadLetters {
     if (Array.isArray(choice)) return choice.map((id, index) => toName(id, `${option}[${index}]`))
     if (typeof choice !== 'object' || choice === null) throw new InvalidOption(option, 'ids, or a filter', choice)
     checkKeys(choice, CHOICE_KEYS, option)
+    // A filter that lost its value on the way would mean all of them.
+    for (const [key, value] of Object.entries(choice)) {
+      if (value === undefined) throw new InvalidOption(`${option}.${key}`, 'a text, or left out', value)
+    }
     const ids: string[] = []
     let cursor: string | undefined
     do {

@@ -60,7 +60,7 @@ export function addList(program: Command): void {
       const page = await session.read((ledger) => ledger.list(flags satisfies ListFilter))
       session.output.data(page, () => listText(session.output, page))
       if (page.jobs.length === 0) session.output.talk('No jobs.')
-      if (page.cursor !== undefined) session.output.talk(`There are more: --cursor ${page.cursor}`)
+      if (page.cursor !== undefined) session.output.talk(`There are more: --cursor '${page.cursor}'`)
     })
 }
 

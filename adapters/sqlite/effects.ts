@@ -123,7 +123,9 @@ function refusePromise(result: unknown): StoreRefused | undefined {
   // Nobody is going to wait for it: were it to fail, it would take the process down. What is no promise but can be waited
   // for is left alone: query builders begin to work only then.
   if (types.isPromise(result)) result.catch(() => {})
-  return new StoreRefused('Expected `effects` to be synchronous on this store, got a promise: nothing of them is kept.')
+  return new StoreRefused(
+    'Expected what is given to `finishWith` to be synchronous on this store, got a promise: none of its writes are kept.',
+  )
 }
 
 function lost(cause?: unknown): StoreRefused {

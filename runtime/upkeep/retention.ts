@@ -175,26 +175,32 @@ export class Retention {
       if (run.rehearsal !== undefined) run.tell(rule.name, this.#rehearse(rule, jobs, run.rehearsal))
       else if (rule.action === 'remove')
         run.tell(rule.name, await this.#removal.removeAll(jobs, rule.name, run.metadata))
-      else run.tell(rule.name, { expunged: await this.#expunge(jobs, rule.name, run.metadata) })
+      else run.tell(rule.name, await this.#expunge(jobs, rule.name, run.metadata))
       before = rows.at(-1)?.endPlace
     }
   }
 
   #rehearse({ action }: Rule, jobs: readonly JobState[], rehearsal: Rehearsal): Partial<RetentionCounts> {
     const left = jobs.filter(({ id }) => rehearsal.isLeft(id, action))
-    const due = action === 'expunge' ? left : left.filter(({ id }) => !this.#removal.isNeeded(id))
+    const due = left.filter(({ id }) => !this.#removal.isNeeded(id))
     for (const { id } of due) rehearsal.note(id, action)
-    return action === 'expunge' ? { expunged: due.length } : { removed: due.length, kept: left.length - due.length }
+    return { [action === 'expunge' ? 'expunged' : 'removed']: due.length, kept: left.length - due.length }
   }
 
-  async #expunge(jobs: readonly JobState[], rule: string, metadata: Metadata | undefined): Promise<number> {
+  /** Not what others may still ask for: a dependent reads the result when it runs. */
+  async #expunge(
+    jobs: readonly JobState[],
+    rule: string,
+    metadata: Metadata | undefined,
+  ): Promise<Partial<RetentionCounts>> {
+    const free = jobs.filter(({ id }) => !this.#removal.isNeeded(id))
     let expunged = 0
-    for (let from = 0; from < jobs.length; from += AT_ONCE) {
-      const some = jobs.slice(from, from + AT_ONCE)
+    for (let from = 0; from < free.length; from += AT_ONCE) {
+      const some = free.slice(from, from + AT_ONCE)
       const done = await Promise.all(some.map((job) => this.#removal.expungeEnded(job, rule, metadata)))
       expunged += done.filter(Boolean).length
     }
-    return expunged
+    return { expunged, kept: jobs.length - free.length }
   }
 
   /** Everything that ended before this place is due. */

@@ -221,7 +221,7 @@ export class Attempt implements JobContext {
       if (this.#isOver) return
       if (this.job.rare?.timeoutBy === 'type') this.#setTimeout(definition)
       const handle = (): unknown => definition.handle(this.#payload as never, this)
-      const result = await this.#services.scope.run(this, handle)
+      const result = await this.#inCourse(handle)
       if (!this.#isOver) this.conclude(this.#ended(result))
     } catch (thrown) {
       if (!this.#isOver) this.conclude(await this.classify(thrown))
@@ -280,7 +280,8 @@ export class Attempt implements JobContext {
     this.#judging = true
     const failure = toFailure(thrown, cause)
     try {
-      const mayRetry = this.#isRetryable(thrown) && (await this.#definition?.onError?.(thrown, this)) !== false
+      const mayRetry =
+        this.#isRetryable(thrown) && (await this.#inCourse(() => this.#definition?.onError?.(thrown, this))) !== false
       const nextRunAt = mayRetry ? this.#nextRunAt(thrown) : undefined
       return { ...failure, retryable: mayRetry && this.retries, nextRunAt }
     } catch (error) {
@@ -295,10 +296,15 @@ export class Attempt implements JobContext {
   }
 
   /** The error's own wish first, then the type's. */
+  /** With `currentJob()` answering for this run. */
+  #inCourse<R>(call: () => R): R {
+    return this.#services.scope.run(this, call)
+  }
+
   #nextRunAt(thrown: unknown): number | undefined {
     const now = this.#services.now()
     if (isA(thrown, RetryAt)) return toRetryTime(thrown.when, now, 'RetryAt.when')
-    const when = this.#definition?.nextRun?.({ ...this.#runFacts, error: thrown })
+    const when = this.#inCourse(() => this.#definition?.nextRun?.({ ...this.#runFacts, error: thrown }))
     return when === undefined ? undefined : toRetryTime(when, now, 'defineJob.nextRun()')
   }
 }

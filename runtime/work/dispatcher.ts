@@ -45,6 +45,7 @@ export class Dispatcher {
   /** The one job of those that have lost a lease that this runtime tries now, and until when it blocks the next. */
   #suspect: { readonly id: string; readonly run: number; readonly until: number } | undefined
   #pausedUntil = 0
+  #stopped = false
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -58,6 +59,7 @@ export class Dispatcher {
   /** Takes what the free slots allow. All leases of one call end up in one commit. */
   dispatch(): void {
     const { board, clock, free } = this.#options
+    if (this.#stopped) return
     const now = clock.now()
     if (now < this.#pausedUntil) return this.#due.by(this.#pausedUntil)
     board.pending.promoteDue(now)
@@ -155,7 +157,9 @@ export class Dispatcher {
     journal.wake()
   }
 
+  /** For good: a timer that is still set keeps the process alive. */
   stop(): void {
+    this.#stopped = true
     this.#due.stop()
   }
 }

@@ -95,6 +95,8 @@ export class LeaseDesk {
   /** In the order in which they came: one job serves one of them. */
   #waiters: Waiter[] = []
   readonly #due: Alarm
+  /** Why nothing is leased any more. */
+  #closed: Error | undefined
   #stopFeeding: (() => void) | undefined
   #subscription: Subscription | undefined
 
@@ -116,8 +118,9 @@ export class LeaseDesk {
     }
     signal?.throwIfAborted()
     await this.checkWorker(workerId)
-    // Aborted while we looked: nobody would tell us any more.
+    // Aborted or closed while we looked: nobody would tell us any more.
     signal?.throwIfAborted()
+    if (this.#closed !== undefined) throw this.#closed
     return new Promise((resolve, reject) => {
       let cancel: Cancel | undefined
       const leave = (): void => {
@@ -305,6 +308,7 @@ export class LeaseDesk {
   }
 
   close(reason: Error): void {
+    this.#closed = reason
     for (const waiter of [...this.#waiters]) waiter.fail(reason)
   }
 }

@@ -38,7 +38,7 @@ describe('dead list', { timeout: PATIENCE }, () => {
     expect(await dead('--type', 'send')).toEqual(['d2', 'd1'])
     expect(await dead('--queue', 'paper', '--channel', 'eu')).toEqual(['d3'])
     const first = await desk.run(['dead', 'list', '--limit', '2'])
-    const [, cursor = ''] = /^There are more: --cursor (.*)\n$/.exec(first.stderr) ?? []
+    const [, cursor = ''] = /^There are more: --cursor '(.*)'\n$/.exec(first.stderr) ?? []
     expect(await dead('--limit', '2', '--cursor', cursor)).toEqual(['d1'])
     expect(await desk.run(['dead', 'list', '--type', 'none'])).toEqual({
       code: 0,

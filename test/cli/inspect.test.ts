@@ -170,7 +170,7 @@ describe('list', { timeout: PATIENCE }, () => {
     expect(first.jobs).toHaveLength(2)
     const rest = await desk.json<JobPage>('list', '--limit', '2', '--cursor', first.cursor ?? '')
     expect(rest.jobs.map((job) => job.id)).toEqual(['plain'])
-    expect((await desk.run(['list', '--limit', '2'])).stderr).toBe(`There are more: --cursor ${first.cursor}\n`)
+    expect((await desk.run(['list', '--limit', '2'])).stderr).toBe(`There are more: --cursor '${first.cursor}'\n`)
   })
 
   test.each([

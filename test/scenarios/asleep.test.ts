@@ -94,7 +94,7 @@ scenario(
 )
 
 scenario(
-  [75, 72],
+  [75],
   'who waits in it for a result is told that the job was removed, and how it had ended',
   async (world) => {
     const { ledger, late, sleeper } = await two(world)

@@ -71,7 +71,7 @@ const RUN_TIME: readonly Row[] = [
 
 const DEPENDENCIES: readonly Row[] = [
   ['.dependsOn', { dependsOn: 'a' }, /^an array of job ids/, '"a"'],
-  ['.dependsOn', { dependsOn: new Set(['a']) }, /^an array of job ids/, 'an empty object'],
+  ['.dependsOn', { dependsOn: new Set(['a']) }, /^an array of job ids/, 'an object of Set'],
   ['.dependsOn[1]', { dependsOn: ['a', null] }, /^a job id or/, 'null'],
   ['.dependsOn[0]', { dependsOn: [5] }, /^a job id or/, '5'],
   ['.dependsOn[0].id', { dependsOn: [''] }, TEXT, '""'],

@@ -73,7 +73,7 @@ scenario(
     await (await ledger.enqueue(job, 0, { id: 'bare' })).result()
     expect(seen).toMatchObject([{ user: undefined, trace: undefined, name: undefined, manual: false, channel: '' }])
     const { user, name, correlationId } = await ledger.status('bare')
-    expect([user, name, correlationId]).toEqual([undefined, undefined, undefined])
+    expect([user, name, correlationId]).toEqual([undefined, undefined, 'bare'])
     const [queued] = await ledger.history('bare')
     for (const key of ['context', 'name', 'channel', 'manual', 'trigger', 'codeVersion']) {
       expect(queued?.data).not.toHaveProperty(key)

@@ -183,8 +183,11 @@ scenario([29], 'many dead letters are retried at once, and those that cannot be 
   expect(named.refused.map(({ id, error }) => [id, error.code])).toEqual([
     ['nobody', 'JOB_UNKNOWN'],
     ['f4', 'JOB_EXPUNGED'],
-    ['other', 'JOB_NOT_ENDED'],
+    ['other', 'JOB_NOT_FAILED'],
   ])
+  expect(await rejection(ledger.deadLetters.retry({ type: undefined } as never))).toMatchObject({
+    option: 'deadLetters.retry.type',
+  })
   await fail(world, ledger, ['other'])
   expect(await ledger.deadLetters.retry([])).toMatchObject({ retried: 0 })
   expect(await rejection(ledger.deadLetters.retry(['']))).toMatchObject({ code: 'INVALID_OPTION' })
