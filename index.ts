@@ -28,7 +28,7 @@ export { WorkerGone } from './domain/worker/decide.js'
 export type { AttemptRecord } from './projections/attempts.js'
 export type { JobStatusName } from './projections/job-status.js'
 export type { Instant, Priority } from './runtime/checks.js'
-export type { DeadLetterChoice, DeadLetterFilter, Retried } from './runtime/dead-letters.js'
+export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from './runtime/dead-letters.js'
 export {
   DuplicateType,
   JobCancelled,
@@ -71,6 +71,7 @@ export type { RegisterOptions, WorkerInfo } from './runtime/work/worker-desk.js'
 export type {
   BatchElement,
   DependencyOption,
+  Enqueueing,
   EnqueueOptions,
   JobHandle,
   JobType,

@@ -35,6 +35,9 @@ export const currentJobScope: Scope<JobContext> = {
   current: () => storage.getStore(),
 }
 
+/** For those who would rather have the speed. */
+export const noScope: Scope<JobContext> = { run: (_, call) => call(), current: () => undefined }
+
 /**
  * The context of the run in whose course this is called; undefined outside of any. Known for as long as the handler has not
  * settled: what it leaves behind to go on by itself may find undefined.

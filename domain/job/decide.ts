@@ -257,11 +257,13 @@ function whileWaiting(id: string, state: JobState | undefined): JobState | Joble
   return state.phase === 'ended' ? new JobEnded(id, state.outcome as string) : state
 }
 
-/** See `Condemned`. */
+/**
+ * See `Condemned`. Recorded each time, also for a job that is condemned already: only an event of one's own says that all
+ * earlier dependents are known once it is folded.
+ */
 export function condemn(id: string, state: JobState | undefined, rule: string | undefined): Decision {
   if (state === undefined) return new JobUnknown(id)
   if (state.phase !== 'ended') return notEnded(id, state)
-  if (state.rare?.condemned) return []
   return [draft(id, 'Condemned', rule === undefined ? {} : { rule })]
 }
 

@@ -61,6 +61,8 @@ export interface JobStatus extends JobSummary {
   readonly user?: string
   readonly correlationId: string
   readonly codeVersion?: string
+  /** Payload, results and error messages were erased. */
+  readonly erased?: true
 }
 
 /** One event of a job's history. `body` is what belongs to the user: payload, result, partial result, error. */
@@ -133,6 +135,7 @@ export class Queries {
       blockedBy: open.map((edge) => edge.id),
       ...(lease !== undefined && { lease: { workerId: lease.workerId, expiresAt: lease.expiresAt } }),
       ...(reason !== undefined && { reason }),
+      ...(state.rare?.expunged && { erased: true as const }),
     }
   }
 

@@ -241,7 +241,9 @@ export class Attempt implements JobContext {
       const stored = decode(brief.body)
       const { upcast, version } = definition
       const isOld = upcast !== undefined && brief.payloadVersion < version
-      return await validate(definition, isOld ? upcast(stored, brief.payloadVersion) : stored, 'payload')
+      if (definition.schema === undefined && !isOld) return stored
+      const present = (): unknown => (isOld ? upcast(stored, brief.payloadVersion) : stored)
+      return await this.#inCourse(() => validate(definition, present(), 'payload'))
     } catch (error) {
       throw error instanceof InvalidPayload || error instanceof SyntaxError ? new UnusablePayload(error) : error
     }
@@ -254,7 +256,8 @@ export class Attempt implements JobContext {
   /** From the lease on, as a timeout that was known before. */
   #setTimeout({ timeoutOf }: RunnableDefinition): void {
     if (timeoutOf === undefined) return
-    const ms = toTimeout(timeoutOf(this.#runFacts), 'defineJob.timeout()')
+    const given = this.#inCourse(() => timeoutOf(this.#runFacts))
+    const ms = toTimeout(given, 'defineJob.timeout()')
     this.timeoutAt = ms === null ? Number.POSITIVE_INFINITY : this.lease.at + ms
     this.#services.retime(this)
   }
@@ -295,12 +298,12 @@ export class Attempt implements JobContext {
     return this.retries && isRetryable(thrown, this.#definition?.retryOn)
   }
 
-  /** The error's own wish first, then the type's. */
   /** With `currentJob()` answering for this run. */
   #inCourse<R>(call: () => R): R {
     return this.#services.scope.run(this, call)
   }
 
+  /** The error's own wish first, then the type's. */
   #nextRunAt(thrown: unknown): number | undefined {
     const now = this.#services.now()
     if (isA(thrown, RetryAt)) return toRetryTime(thrown.when, now, 'RetryAt.when')

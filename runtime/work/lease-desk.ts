@@ -169,7 +169,7 @@ export class LeaseDesk {
     const { state } = await queries.read(id)
     if (state.phase === 'waiting' && feed.board.graph.isBlocked(id)) throw new JobNotPending(id, 'blocked')
     const token = await this.#take(id, workerId, leaseMs)
-    return this.#brief(id, token)
+    return this.#briefOrRelease(id, token)
   }
 
   #enter(waiter: Waiter): void {
@@ -216,7 +216,7 @@ export class LeaseDesk {
     const { feed, clock, journal } = this.#options
     try {
       const token = await this.#take(job.id, waiter.workerId, waiter.leaseMs)
-      const lease = waiter.open ? await this.#brief(job.id, token) : undefined
+      const lease = waiter.open ? await this.#briefOrRelease(job.id, token) : undefined
       if (lease !== undefined && waiter.open) return waiter.give(lease)
       // Gone while the lease was on its way: the next one gets it at once.
       await journal.submit(commands.release(job.id, token, { by: 'requeue' }))
@@ -274,6 +274,16 @@ export class LeaseDesk {
   async look(token: string): ReturnType<LeaseDesk['find']> {
     await this.#options.queries.catchUp()
     return this.find(token)
+  }
+
+  /** A lease that nobody hears of would be lost, and the job with the third of them. */
+  async #briefOrRelease(id: string, token: string): Promise<JobLease> {
+    try {
+      return await this.#brief(id, token)
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) await this.#options.journal.submit(commands.release(id, token)).catch(() => {})
+      throw error
+    }
   }
 
   /** The job that the token is or was for, as far as this process has seen. Throws LeaseLost. */

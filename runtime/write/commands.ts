@@ -212,6 +212,8 @@ export function remove(jobs: readonly RemovedJob[], rule: string | undefined): C
   const streams = jobs.map((job) => jobStream(job.id))
   return {
     streams: [AUDIT_STREAM, ...streams],
+    // A stream that leaves the log takes no other event in the same commit.
+    alone: true,
     decide(seen) {
       const gone: RemovedJob[] = []
       for (const job of jobs) {

@@ -101,10 +101,7 @@ export class Enqueuer {
     const { journal } = this.#options
     const submit = (command: Command<Enqueued[]>): unknown => journal.within(transaction, command, speaker.metadata)
     // The views know it too, but they answer later than the transaction can wait.
-    const removed = (ids: readonly string[]): unknown => {
-      const reading = transaction.readStream(AUDIT_STREAM)
-      return reading instanceof Promise ? reading.then((read) => removedIn(read, ids)) : removedIn(reading, ids)
-    }
+    const removed = (ids: readonly string[]): unknown => drive(removedIn(transaction, new Set(ids)))
     return drive(findingOut(jobs, submit, removed))
   }
 
@@ -172,14 +169,24 @@ function* findingOut(
 }
 
 /** How those of these jobs ended that the audit stream says were removed. */
-function removedIn(audit: readonly RecordedEvent[], ids: readonly string[]): ReadonlyMap<string, Outcome> {
+/** From the latest removal back, until all are found. */
+function* removedIn(transaction: TransactionalAppend, ids: ReadonlySet<string>): Steps<ReadonlyMap<string, Outcome>> {
   const found = new Map<string, Outcome>()
-  for (const { type, data } of audit) {
-    if (type !== 'JobsRemoved') continue
-    for (const { id, outcome } of (data as JobsRemoved).jobs) if (ids.includes(id)) found.set(id, outcome)
+  let from: number | undefined
+  while (found.size < ids.size && from !== -1) {
+    const back = { backwards: true, limit: AUDIT_PAGE, ...(from !== undefined && { from }) }
+    const events = (yield transaction.readStream(AUDIT_STREAM, back)) as RecordedEvent[]
+    for (const { type, data } of events) {
+      if (type !== 'JobsRemoved') continue
+      for (const { id, outcome } of (data as JobsRemoved).jobs) if (ids.has(id)) found.set(id, outcome)
+    }
+    from = (events.at(-1)?.revision ?? 0) - 1
   }
   return found
 }
+
+/** Removals read at a time. */
+const AUDIT_PAGE = 20
 
 const dependenciesOf = (jobs: readonly NewJob[]): string[] => [
   ...new Set(jobs.flatMap(({ facts }) => facts.dependsOn?.map((edge) => edge.id) ?? [])),

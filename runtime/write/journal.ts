@@ -41,6 +41,8 @@ export class Journal {
   readonly #clock: Clock
   readonly #judging: Judging
   #inbox: Submitted[] = []
+  /** Commands in it that go alone. */
+  #alone = 0
   /** Groups that met a rival or an unknown outcome: first in line at the next flush. */
   #again: Group[] = []
   readonly #inFlight = new Set<string>()
@@ -69,6 +71,7 @@ export class Journal {
     return new Promise<A>((resolve, reject) => {
       if (this.#abandoned !== undefined) return reject(this.#abandoned)
       const streams = command.streams
+      if (command.alone) this.#alone += 1
       this.#inbox.push({ streams, command, metadata, resolve: resolve as (answer: unknown) => void, reject })
       this.#schedule()
     })
@@ -156,7 +159,7 @@ export class Journal {
 
   /** What may go now. A command on a stream in flight waits, and so does every later one that shares a stream with it. */
   #takeInbox(): Submitted[] {
-    if (this.#inFlight.size === 0 && !this.#inbox.some(isAlone)) return this.#inbox.splice(0, FLUSH_LIMIT)
+    if (this.#inFlight.size === 0 && this.#alone === 0) return this.#inbox.splice(0, FLUSH_LIMIT)
     const waits = new Set<string>()
     const shared = new Set<string>()
     const taken: Submitted[] = []
@@ -174,6 +177,7 @@ export class Journal {
       }
     }
     this.#inbox = left
+    this.#alone = left.filter(isAlone).length
     return taken
   }
 
@@ -225,7 +229,7 @@ export class Journal {
       case 'conflict':
         // One that was there a moment ago is looked up like any other; one that we meant to begin will never be free.
         if (outcome.actual === 'removed' && group.append?.expect.get(outcome.stream) === 'none') {
-          return this.#refuse(group, new StreamRemoved(outcome.stream))
+          return this.#refuseBurnt(group, outcome.stream)
         }
         return this.#decideAgain(group, outcome)
     }
@@ -320,6 +324,21 @@ export class Journal {
   #refuse(group: Group, error: Error): void {
     this.#land(group)
     for (const { reject } of group.commands) reject(error)
+  }
+
+  /** Only who meant to begin this stream: the others of the group are decided again without them. */
+  #refuseBurnt(group: Group, stream: string): void {
+    const begins = ({ command }: Submitted): boolean => command.fresh?.has(stream) ?? false
+    const guilty = group.commands.some(begins) ? begins : (): boolean => true
+    const others = group.commands.filter((submitted) => !guilty(submitted))
+    this.#land(group)
+    if (others.length > 0) {
+      const rest = newGroup(others, new Set(others.flatMap(({ streams }) => streams)))
+      for (const own of rest.streams) this.#inFlight.add(own)
+      this.#unanswered.add(rest)
+      this.#again.push(rest)
+    }
+    for (const { reject } of group.commands.filter(guilty)) reject(new StreamRemoved(stream))
   }
 
   #land(group: Group): void {

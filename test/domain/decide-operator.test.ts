@@ -265,7 +265,7 @@ describe('condemn', () => {
       when: (state) => decide.condemn(JOB, state, undefined),
       answer: [fact('Condemned', {})],
     },
-    { so: 'says it once', given: [queued, cancelled, condemned], when: run, answer: [] },
+    { so: 'says it each time', given: [queued, cancelled, condemned], when: run, answer: [condemned] },
     {
       so: 'says it again in a new round, which has called it off',
       given: [queued, cancelled, condemned, fact('Retried', { runAt: NOW, by: 'operator' }), cancelled],

@@ -245,13 +245,13 @@ const retry = (): Verb =>
     ({ state, now }) => decide.retry(JOB, state, now, () => undefined),
   )
 
-/** What is said of an ended job once. */
+/** What is said of an ended job: an erasure once, a condemnation by each who is about to remove it. */
 const afterwards = (flag: 'condemned' | 'expunged', type: string, decider: (real: Real) => Decision): Verb =>
   new Verb(
     type,
     (model) => {
       const refusal = unlessEnded(model)
-      if (refusal !== undefined || model[flag]) return refusal ?? []
+      if (refusal !== undefined || (flag === 'expunged' && model[flag])) return refusal ?? []
       model[flag] = true
       return [type]
     },

@@ -43,7 +43,8 @@ class Sleeper {
   }
 
   /** It has asked for more already: what comes next is the last that it hears. */
-  async sleep(): Promise<void> {
+  async sleep(world: World): Promise<void> {
+    await world.clock.settle()
     this.#bed = gate()
     const id = `lullaby ${crypto.randomUUID()}`
     const heard = next(this.#ledger as Ledger, id, 'Queued')
@@ -75,8 +76,7 @@ scenario(
     await end(ledger, 'gone before')
     await ledger.remove('gone before')
     await ledger.enqueue(work, 'x', { id: 'waited before', held: true })
-    await world.clock.settle()
-    await sleeper.sleep()
+    await sleeper.sleep(world)
     for (const outcome of ['succeeded', 'failed', 'cancelled'] as const) await end(ledger, outcome, outcome)
     await ledger.promote('waited before')
     await ledger.result('waited before')
@@ -99,8 +99,7 @@ scenario(
   async (world) => {
     const { ledger, late, sleeper } = await two(world)
     await ledger.enqueue(work, 'x', { id: 'known', held: true })
-    await world.clock.settle()
-    await sleeper.sleep()
+    await sleeper.sleep(world)
     await ledger.enqueue(work, 'x', { id: 'new', held: true })
     const waiting = ['known', 'new'].map((id) => rejection(late.result(id)))
     await world.clock.settle()
@@ -138,7 +137,7 @@ scenario(
     await late.start()
     await ledger.enqueue(hanging, null, { id: 'a' })
     await began.promise
-    await sleeper.sleep()
+    await sleeper.sleep(world)
     await ledger.remove('a', { force: true })
     sleeper.wake()
     expect(await reason.promise).toMatchObject({ code: 'JOB_CANCELLED', jobId: 'a' })
@@ -168,7 +167,7 @@ scenario(
     }
     await world.clock.advance('2m')
     broken = false
-    await sleeper.sleep()
+    await sleeper.sleep(world)
     for (const id of ['a', 'b']) {
       await ledger.retry(id)
       await ledger.result(id)

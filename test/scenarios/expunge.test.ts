@@ -82,6 +82,7 @@ scenario([75], 'status and history say that it was erased, and still tell all th
   expect(status.payload).toBeUndefined()
   expect(status.result).toBeUndefined()
   expect(status.errorMessage).toBe('')
+  expect([before.erased, status.erased]).toEqual([undefined, true])
   const history = await ledger.history('a')
   const erased = history.filter((entry) => entry.erased).map(({ type }) => type)
   expect(erased).toEqual(['Queued', 'Heartbeat', 'Failed', 'Heartbeat', 'Finished'])
@@ -162,16 +163,17 @@ scenario(
       { name: 'blank', action: 'expunge' as const, olderThan: '90s' },
       { name: 'gone', olderThan: '150s' },
     ]
-    // What a waiting job depends on is erased all the same: the edge needs its outcome only.
+    // What a waiting job depends on keeps its result, too: that job may ask for it.
     expect(await ledger.retention.run({ rules })).toEqual({
-      ...{ removed: 0, expunged: 2, kept: 1 },
-      rules: { blank: { removed: 0, expunged: 2, kept: 0 }, gone: { removed: 0, expunged: 0, kept: 1 } },
+      ...{ removed: 0, expunged: 1, kept: 2 },
+      rules: { blank: { removed: 0, expunged: 1, kept: 1 }, gone: { removed: 0, expunged: 0, kept: 1 } },
     })
+    expect((await ledger.status('a')).payload).toBe('succeeded')
     expect(await idsIn(ledger)).toEqual(['a', 'b', 'c', 'waits'])
     expect(await factsOf(ledger, 'b', 'Expunged')).toMatchObject([{ rule: 'blank' }])
     expect((await ledger.status('c')).payload).toBe('succeeded')
     await ledger.cancel('waits')
-    expect(await ledger.retention.run({ rules })).toMatchObject({ removed: 1, expunged: 0, kept: 0 })
+    expect(await ledger.retention.run({ rules })).toMatchObject({ removed: 1, expunged: 1, kept: 0 })
   },
 )
 

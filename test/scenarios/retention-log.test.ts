@@ -248,3 +248,27 @@ scenario(
   },
   [memory],
 )
+
+scenario([75, 76, 28], 'a removal that was cut off after its first step has done no harm', async (world) => {
+  const ledger = await running(world)
+  await end(ledger, 'a')
+  // All that the process got to before it died.
+  const event = {
+    stream: 'job-a',
+    id: crypto.randomUUID(),
+    type: 'Condemned',
+    at: world.clock.now(),
+    data: { rule: 'all' },
+  }
+  await (await world.store()).append([{ expect: new Map([['job-a', 2]]), events: [event] }])
+  expect(await ledger.status('a')).toMatchObject({ state: 'succeeded', result: 'succeeded' })
+  await ledger.enqueue(work, 'x', { id: 'after', held: true, dependsOn: ['a'] })
+  expect(await ledger.status('after')).toMatchObject({ blockedBy: [], dependsOn: [{ id: 'a', now: 'met' }] })
+  await ledger.retry('a')
+  expect(await ledger.result('a')).toBe('succeeded')
+  const rules = [{ maxCount: 0 }]
+  expect(await ledger.retention.run({ rules })).toMatchObject({ removed: 0, kept: 1 })
+  await ledger.promote('after')
+  await ledger.result('after')
+  expect(await ledger.retention.run({ rules })).toMatchObject({ removed: 2, kept: 0 })
+})
