@@ -38,7 +38,7 @@ function addDeadList(dead: Command): void {
       const page = await session.read((ledger) => ledger.deadLetters.list(flags))
       session.output.data(page, () => listText(session.output, page))
       if (page.jobs.length === 0) session.output.talk('No dead letters.')
-      if (page.cursor !== undefined) session.output.talk(`There are more: --cursor ${page.cursor}`)
+      if (page.cursor !== undefined) session.output.talk(`There are more: --cursor '${page.cursor}'`)
     })
 }
 

@@ -38,6 +38,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   JOB_EXISTS: EXIT.conflict,
   JOB_ENDED: EXIT.conflict,
   JOB_NOT_ENDED: EXIT.conflict,
+  JOB_NOT_FAILED: EXIT.conflict,
   JOB_RUNNING: EXIT.conflict,
   JOB_NEEDED: EXIT.conflict,
   JOB_NOT_UNIQUE: EXIT.conflict,

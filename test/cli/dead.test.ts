@@ -52,7 +52,7 @@ describe('dead retry', { timeout: PATIENCE }, () => {
   test('sends those named round again, and tells the refused with their reasons', async () => {
     const { code, stdout, stderr } = await desk.run(['dead', 'retry', 'd1', 'nobody', 'w', '--as', 'ada'])
     expect({ code, stdout }).toEqual({ code: 3, stdout: 'retried  1\nrefused  2\n' })
-    expect(stderr).toBe('error: There is no job nobody.\nerror: Job w has not ended, it is waiting.\n')
+    expect(stderr).toBe('error: There is no job nobody.\nerror: Job w is no dead letter: it is waiting.\n')
     expect(await dead()).toEqual(['d3', 'd2'])
     const history = await desk.with((ledger) => ledger.history('d1'))
     expect(history.at(-1)).toMatchObject({ type: 'Retried', metadata: { actor: 'ada' } })
