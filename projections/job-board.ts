@@ -18,7 +18,7 @@ export interface JobChange {
 }
 
 /** Raise it when the meaning of what a checkpoint holds changes: older ones are then rebuilt from the log. */
-export const JOB_BOARD_VERSION = 2
+export const JOB_BOARD_VERSION = 3
 
 /**
  * Ends remembered until the end of the log is reached. It matters where jobs are removed by another process while this one
@@ -107,7 +107,7 @@ export class JobBoard {
   #keep(before: JobState | undefined, after: JobState, now: number): void {
     this.#jobs.set(after.id, after)
     if (after.lease !== undefined) this.#leased.set(after.lease.token, after)
-    else if (before?.lease !== undefined) this.#leased.delete(before.lease.token)
+    else if (before?.lease !== undefined) this.#giveBack(before, before.lease.token)
     if (before === undefined || before.phase === 'ended') this.#addEdges(after)
     if (after.phase === 'waiting') this.#place(after, now)
   }
@@ -142,9 +142,14 @@ export class JobBoard {
     }
   }
 
+  #giveBack({ rare }: JobState, token: string): void {
+    this.#leased.delete(token)
+    if (rare?.concurrency !== undefined) this.pending.freed(rare.concurrency.key)
+  }
+
   #endLease({ lease }: JobState, after: JobState, now: number): void {
     const { token, expiresAt } = lease as NonNullable<JobState['lease']>
-    this.#leased.delete(token)
+    this.#giveBack(after, token)
     if (after.outcome !== 'cancelled') return
     for (const [old, { until }] of this.#cancelled) if (until < now) this.#cancelled.delete(old)
     this.#cancelled.set(token, { id: after.id, until: expiresAt })

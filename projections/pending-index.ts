@@ -1,6 +1,8 @@
 import TinyQueue from 'tinyqueue'
 import type { JobState } from '../domain/job/evolve.js'
-import { byUrgency, UrgencyQueue } from './urgency-queue.js'
+import { KeyRing } from './key-ring.js'
+import type { Compare } from './urgency-queue.js'
+import { byTime, byUrgency, UrgencyQueue } from './urgency-queue.js'
 
 /** Jobs that one kind of worker may take: equal queue, channel and type. */
 export interface Lane {
@@ -9,33 +11,145 @@ export interface Lane {
   readonly type: string
 }
 
-interface LaneQueues extends Lane {
-  readonly ready: UrgencyQueue
-  /** Jobs that have lost a lease: run again one at a time, because one of them may be killing its processes. */
-  readonly suspects: UrgencyQueue
+/** `priority`: priority, then age. `time`: age, then priority. */
+export type Order = 'priority' | 'time'
+const COMPARE: Readonly<Record<Order, Compare>> = { priority: byUrgency, time: byTime }
+
+/**
+ * Place of this runtime among those that may claim a job: 0 is the first. One of rank r claims r steps later; ranks above 3
+ * count as 3.
+ */
+export type Rank = 0 | 1 | 2 | 3
+
+/** How somebody takes jobs. */
+export interface Taking {
+  /** Default `priority`. */
+  readonly order?: Order
+  /** Whether jobs that have lost a lease are among them. Default true. */
+  readonly suspects?: boolean
+  /** Which are looked at first: those that a person has started, or the others. Default: neither. */
+  readonly first?: 'manual' | 'ordinary'
+  /** Whether the key of this job, which has one, may run one more. Default: it may. */
+  readonly hasRoom?: (job: JobState) => boolean
+  /** Also jobs that another runtime is to claim. Default false. */
+  readonly anyRank?: boolean
 }
 
-/** What both kinds of queue here can do. */
-interface Queue {
-  peek(): JobState | undefined
-  pop(): JobState | undefined
+/**
+ * `suspect`: jobs that have lost a lease; run again one at a time, because one of them may be killing its processes.
+ * `manual`: started by a person.
+ */
+type Kind = 'ordinary' | 'manual' | 'suspect'
+
+/** Jobs of one lane that are equal in all but urgency. */
+class Line {
+  readonly kind: Kind
+  readonly order: Order
+  readonly rank: Rank
+  readonly #plain: UrgencyQueue
+  /** Those whose runs at once are limited by a key. */
+  #keyed: KeyRing | undefined
+  /** The job on top that was found to be ours to claim. */
+  ours: JobState | undefined
+
+  constructor(kind: Kind, order: Order, rank: Rank) {
+    this.kind = kind
+    this.order = order
+    this.rank = rank
+    this.#plain = new UrgencyQueue(COMPARE[order])
+  }
+
+  push(job: JobState): void {
+    if (job.rare?.concurrency === undefined) return this.#plain.push(job)
+    this.#keyed ??= new KeyRing(COMPARE[this.order])
+    this.#keyed.push(job)
+  }
+
+  peek(isCurrent: (job: JobState) => boolean, hasRoom: (job: JobState) => boolean): JobState | undefined {
+    let plain = this.#plain.peek()
+    while (plain !== undefined && !isCurrent(plain)) {
+      this.#plain.pop()
+      plain = this.#plain.peek()
+    }
+    if (this.#keyed === undefined) return plain
+    const keyed = this.#keyed.peek(isCurrent, hasRoom)
+    if (plain === undefined || keyed === undefined) return plain ?? keyed
+    return COMPARE[this.order](plain, keyed) < 0 ? plain : keyed
+  }
+
+  /** Takes out what `peek` has just shown. */
+  pop(job: JobState): void {
+    if (job.rare?.concurrency === undefined) this.#plain.pop()
+    else this.#keyed?.pop(job)
+  }
+
+  freed(key: string): void {
+    this.#keyed?.freed(key)
+  }
+
+  *drain(): Iterable<JobState> {
+    for (let job = this.#plain.pop(); job !== undefined; job = this.#plain.pop()) yield job
+    if (this.#keyed !== undefined) yield* this.#keyed.drain()
+  }
 }
+
+class LaneLines implements Lane {
+  readonly queue: string
+  readonly channel: string
+  readonly type: string
+  readonly lines: Line[] = []
+
+  constructor({ queue, channel, type }: Lane) {
+    this.queue = queue
+    this.channel = channel
+    this.type = type
+  }
+
+  line(kind: Kind, order: Order, rank: Rank): Line {
+    for (const line of this.lines) if (line.kind === kind && line.order === order && line.rank === rank) return line
+    const line = new Line(kind, order, rank)
+    this.lines.push(line)
+    return line
+  }
+}
+
+/** A job that another runtime may claim first; afterwards it is ours too. */
+interface Passed {
+  readonly job: JobState
+  readonly due: number
+  readonly lane: LaneLines
+  readonly line: Line
+}
+
+const ANY_ROOM = (): boolean => true
 
 /**
  * Which jobs may be leased next. Holds job states by reference and lets go of them lazily: an entry whose state is not the
  * job's present one any more is dropped when it comes up, so that a cancel or a reschedule costs nothing here.
  * `push` and `take` cost the same whatever the backlog, as long as jobs come in the order in which they go; else O(log n).
+ *
+ * With several runtimes on one log each job has a rank here. A job of a higher rank is passed over when it comes up, and
+ * comes up again some steps later, if it still waits: ranks cost nothing for jobs that are far from their turn.
  */
 export class PendingIndex {
   readonly #current: (id: string) => JobState | undefined
-  readonly #lanes = new Map<string, LaneQueues>()
+  readonly #lanes = new Map<string, LaneLines>()
   /** Jobs come in crowds of one kind. */
-  #lastLane: LaneQueues | undefined
+  #lastLane: LaneLines | undefined
   readonly #scheduled = new TinyQueue<JobState>([], (a, b) => a.runAt - b.runAt)
+  #passed = new TinyQueue<Passed>([], (a, b) => a.due - b.due)
+  readonly #orders: Order[] = ['priority']
+  /** Taken out of the lines of one order, and still in those of the other. */
+  readonly #taken = new WeakSet<JobState>()
+  #rankOf: ((job: JobState) => Rank) | undefined
+  #step = 0
+  #now = 0
+  readonly #isCurrent: (job: JobState) => boolean
 
   /** `current` answers with the job's present state: the same object, or the entry is stale. */
   constructor(current: (id: string) => JobState | undefined) {
     this.#current = current
+    this.#isCurrent = (job) => this.#current(job.id) === job && (this.#orders.length === 1 || !this.#taken.has(job))
   }
 
   /** Lanes seen so far; grows only. */
@@ -54,12 +168,46 @@ export class PendingIndex {
       return
     }
     const lane = this.#lane(job)
-    if (job.lost > 0) lane.suspects.push(job)
-    else lane.ready.push(job)
+    if (this.#orders.length > 1) this.#taken.delete(job)
+    for (const order of this.#orders) lane.line(kindOf(job), order, 0).push(job)
+  }
+
+  /** From now on jobs are also taken in this order. */
+  serve(order: Order): void {
+    if (this.#orders.includes(order)) return
+    this.#orders.push(order)
+    for (const lane of this.#lanes.values()) for (const line of [...lane.lines]) this.#copy(lane, line, order)
+  }
+
+  #copy(lane: LaneLines, line: Line, order: Order): void {
+    if (line.order === order || line.rank > 0) return
+    for (const job of [...line.drain()].filter(this.#isCurrent)) {
+      line.push(job)
+      lane.line(line.kind, order, 0).push(job)
+    }
+  }
+
+  /**
+   * Ranks jobs anew: those that were passed over come up again. `undefined`: all jobs are this runtime's to claim.
+   * `step` (ms) is what a runtime waits for each rank before its own.
+   */
+  rankBy(rankOf: ((job: JobState) => Rank) | undefined, step: number): void {
+    this.#rankOf = rankOf
+    this.#step = step
+    const passed = this.#passed.data
+    this.#passed = new TinyQueue<Passed>([], (a, b) => a.due - b.due)
+    for (const { job, lane, line } of passed) lane.line(line.kind, line.order, 0).push(job)
+    for (const lane of this.#lanes.values()) {
+      for (const line of [...lane.lines]) {
+        line.ours = undefined
+        if (line.rank > 0) for (const job of line.drain()) lane.line(line.kind, line.order, 0).push(job)
+      }
+    }
   }
 
   /** Moves every job that has become due to its lane; true when there was one. */
   promoteDue(now: number): boolean {
+    this.#now = now
     let moved = false
     for (let job = this.#scheduled.peek(); job !== undefined && job.runAt <= now; job = this.#scheduled.peek()) {
       this.#scheduled.pop()
@@ -67,12 +215,36 @@ export class PendingIndex {
       this.push(job, now)
       moved = true
     }
+    for (let passed = this.#nextPassed(); passed !== undefined && passed.due <= now; passed = this.#nextPassed()) {
+      this.#passed.pop()
+      passed.line.push(passed.job)
+      moved = true
+    }
     return moved
   }
 
-  /** The earliest instant at which a scheduled job becomes due. */
+  /** The earliest instant at which a scheduled job becomes due, or one that was passed over comes up again. */
   nextDue(): number | undefined {
-    return this.#top(this.#scheduled)?.runAt
+    const passed = this.#nextPassed()?.due
+    const scheduled = this.#nextScheduled()?.runAt
+    if (passed === undefined || scheduled === undefined) return passed ?? scheduled
+    return Math.min(passed, scheduled)
+  }
+
+  #nextScheduled(): JobState | undefined {
+    for (let job = this.#scheduled.peek(); job !== undefined; job = this.#scheduled.peek()) {
+      if (this.#current(job.id) === job) return job
+      this.#scheduled.pop()
+    }
+    return undefined
+  }
+
+  #nextPassed(): Passed | undefined {
+    for (let passed = this.#passed.peek(); passed !== undefined; passed = this.#passed.peek()) {
+      if (this.#isCurrent(passed.job)) return passed
+      this.#passed.pop()
+    }
+    return undefined
   }
 
   /** Scheduled jobs, in no order. */
@@ -80,50 +252,86 @@ export class PendingIndex {
     for (const job of this.#scheduled.data) if (this.#current(job.id) === job) yield job
   }
 
-  /** Whether no job of the lanes is due. */
-  isEmpty(lanes: Iterable<Lane>): boolean {
-    for (const { ready, suspects } of lanes as Iterable<LaneQueues>) {
-      if (this.#top(ready) !== undefined || this.#top(suspects) !== undefined) return false
+  /** Whether the lanes have no job to give. */
+  isEmpty(lanes: Iterable<Lane>, taking: Taking = {}): boolean {
+    return this.#best(lanes, taking) === undefined
+  }
+
+  /** Takes the most urgent job of the lanes out of the index. */
+  take(lanes: Iterable<Lane>, taking: Taking = {}): JobState | undefined {
+    const best = this.#best(lanes, taking)
+    if (best === undefined) return undefined
+    const { line, job } = best
+    line.pop(job)
+    line.ours = undefined
+    if (this.#orders.length > 1) this.#taken.add(job)
+    return job
+  }
+
+  /** A run of this key has ended, or could not begin: its jobs may come up again. */
+  freed(key: string): void {
+    for (const lane of this.#lanes.values()) for (const line of lane.lines) line.freed(key)
+  }
+
+  #best(lanes: Iterable<Lane>, taking: Taking): { readonly line: Line; readonly job: JobState } | undefined {
+    const { order = 'priority', suspects = true } = taking
+    let best: { readonly line: Line; readonly job: JobState } | undefined
+    for (const lane of lanes as Iterable<LaneLines>) {
+      for (const line of lane.lines) {
+        if (line.order !== order || (line.kind === 'suspect' && !suspects)) continue
+        const job = this.#head(lane, line, taking)
+        if (job === undefined) continue
+        if (best === undefined || precedes(line, job, best.line, best.job, taking.first)) best = { line, job }
+      }
     }
-    return true
+    return best
   }
 
-  /** Takes the most urgent job of the lanes out of the index. `suspects` allows jobs that have lost a lease. */
-  take(lanes: Iterable<Lane>, suspects: boolean): JobState | undefined {
-    let best: Queue | undefined
-    for (const lane of lanes as Iterable<LaneQueues>) {
-      best = this.#better(best, lane.ready)
-      if (suspects) best = this.#better(best, lane.suspects)
+  /** The line's first job that this runtime may claim now. */
+  #head(lane: LaneLines, line: Line, { hasRoom = ANY_ROOM, anyRank = false }: Taking): JobState | undefined {
+    for (;;) {
+      const job = line.peek(this.#isCurrent, hasRoom)
+      if (job === undefined || this.#rankOf === undefined || line.rank > 0 || anyRank || line.ours === job) return job
+      const rank = this.#rankOf(job)
+      if (rank === 0) {
+        line.ours = job
+        return job
+      }
+      line.pop(job)
+      this.#passed.push({
+        job,
+        due: this.#now + rank * this.#step,
+        lane,
+        line: lane.line(line.kind, line.order, rank),
+      })
     }
-    return best?.pop()
   }
 
-  #better(best: Queue | undefined, queue: Queue): Queue | undefined {
-    const job = this.#top(queue)
-    if (job === undefined) return best
-    return best === undefined || byUrgency(job, best.peek() as JobState) < 0 ? queue : best
-  }
-
-  #top(queue: Queue): JobState | undefined {
-    for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
-      if (this.#current(job.id) === job) return job
-      queue.pop()
-    }
-    return undefined
-  }
-
-  #lane(job: JobState): LaneQueues {
+  #lane(job: JobState): LaneLines {
     const last = this.#lastLane
     if (last !== undefined && last.type === job.type && last.queue === job.queue && last.channel === job.channel)
       return last
-    const { queue, channel, type } = job
-    const key = JSON.stringify([queue, channel, type])
+    const key = JSON.stringify([job.queue, job.channel, job.type])
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      lane = { queue, channel, type, ready: new UrgencyQueue(), suspects: new UrgencyQueue() }
+      lane = new LaneLines(job)
       this.#lanes.set(key, lane)
     }
     this.#lastLane = lane
     return lane
   }
+}
+
+function kindOf(job: JobState): Kind {
+  if (job.lost > 0) return 'suspect'
+  return job.rare?.manual ? 'manual' : 'ordinary'
+}
+
+/** Who comes first of the tops of two lines of the same order. Jobs of one's own before others', within a priority. */
+function precedes(line: Line, job: JobState, other: Line, top: JobState, first: Taking['first']): boolean {
+  const isManual = line.kind === 'manual'
+  if (first !== undefined && isManual !== (other.kind === 'manual')) return isManual === (first === 'manual')
+  if (line.order === 'priority' && job.priority !== top.priority) return job.priority < top.priority
+  if (line.rank !== other.rank) return line.rank < other.rank
+  return COMPARE[line.order](job, top) < 0
 }

@@ -354,5 +354,7 @@ function factsOf(state: JobState, dependsOn: readonly DependencyEdge[]): JobFact
     ...(rare?.timeoutBy !== undefined && { timeoutBy: rare.timeoutBy }),
     ...(rare?.retryOn !== undefined && { retryOn: rare.retryOn }),
     ...(rare?.retainMs !== undefined && { retainMs: rare.retainMs }),
+    ...(rare?.manual && { manual: true }),
+    ...(rare?.concurrency !== undefined && { concurrency: rare.concurrency }),
   }
 }

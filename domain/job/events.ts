@@ -39,6 +39,16 @@ export interface JobFacts {
   readonly retryOn?: 'recoverable-only'
   /** How long after its end retention leaves it alone, whatever its rules say, and then removes it (ms); null: for ever. */
   readonly retainMs?: number | null
+  /** Started by a person, not by the course of things. */
+  readonly manual?: true
+  /** At most `limit` runs at once of all jobs with this key. */
+  readonly concurrency?: KeyLimit
+}
+
+/** Jobs that share a key, and how many of them may run at once. */
+export interface KeyLimit {
+  readonly key: string
+  readonly limit: number
 }
 
 /** For whom and within what a job was enqueued. */
@@ -58,8 +68,6 @@ export interface Queued extends JobFacts {
   /** The claim stream that keeps it the only one of its key. */
   readonly unique?: string
   readonly context?: JobOrigin
-  /** Started by a person, not by the course of things. */
-  readonly manual?: true
   /** The trigger that made it, and for which occurrence. */
   readonly trigger?: { readonly id: string; readonly occurrence: number }
   /** Stands for several firings that came close together. */

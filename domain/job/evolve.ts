@@ -21,7 +21,7 @@ export interface Lease {
 export type Outcome = 'succeeded' | 'failed' | 'cancelled'
 
 /** What only few jobs have: kept apart, so that the others do not carry it. */
-export interface RareFacts extends Pick<JobFacts, 'timeoutBy' | 'retryOn' | 'retainMs'> {
+export interface RareFacts extends Pick<JobFacts, 'timeoutBy' | 'retryOn' | 'retainMs' | 'manual' | 'concurrency'> {
   /** Revision of the event whose body is the payload, where that is not the first. */
   readonly payloadAt?: number
   readonly expunged?: true
@@ -188,11 +188,13 @@ export function revive(event: JobEvent): JobState | undefined {
 
 /** Undefined where a job has none of them. */
 function rareFacts(facts: { readonly [K in keyof RareFacts]: RareFacts[K] | undefined }): RareFacts | undefined {
-  const { timeoutBy, retryOn, retainMs, payloadAt, expunged, condemned } = facts
+  const { timeoutBy, retryOn, retainMs, manual, concurrency, payloadAt, expunged, condemned } = facts
   const rare = {
     ...(timeoutBy !== undefined && { timeoutBy }),
     ...(retryOn !== undefined && { retryOn }),
     ...(retainMs !== undefined && { retainMs }),
+    ...(manual && { manual }),
+    ...(concurrency !== undefined && { concurrency }),
     ...(payloadAt !== undefined && { payloadAt }),
     ...(expunged && { expunged }),
     ...(condemned && { condemned }),
@@ -202,8 +204,9 @@ function rareFacts(facts: { readonly [K in keyof RareFacts]: RareFacts[K] | unde
 
 /** Of a new job. Asked before anything is made: nearly all have none. */
 function rareOf(facts: JobFacts): RareFacts | undefined {
-  const none = facts.timeoutBy === undefined && facts.retryOn === undefined && facts.retainMs === undefined
-  return none ? undefined : rareFacts(facts)
+  const { timeoutBy, retryOn, retainMs, manual, concurrency } = facts
+  const some = timeoutBy ?? retryOn ?? manual ?? concurrency
+  return some === undefined && retainMs === undefined ? undefined : rareFacts(facts)
 }
 
 function fresh(event: JobEvent, facts: JobFacts, queuedAt: number): JobState {

@@ -65,7 +65,7 @@ export class Dispatcher {
     board.pending.promoteDue(now)
     let lanes = this.#withRoom()
     for (let slots = free() - this.#leasing; slots > 0; slots -= 1) {
-      const job = board.pending.take(lanes, this.#suspectAllowed(now))
+      const job = board.pending.take(lanes, { suspects: this.#suspectAllowed(now) })
       if (job === undefined) break
       if (job.lost > 0) this.#suspect = { id: job.id, run: job.run + 1, until: now + this.#options.leaseMs }
       // Read while the lease is on its way: the store then also knows where the stream is.

@@ -194,7 +194,7 @@ export class LeaseDesk {
     const now = clock.now()
     pending.promoteDue(now)
     for (const waiter of [...this.#waiters]) {
-      const job = pending.take(this.#lanesOf(waiter), true)
+      const job = pending.take(this.#lanesOf(waiter), { anyRank: true })
       if (job === undefined) continue
       this.#waiters = this.#waiters.filter((other) => other !== waiter)
       void this.#hand(job, waiter)

@@ -120,7 +120,11 @@ const idsOf = (jobs: Iterable<JobState>): string[] => [...jobs].map(({ id }) => 
 /** In the order in which they would run. */
 function drain({ pending }: JobBoard, suspects: boolean): string[] {
   const taken: string[] = []
-  for (let job = pending.take(pending.lanes, suspects); job !== undefined; job = pending.take(pending.lanes, suspects))
+  for (
+    let job = pending.take(pending.lanes, { suspects });
+    job !== undefined;
+    job = pending.take(pending.lanes, { suspects })
+  )
     taken.push(job.id)
   return taken
 }

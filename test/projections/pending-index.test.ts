@@ -114,7 +114,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
         (pair) => {
           const lanes = some(pair, bits)
           expect(pair.index.isEmpty(lanes)).toBe(pair.list.candidates(lanes, true).length === 0)
-          const taken = pair.index.take(lanes, suspects)
+          const taken = pair.index.take(lanes, { suspects })
           expect(taken).toBe(pair.list.take(lanes, suspects))
         },
     ),
@@ -151,9 +151,9 @@ describe('the pending index', { timeout: 0 }, () => {
         expect(new Set(pair.index.scheduled())).toEqual(new Set(pair.list.scheduled()))
         const lanes = [...pair.index.lanes]
         for (let next = pair.list.take(lanes, true); next !== undefined; next = pair.list.take(lanes, true)) {
-          expect(pair.index.take(lanes, true)).toBe(next)
+          expect(pair.index.take(lanes)).toBe(next)
         }
-        expect(pair.index.take(lanes, true)).toBeUndefined()
+        expect(pair.index.take(lanes)).toBeUndefined()
       }),
       { numRuns: 200 },
     )
@@ -167,9 +167,9 @@ describe('the pending index', { timeout: 0 }, () => {
       const next = { ...base, id: `j${number}`, since: number }
       pair.jobs.set(next.id, next)
       pair.index.push(next, 0)
-      if (number % 3 === 0) taken.push((pair.index.take(pair.index.lanes, false) as JobState).id)
+      if (number % 3 === 0) taken.push((pair.index.take(pair.index.lanes, { suspects: false }) as JobState).id)
     }
-    while (taken.length < 20_000) taken.push((pair.index.take(pair.index.lanes, false) as JobState).id)
+    while (taken.length < 20_000) taken.push((pair.index.take(pair.index.lanes, { suspects: false }) as JobState).id)
     expect(taken).toEqual(Array.from({ length: 20_000 }, (_, number) => `j${number}`))
   })
 
@@ -187,13 +187,13 @@ describe('the pending index', { timeout: 0 }, () => {
       pair.push({ ...base, id: `j${place}`, queue, channel, type })
     expect(pair.index.laneCount).toBe(names.length)
     const lane = [...pair.index.lanes].find(({ queue }) => queue === 'a\0b') as Lane
-    expect(pair.index.take([lane], true)?.id).toBe('j1')
-    expect(pair.index.take([lane], true)).toBeUndefined()
+    expect(pair.index.take([lane])?.id).toBe('j1')
+    expect(pair.index.take([lane])).toBeUndefined()
   })
 
   test('has nothing to give where there are no lanes', () => {
     const pair = new Pair()
-    expect(pair.index.take([], true)).toBeUndefined()
+    expect(pair.index.take([])).toBeUndefined()
     expect(pair.index.nextDue()).toBeUndefined()
     expect(pair.index.promoteDue(Number.MAX_SAFE_INTEGER)).toBe(false)
   })

@@ -61,7 +61,11 @@ const ids = (jobs: Iterable<JobState>): string[] => [...jobs].map(({ id }) => id
 
 function drain({ pending }: JobBoard, suspects: boolean): string[] {
   const taken: string[] = []
-  for (let job = pending.take(pending.lanes, suspects); job !== undefined; job = pending.take(pending.lanes, suspects))
+  for (
+    let job = pending.take(pending.lanes, { suspects });
+    job !== undefined;
+    job = pending.take(pending.lanes, { suspects })
+  )
     taken.push(job.id)
   return taken
 }
