@@ -36,6 +36,7 @@ export {
   LeaseTimeout,
   LedgerClosed,
   NoHandlers,
+  RoleRequired,
   ShuttingDown,
   StreamRemoved,
   StreamUnreadable,

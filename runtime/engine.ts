@@ -79,7 +79,7 @@ export class Engine {
   /** Throws InvalidOption, DuplicateType. */
   constructor(ports: LedgerPorts, options: LedgerOptions) {
     const settings = checkLedgerOptions(options)
-    const { definitions, maxBodyBytes, queues, strict } = settings
+    const { definitions, maxBodyBytes, queues, strict, conceal } = settings
     const { store, views, clock, ids, digest } = ports
     const { logger = silentLogger, codeVersion } = options
     this.ports = ports
@@ -95,8 +95,7 @@ export class Engine {
     this.dependencies = new Dependencies(store, queries)
     this.outcomes = new Outcomes(feed, queries)
     this.enqueuer = new Enqueuer({
-      ...{ journal, clock, ids, maxBodyBytes, codeVersion, queues },
-      allowed: strict ? new Set(definitions.keys()) : undefined,
+      ...{ journal, clock, ids, maxBodyBytes, codeVersion, queues, definitions, strict, conceal },
       removed: (ids) => queries.removed(ids),
       onSubmitted: (job) => this.#worker?.anticipate(job),
     })

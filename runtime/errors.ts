@@ -96,14 +96,29 @@ export class TransactionConflict extends JobledgerError {
   }
 }
 
-/** A type that this ledger, opened with `strict`, does not know. */
+/** A type that this ledger, opened with `strict`, does not know; or one that it conceals from this caller. */
 export class UnknownType extends JobledgerError {
   readonly code = 'UNKNOWN_TYPE'
   readonly family = 'option'
   readonly type: string
   constructor(type: string) {
-    super(`The ledger is strict and has no job definition of type ${JSON.stringify(type)}.`)
+    super(`The ledger knows no job type ${JSON.stringify(type)}.`)
     this.type = type
+  }
+}
+
+/** A reserved type, and an actor who has none of the roles that may enqueue it. */
+export class RoleRequired extends JobledgerError {
+  readonly code = 'ROLE_REQUIRED'
+  readonly family = 'option'
+  readonly type: string
+  /** One of them would do. */
+  readonly roles: readonly string[]
+  constructor(type: string, roles: readonly string[]) {
+    const wanted = roles.map((role) => JSON.stringify(role)).join(' or ')
+    super(`Jobs of type ${JSON.stringify(type)} are enqueued only by callers with the role ${wanted}.`)
+    this.type = type
+    this.roles = roles
   }
 }
 

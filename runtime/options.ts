@@ -30,6 +30,8 @@ export interface LedgerOptions {
   readonly queues?: Readonly<Record<string, QueueDefaults>>
   /** Refuse to enqueue types that are not in `jobs`. Default false. */
   readonly strict?: boolean
+  /** Answer UnknownType, not RoleRequired, where an actor may not enqueue a type. Default false. */
+  readonly conceal?: boolean
   /** Which ended jobs are removed or expunged, and how often that is looked at. Default: nothing is, every hour. */
   readonly retention?: RetentionOptions
 }
@@ -41,6 +43,7 @@ export interface LedgerSettings {
   readonly codeVersion: string | undefined
   readonly queues: ReadonlyMap<string, FullSettings>
   readonly strict: boolean
+  readonly conceal: boolean
 }
 
 export interface StartOptions {
@@ -79,7 +82,16 @@ export interface RescheduleOptions {
   readonly held?: boolean
 }
 
-const LEDGER_KEYS = new Set(['jobs', 'logger', 'maxPayloadBytes', 'codeVersion', 'queues', 'strict', 'retention'])
+const LEDGER_KEYS = new Set([
+  'jobs',
+  'logger',
+  'maxPayloadBytes',
+  'codeVersion',
+  'queues',
+  'strict',
+  'conceal',
+  'retention',
+])
 const START_KEYS = new Set(['concurrency', 'queues', 'lease'])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
 const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
@@ -88,7 +100,13 @@ const LOGGER_METHODS = ['debug', 'info', 'warn', 'error', 'child'] as const
 /** Throws InvalidOption, DuplicateType. */
 export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
   checkKeys(options, LEDGER_KEYS, 'openLedger')
-  const { logger, maxPayloadBytes: maxBodyBytes = DEFAULT_MAX_BODY, codeVersion, strict = false } = options
+  const {
+    logger,
+    maxPayloadBytes: maxBodyBytes = DEFAULT_MAX_BODY,
+    codeVersion,
+    strict = false,
+    conceal = false,
+  } = options
   if (logger !== undefined && LOGGER_METHODS.some((method) => typeof logger?.[method] !== 'function')) {
     throw new InvalidOption('openLedger.logger', `a logger with ${LOGGER_METHODS.join(', ')}`, logger)
   }
@@ -99,6 +117,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     codeVersion: codeVersion === undefined ? undefined : toText(codeVersion, 'openLedger.codeVersion'),
     queues: toQueues(options.queues ?? {}),
     strict: toFlag(strict, 'openLedger.strict'),
+    conceal: toFlag(conceal, 'openLedger.conceal'),
   }
 }
 

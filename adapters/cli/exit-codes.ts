@@ -29,6 +29,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   INVALID_PAYLOAD: EXIT.usage,
   DUPLICATE_TYPE: EXIT.usage,
   UNKNOWN_TYPE: EXIT.usage,
+  ROLE_REQUIRED: EXIT.usage,
   DEPENDENCY_CYCLE: EXIT.usage,
   NO_HANDLERS: EXIT.usage,
   JOB_UNKNOWN: EXIT.notFound,

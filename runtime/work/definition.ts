@@ -6,6 +6,7 @@ import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Priority } from '../checks.js'
 import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../checks.js'
 import type { JobSettings, JobType } from '../write/contract.js'
+import { toRoles } from '../write/limits.js'
 import type { JobContext } from './context.js'
 
 /** What the functions of a type are asked about: one run of one job. */
@@ -43,6 +44,8 @@ export interface JobDefaults<Payload> extends JobSettings {
    * without rules nothing is removed.
    */
   readonly retain?: Duration | null
+  /** Reserved: an actor (`ledger.as`) enqueues it only with this role, or with one of these; the program itself always may. */
+  readonly requiredRole?: string | readonly string[]
   /** Counts the shapes of the payload, from 1. Raise it with a change that old payloads do not fit, and give `upcast`. */
   readonly version?: number
   /** Brings a payload that was stored with an older version into the present shape, before the schema sees it. */
@@ -74,6 +77,7 @@ export interface JobDefinition<Payload = unknown, Result = unknown> extends JobT
   readonly retryOn: 'recoverable-only' | undefined
   readonly onError: JobDefaults<never>['onError']
   readonly retainMs: number | null | undefined
+  readonly requiredRoles: readonly string[] | undefined
   readonly version: number
   readonly upcast: ((payload: unknown, version: number) => unknown) | undefined
   readonly schema: StandardSchemaV1 | undefined
@@ -106,6 +110,7 @@ const KEYS = new Set([
   'retryOn',
   'onError',
   'retain',
+  'requiredRole',
   'version',
   'upcast',
   'schema',
@@ -145,6 +150,8 @@ export function defineJob(
     retryOn: retryOn === 'any' ? undefined : retryOn,
     onError: toFunction(options.onError, 'onError') as JobDefinition['onError'],
     retainMs: retain === undefined ? undefined : toTimeout(retain, 'defineJob.retain'),
+    requiredRoles:
+      options.requiredRole === undefined ? undefined : toRoles(options.requiredRole, 'defineJob.requiredRole'),
     version: toCount(version, 'defineJob.version', 1),
     upcast: toFunction(options.upcast, 'upcast') as JobDefinition['upcast'],
     schema,

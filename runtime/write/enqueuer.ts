@@ -7,7 +7,7 @@ import type { RecordedEvent } from '../../domain/event.js'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { DependencyUnknown } from '../../domain/rejection.js'
 import { checkKeys, toName } from '../checks.js'
-import { UnknownType } from '../errors.js'
+import { RoleRequired, UnknownType } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
@@ -48,8 +48,12 @@ export interface EnqueuerOptions {
   readonly maxBodyBytes: number
   readonly codeVersion: string | undefined
   readonly queues: ReadonlyMap<string, FullSettings>
-  /** Types that may be enqueued; undefined: any. */
-  readonly allowed: ReadonlySet<string> | undefined
+  /** The types that this ledger knows. */
+  readonly definitions: ReadonlyMap<string, JobDefinition>
+  /** Others are refused. */
+  readonly strict: boolean
+  /** Who may not enqueue a type is told that there is none. */
+  readonly conceal: boolean
   /** How those of these jobs ended that were removed. */
   removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>>
   /** Told of each job in the tick in which it was submitted, before it is decided. */
@@ -69,7 +73,7 @@ export class Enqueuer {
 
   async enqueue(specs: readonly EnqueueSpec[], speaker: Speaker, path: Path): Promise<readonly Enqueued[]> {
     for (const [index, spec] of specs.entries()) {
-      const checking = this.#check(spec, path(index))
+      const checking = this.#check(spec, speaker, path(index))
       if (checking !== undefined) await checking
     }
     const jobs = this.#commands(specs, speaker, path)
@@ -92,7 +96,7 @@ export class Enqueuer {
     path: Path,
   ): readonly Enqueued[] | Promise<readonly Enqueued[]> {
     for (const [index, spec] of specs.entries()) {
-      const checking = this.#check(spec, path(index))
+      const checking = this.#check(spec, speaker, path(index))
       if (checking === undefined) continue
       checking.catch(() => {})
       throw new InvalidOption(`${path(index)}.job`, 'of a type whose schema is synchronous', spec.job.type)
@@ -106,13 +110,26 @@ export class Enqueuer {
   }
 
   /** A promise only where the schema needs one. */
-  #check(spec: EnqueueSpec, path: string): Promise<void> | undefined {
+  #check(spec: EnqueueSpec, speaker: Speaker, path: string): Promise<void> | undefined {
     checkKeys(spec, SPEC_KEYS, path)
     const { job, payload } = spec
     checkDefinition(job, `${path}.job`)
-    if (this.#options.allowed?.has(job.type) === false) throw new UnknownType(job.type)
+    this.#admit(job, speaker)
     const checked = validate(job, payload, `${path}.payload`)
     return checked instanceof Promise ? checked.then(() => {}) : undefined
+  }
+
+  /** A reserved type is reserved also for those who come with a definition of their own. */
+  #admit(job: JobDefinition, { roles }: Speaker): void {
+    const { definitions, strict, conceal } = this.#options
+    const { type } = job
+    const known = definitions.get(type)
+    if (strict && known === undefined) throw new UnknownType(type)
+    if (roles === undefined) return
+    for (const required of [job.requiredRoles, known?.requiredRoles]) {
+      if (required === undefined || required.some((role) => roles.includes(role))) continue
+      throw conceal ? new UnknownType(type) : new RoleRequired(type, required)
+    }
   }
 
   #commands(specs: readonly EnqueueSpec[], { origin }: Speaker, path: Path): NewJob[] {

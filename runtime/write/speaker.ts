@@ -8,7 +8,7 @@ import { checkKeys, toName } from '../checks.js'
 /** Who does it and why, recorded with every deed. */
 export interface Actor {
   readonly user: string
-  /** What the user may do; not recorded. */
+  /** What the user may do: types may be reserved for a role. Default: none; not recorded. */
   readonly roles?: readonly string[]
   readonly reason?: string
 }
@@ -24,9 +24,12 @@ export interface Course {
 export interface Speaker {
   readonly metadata: Metadata | undefined
   readonly origin: JobOrigin | undefined
+  /** What an actor may do; undefined: the program itself speaks, which may do everything. */
+  readonly roles: readonly string[] | undefined
 }
 
-const NOBODY: Speaker = Object.freeze({ metadata: undefined, origin: undefined })
+const NOBODY: Speaker = Object.freeze({ metadata: undefined, origin: undefined, roles: undefined })
+const NO_ROLES: readonly string[] = Object.freeze([])
 
 export function speakerOf(actor: Actor | undefined, course: Course | undefined): Speaker {
   if (actor === undefined && course === undefined) return NOBODY
@@ -36,7 +39,7 @@ export function speakerOf(actor: Actor | undefined, course: Course | undefined):
     ...(course !== undefined && { $correlationId: course.correlationId, $causationId: course.id }),
   }
   const origin = actor === undefined ? course?.origin : { ...course?.origin, user: actor.user }
-  return { metadata, origin }
+  return { metadata, origin, roles: actor && (actor.roles ?? NO_ROLES) }
 }
 
 const ACTOR_KEYS = new Set(['user', 'roles', 'reason'])

@@ -1,7 +1,7 @@
 /**
  * What the tests of 001 to 003 pin down of the contract of a job; those of 004 pin down nothing. What belongs to other work
  * comes with it. 001: poll strategies, handlers registered after the start, schedules, the registry of pools, the test queue,
- * figures and lists of the admin pages. 002: reserved and hidden workers, rate limits, triggers of every kind with their
+ * figures and lists of the admin pages. 002: triggers of every kind with their
  * poller and debounce, client-run jobs. 003: the size of a queue by priority.
  */
 export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
@@ -26,6 +26,8 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '002.3': 'a handler that blows up has had an ordinary failed run, and is tried again',
   '002.4': 'a run past its timeout is told through its signal and counts as failed',
   '002.5': 'a payload that is missing, or that cannot be understood, is an error of its own and not tried again',
+  '002.60': 'a reserved type is forbidden to who has not its role, and the server itself may enqueue it',
+  '002.61': 'hidden, a reserved type looks like one that nobody knows',
   '003.1':
     'success ends a job, a recoverable error brings it back with one more failure counted, any other ends it as failed',
   '003.2': 'what a former process has left unfinished runs again when the log is opened',

@@ -159,7 +159,14 @@ class Runtime {
     this.#queries = new Queries({ store, views: new MemoryViews(), feed: this.feed, clock, sync })
     this.#enqueuer = new Enqueuer({
       ...{ journal: this.#journal, clock, ids },
-      ...{ maxBodyBytes: 1_000, codeVersion: undefined, queues: new Map(), allowed: undefined },
+      ...{
+        maxBodyBytes: 1_000,
+        codeVersion: undefined,
+        queues: new Map(),
+        definitions: new Map(),
+        strict: false,
+        conceal: false,
+      },
       removed: (names) => this.#queries.removed(names),
       onSubmitted: () => {},
     })
@@ -170,7 +177,11 @@ class Runtime {
     switch (act.verb) {
       case 'enqueue': {
         const specs = act.wishes.map((wish, index) => toSpec(wish, ids[index] as string, wished + index))
-        return this.#enqueuer.enqueue(specs, { metadata: undefined, origin: undefined }, (at) => `enqueue[${at}]`)
+        return this.#enqueuer.enqueue(
+          specs,
+          { metadata: undefined, origin: undefined, roles: undefined },
+          (at) => `enqueue[${at}]`,
+        )
       }
       case 'run': {
         const token = `t-${id}-${act.ms}`
