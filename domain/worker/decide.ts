@@ -3,9 +3,9 @@ import type { Draft } from '../event.js'
 import { WorkerUnknown } from '../rejection.js'
 import type { WorkerEventMap, WorkerEventType } from './events.js'
 import { workerStream } from './events.js'
-import type { WorkerState } from './evolve.js'
+import type { WorkerState, WorkerStatus } from './evolve.js'
 
-/** The worker has signed off or was found dead: nothing more is recorded of it. */
+/** The worker has signed off, was removed or was found dead: it does not come back. A new one registers. */
 export class WorkerGone extends JobledgerError {
   readonly code = 'WORKER_GONE'
   readonly family = 'job'
@@ -31,8 +31,16 @@ export function tell<T extends Exclude<WorkerEventType, 'WorkerRegistered'>>(
 ): readonly Draft[] | WorkerGone | WorkerUnknown {
   if (state === undefined) return new WorkerUnknown(id)
   if (state.status === 'stopped' || state.status === 'lost') return new WorkerGone(id, state.status)
-  // Told twice, it drains all the same.
-  return type === 'WorkerDraining' && state.status === 'draining' ? [] : [draft(id, type, facts)]
+  // One that ends takes no more jobs as it is, and will not begin again.
+  if (type === 'WorkerResumed' && state.status === 'draining') return new WorkerGone(id, state.status)
+  return SAYS_NOTHING[type]?.includes(state.status) ? [] : [draft(id, type, facts)]
+}
+
+/** Told twice, it is all the same. */
+const SAYS_NOTHING: Readonly<Partial<Record<WorkerEventType, readonly WorkerStatus[]>>> = {
+  WorkerPaused: ['paused', 'draining'],
+  WorkerResumed: ['active'],
+  WorkerDraining: ['draining'],
 }
 
 const draft = <T extends WorkerEventType>(id: string, type: T, data: WorkerEventMap[T]): Draft => ({

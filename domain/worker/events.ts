@@ -24,12 +24,27 @@ export interface WorkerRegistered {
   readonly name?: string
   readonly arch?: string
   readonly codeVersion?: string
+  /** The pool whose slots it has. */
+  readonly pool?: string
+  /** One for all workers of one open ledger. */
+  readonly runtime?: string
 }
 
 /** A sign of life of a worker that has nothing else to say. */
-export type WorkerBeat = Readonly<Record<string, never>>
+export interface WorkerBeat {
+  /** It acts on all that is in the log up to here (a position), and has no lease on its way that rests on less. */
+  readonly position?: string
+}
+/** It takes no more jobs; what it runs goes on. Written by whoever wants it so: no sign of life. */
+export interface WorkerPaused {
+  readonly reason?: string
+}
+export type WorkerResumed = Readonly<Record<string, never>>
 export type WorkerDraining = Readonly<Record<string, never>>
-export type WorkerStopped = Readonly<Record<string, never>>
+/** Absent: it signed off by itself. */
+export interface WorkerStopped {
+  readonly by?: 'operator'
+}
 export interface WorkerLost {
   readonly reason: string
 }
@@ -37,6 +52,8 @@ export interface WorkerLost {
 export interface WorkerEventMap {
   WorkerRegistered: WorkerRegistered
   WorkerBeat: WorkerBeat
+  WorkerPaused: WorkerPaused
+  WorkerResumed: WorkerResumed
   WorkerDraining: WorkerDraining
   WorkerStopped: WorkerStopped
   WorkerLost: WorkerLost

@@ -4,7 +4,7 @@ import type { WorkerEvent, WorkerRegistered } from './events.js'
 import { workerIdOf } from './events.js'
 import { workerMachine } from './machine.js'
 
-export type WorkerStatus = 'absent' | 'active' | 'draining' | 'stopped' | 'lost'
+export type WorkerStatus = 'absent' | 'active' | 'paused' | 'draining' | 'stopped' | 'lost'
 
 export interface WorkerState extends WorkerRegistered {
   readonly id: string
@@ -12,8 +12,12 @@ export interface WorkerState extends WorkerRegistered {
   readonly revision: number
   readonly status: WorkerStatus
   readonly registeredAt: number
-  /** Time of its last event. */
+  /** Time of the last event of its stream that is its own word. */
   readonly lastSeenAt: number
+  /** Position up to which it acts on the log, as its last beat that named one says. */
+  readonly seenTo?: string
+  /** Why it is paused. */
+  readonly pauseReason?: string
 }
 
 /** State after one more event. A few events a minute: the machine itself decides here. Throws IllegalEvent. */
@@ -23,7 +27,26 @@ export function evolveWorker(state: WorkerState | undefined, event: WorkerEvent)
   const [after] = transition(workerMachine, before, { type: event.type })
   const status = after.value as WorkerStatus
   const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
-  if (event.type !== 'WorkerRegistered') return { ...(state as WorkerState), revision, status, lastSeenAt: event.at }
+  if (event.type !== 'WorkerRegistered') return { ...told(state as WorkerState, event), revision, status }
   const id = workerIdOf(event.stream)
   return { ...event.data, id, revision, status, registeredAt: event.at, lastSeenAt: event.at }
+}
+
+function told({ pauseReason, ...worker }: WorkerState, event: WorkerEvent): WorkerState {
+  switch (event.type) {
+    // Others say so of it.
+    case 'WorkerPaused':
+      return { ...worker, ...(event.data.reason !== undefined && { pauseReason: event.data.reason }) }
+    case 'WorkerResumed':
+      return worker
+    case 'WorkerBeat':
+      return {
+        ...worker,
+        ...(pauseReason !== undefined && { pauseReason }),
+        ...(event.data.position !== undefined && { seenTo: event.data.position }),
+        lastSeenAt: event.at,
+      }
+    default:
+      return { ...worker, lastSeenAt: event.at }
+  }
 }

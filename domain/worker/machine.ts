@@ -10,7 +10,24 @@ export const workerMachine: AnyStateMachine = setup({
   initial: 'absent',
   states: {
     absent: { on: { WorkerRegistered: 'active' } },
-    active: { on: { WorkerBeat: 'active', WorkerDraining: 'draining', WorkerStopped: 'stopped', WorkerLost: 'lost' } },
+    active: {
+      on: {
+        WorkerBeat: 'active',
+        WorkerPaused: 'paused',
+        WorkerDraining: 'draining',
+        WorkerStopped: 'stopped',
+        WorkerLost: 'lost',
+      },
+    },
+    paused: {
+      on: {
+        WorkerBeat: 'paused',
+        WorkerResumed: 'active',
+        WorkerDraining: 'draining',
+        WorkerStopped: 'stopped',
+        WorkerLost: 'lost',
+      },
+    },
     draining: { on: { WorkerBeat: 'draining', WorkerStopped: 'stopped', WorkerLost: 'lost' } },
     stopped: { type: 'final' },
     lost: { type: 'final' },

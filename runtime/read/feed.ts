@@ -149,8 +149,10 @@ export class Feed implements Memory {
 
   #project(event: RecordedEvent, now: number): void {
     const change = this.board.apply(event, now)
-    if (change !== undefined) this.#changes.next(change)
-    else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
+    if (change !== undefined) {
+      this.workers.follow(change)
+      this.#changes.next(change)
+    } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
       const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
       for (const removal of changes) this.#changes.next({ event, ...removal })
     } else this.workers.apply(event)

@@ -21,21 +21,33 @@ export interface RegisterOptions {
   /** Runs at once, default 1. */
   readonly concurrency?: number
   readonly codeVersion?: string
+  /** Which of your pools it belongs to, for people. */
+  readonly pool?: string
 }
 
 /** A worker that has neither stopped nor been lost. Times are ms since the epoch. */
 export interface WorkerInfo extends Omit<RegisterOptions, 'types' | 'queues' | 'channels' | 'concurrency'> {
   readonly id: string
-  readonly status: 'active' | 'draining'
+  readonly status: 'active' | 'paused' | 'draining'
+  /** Why it is paused. */
+  readonly reason?: string
   readonly types: readonly string[]
   readonly queues?: readonly string[]
   readonly channels?: readonly string[]
+  /** Its slots, and how many of them are in use: leases in its name. */
   readonly concurrency: number
+  readonly slotsInUse: number
+  /** Its process; absent for one that lives elsewhere. */
+  readonly host?: string
+  readonly pid?: number
+  /** The same for all workers of one open ledger. */
+  readonly runtime?: string
   readonly registeredAt: number
+  /** Last sign of life: an event of its own, or something it did to a job it holds, with its token. */
   readonly lastSeenAt: number
 }
 
-const KEYS = new Set(['name', 'types', 'queues', 'channels', 'arch', 'concurrency', 'codeVersion'])
+const KEYS = new Set(['name', 'types', 'queues', 'channels', 'arch', 'concurrency', 'codeVersion', 'pool'])
 const LIST_KEYS = new Set(['olderThan'])
 
 export class WorkerDesk {
@@ -62,7 +74,7 @@ export class WorkerDesk {
   /** The new worker's id. Throws InvalidOption. */
   async register(given: RegisterOptions = {}): Promise<string> {
     checkKeys(given, KEYS, 'register')
-    const { name, arch, codeVersion, concurrency = 1 } = given
+    const { name, arch, codeVersion, pool, concurrency = 1 } = given
     const id = this.#ids.uuid()
     await this.#journal.submit(
       commands.register(id, {
@@ -73,6 +85,7 @@ export class WorkerDesk {
         name: name === undefined ? undefined : toName(name, 'register.name'),
         arch: arch === undefined ? undefined : toName(arch, 'register.arch'),
         codeVersion: codeVersion === undefined ? undefined : toName(codeVersion, 'register.codeVersion'),
+        pool: pool === undefined ? undefined : toName(pool, 'register.pool'),
       }),
     )
     return id
@@ -88,22 +101,38 @@ export class WorkerDesk {
     checkKeys(given, LIST_KEYS, 'workers.list')
     const ms = given.olderThan === undefined ? undefined : toMs(given.olderThan, 'workers.list.olderThan')
     await this.#queries.catchUp()
+    const { workers, board } = this.#feed
     const now = this.#clock.now()
-    return [...this.#feed.workers.workers.values()]
+    const inUse = countBy(board.leased.values(), (job) => job.lease?.workerId)
+    return [...workers.workers.values()]
+      .map((worker) => toInfo(worker, workers.lastSeenAt(worker.id), inUse.get(worker.id) ?? 0))
       .filter(({ lastSeenAt }) => ms === undefined || now - lastSeenAt > ms)
       .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
-      .map(toInfo)
   }
 }
 
-function toInfo(worker: WorkerState): WorkerInfo {
-  const { id, status, types, queues, channels, concurrency, registeredAt, lastSeenAt, name, arch, codeVersion } = worker
+function countBy<Thing>(things: Iterable<Thing>, keyOf: (thing: Thing) => string | undefined): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const thing of things) {
+    const key = keyOf(thing)
+    if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return counts
+}
+
+function toInfo(worker: WorkerState, lastSeenAt: number, slotsInUse: number): WorkerInfo {
+  const { id, types, queues, channels, concurrency, registeredAt, name, arch, codeVersion, pool, runtime } = worker
+  const { pauseReason, process } = worker
   return {
-    ...{ id, status: status as WorkerInfo['status'], types, concurrency, registeredAt, lastSeenAt },
+    ...{ id, status: worker.status as WorkerInfo['status'], types, concurrency, slotsInUse, registeredAt, lastSeenAt },
     ...(queues !== undefined && { queues }),
     ...(channels !== undefined && { channels }),
     ...(name !== undefined && { name }),
     ...(arch !== undefined && { arch }),
     ...(codeVersion !== undefined && { codeVersion }),
+    ...(pool !== undefined && { pool }),
+    ...(runtime !== undefined && { runtime }),
+    ...(process !== undefined && { host: process.host, pid: process.pid }),
+    ...(pauseReason !== undefined && { reason: pauseReason }),
   }
 }

@@ -1,4 +1,5 @@
 /** Every verb of a worker. */
+import type { Position } from '../../domain/event.js'
 import * as decide from '../../domain/worker/decide.js'
 import type { WorkerRegistered } from '../../domain/worker/events.js'
 import { workerStream } from '../../domain/worker/events.js'
@@ -31,7 +32,15 @@ export function register(id: string, given: Registration): Command<void> {
   return onWorker(id, (state) => decide.register(id, state, facts), true)
 }
 
-export const beat = (id: string): Command<void> => onWorker(id, (state) => decide.tell(id, state, 'WorkerBeat', {}))
+/** `position`: see `WorkerBeat`. */
+export const beat = (id: string, position?: Position): Command<void> =>
+  onWorker(id, (state) => decide.tell(id, state, 'WorkerBeat', position === undefined ? {} : { position }))
+
+export const pause = (id: string, reason?: string): Command<void> =>
+  onWorker(id, (state) => decide.tell(id, state, 'WorkerPaused', reason === undefined ? {} : { reason }))
+
+export const resume = (id: string): Command<void> =>
+  onWorker(id, (state) => decide.tell(id, state, 'WorkerResumed', {}))
 
 export const stop = (id: string): Command<void> => onWorker(id, (state) => decide.tell(id, state, 'WorkerStopped', {}))
 

@@ -28,6 +28,21 @@ function compare(log: readonly RecordedEvent[], kept: object): void {
   expect(besides(meaningOf(log), kept)).toMatchObject(kept)
 }
 
+function expectLawful(log: readonly RecordedEvent[]): void {
+  const next = new Map<string, number>()
+  let before: RecordedEvent | undefined
+  for (const event of log) {
+    expect(event.revision).toBe(next.get(event.stream) ?? 0)
+    next.set(event.stream, event.revision + 1)
+    if (before !== undefined) {
+      expect(event.position > before.position).toBe(true)
+      expect(event.at).toBeGreaterThanOrEqual(before.at)
+    }
+    before = event
+  }
+  expect(next.size).toBeGreaterThan(0)
+}
+
 describe('a log of version 1', () => {
   const v1 = scenarios('v1')
 
@@ -37,20 +52,7 @@ describe('a log of version 1', () => {
 
   test.each(v1)(
     '%s is lawful: one position after the other, revisions without a gap, times that do not fall',
-    (scenario) => {
-      const next = new Map<string, number>()
-      let before: RecordedEvent | undefined
-      for (const event of readEvents(scenario)) {
-        expect(event.revision).toBe(next.get(event.stream) ?? 0)
-        next.set(event.stream, event.revision + 1)
-        if (before !== undefined) {
-          expect(event.position > before.position).toBe(true)
-          expect(event.at).toBeGreaterThanOrEqual(before.at)
-        }
-        before = event
-      }
-      expect(next.size).toBeGreaterThan(0)
-    },
+    (scenario) => expectLawful(readEvents(scenario)),
   )
 
   test('needs no upcast: each event is given back as it is', () => {
@@ -106,6 +108,36 @@ describe('a log of version 1', () => {
       month: '2026-11',
       rows: [1, 2.5, null],
     })
+  })
+})
+
+/** Version 1 with the types and facts that came later: each in files of its own, and read by the same rules. */
+describe('a log of version 2', () => {
+  const v2 = scenarios('v2')
+
+  test.each(v2)('%s means what it meant', (scenario) => {
+    compare(readEvents(scenario), readState(scenario))
+  })
+
+  test.each(v2)('%s is lawful, and needs no upcast', (scenario) => {
+    expectLawful(readEvents(scenario))
+    for (const event of readEvents(scenario)) expect(upcast(event)).toBe(event)
+  })
+
+  test('shows each type and each optional fact that is new', () => {
+    const facts: Readonly<Record<string, readonly string[]>> = {
+      WorkerRegistered: ['pool', 'runtime'],
+      WorkerBeat: ['position'],
+      WorkerPaused: ['reason'],
+      WorkerResumed: [],
+      WorkerStopped: ['by'],
+    }
+    const held = v2.flatMap(readEvents)
+    for (const [type, fields] of Object.entries(facts)) {
+      const given = held.filter((event) => event.type === type)
+      expect([type, given.length > 0]).toEqual([type, true])
+      for (const field of fields) expect([field, given.some(({ data }) => field in data)]).toEqual([field, true])
+    }
   })
 })
 

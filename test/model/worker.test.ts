@@ -10,11 +10,13 @@ import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import { workerMachine } from '../../domain/worker/machine.js'
 
-const DEPTH = 6
+const DEPTH = 5
 const identity = { host: 'h', bootId: 'b', pidNamespace: 'n', pid: 1, startTime: '1' }
 const facts: WorkerEventMap = {
   WorkerRegistered: { process: identity, types: ['mail'], concurrency: 4 },
-  WorkerBeat: {},
+  WorkerBeat: { position: '7' },
+  WorkerPaused: { reason: 'disk' },
+  WorkerResumed: {},
   WorkerDraining: {},
   WorkerStopped: {},
   WorkerLost: { reason: 'silent' },
@@ -65,10 +67,25 @@ describe('the life of a worker', { timeout: 0 }, () => {
     expect([...workerMachine.events].sort()).toEqual([...TYPES].sort())
   })
 
-  test('counts revisions, and every event is a sign of life', () => {
+  test('counts revisions, and every event is a sign of life but those that others write', () => {
     walk((state, path) => {
       if (state === undefined) return
-      expect(state).toMatchObject({ id: 'w1', revision: path.length - 1, registeredAt: 1, lastSeenAt: path.length })
+      const lastSeenAt = path.findLastIndex((type) => type !== 'WorkerPaused' && type !== 'WorkerResumed') + 1
+      expect(state).toMatchObject({ id: 'w1', revision: path.length - 1, registeredAt: 1, lastSeenAt })
+    })
+  })
+
+  test('remembers how far it has followed the log, and why it is paused for as long as it is', () => {
+    walk((state, path) => {
+      if (state === undefined) return
+      expect(state.seenTo).toBe(path.includes('WorkerBeat') ? '7' : undefined)
+      expect(state.pauseReason).toBe(state.status === 'paused' ? 'disk' : undefined)
+    })
+    const paused = folded(folded(undefined, 'WorkerRegistered', 1), 'WorkerPaused', 2)
+    const idle: WorkerEvent = { stream: workerStream('w1'), type: 'WorkerBeat', at: 3, data: {} }
+    expect(evolveWorker(evolveWorker(paused, event('WorkerBeat')), idle)).toMatchObject({
+      seenTo: '7',
+      pauseReason: 'disk',
     })
   })
 
@@ -84,12 +101,19 @@ function expectLegal(state: WorkerState | undefined, type: WorkerEventType): voi
     type === 'WorkerRegistered' ? register('w1', state, facts[type]) : tell('w1', state, type, facts[type])
   expect(decision instanceof Error ? decision.code : undefined).toBe(refusalOf(state, type))
   if (decision instanceof Error) return
-  expect(decision.length).toBe(type === 'WorkerDraining' && state?.status === 'draining' ? 0 : 1)
+  expect(decision.length).toBe(saysNothing(state, type) ? 0 : 1)
   for (const draft of decision) expect(folded(state, draft.type as WorkerEventType, 1), draft.type).toBeDefined()
+}
+
+function saysNothing(state: WorkerState | undefined, type: WorkerEventType): boolean {
+  const status = state?.status
+  if (type === 'WorkerPaused') return status === 'paused' || status === 'draining'
+  return (type === 'WorkerResumed' && status === 'active') || (type === 'WorkerDraining' && status === 'draining')
 }
 
 function refusalOf(state: WorkerState | undefined, type: WorkerEventType): string | undefined {
   if (type === 'WorkerRegistered') return state === undefined ? undefined : 'WORKER_GONE'
   if (state === undefined) return 'WORKER_UNKNOWN'
-  return state.status === 'stopped' || state.status === 'lost' ? 'WORKER_GONE' : undefined
+  const isOver = ['stopped', 'lost', ...(type === 'WorkerResumed' ? ['draining'] : [])].includes(state.status)
+  return isOver ? 'WORKER_GONE' : undefined
 }

@@ -21,6 +21,7 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
     'the versions of the program that enqueued and of the one that ran a job are kept; unknown ones are not made up',
   '001.13': 'closing what was never started does nothing and ends at once',
   '001.14': 'a waiting job can be deleted; a running one can be neither deleted nor moved to another time',
+  '001.50': 'a pool is listed with its name, queues, slots, version and types',
   '002.1': 'payloads stored in an older form are still understood',
   '002.2': 'a type that nobody knows is refused where it is enqueued',
   '002.3': 'a handler that blows up has had an ordinary failed run, and is tried again',
