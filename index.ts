@@ -21,6 +21,7 @@ export {
   JobRunning,
   JobUnknown,
   LeaseLost,
+  RateLimited,
   WorkerUnknown,
 } from './domain/rejection.js'
 export { UnknownVersion } from './domain/upcast.js'
@@ -80,4 +81,5 @@ export type {
   TraceCarrier,
   UniqueOptions,
 } from './runtime/write/contract.js'
+export type { RateLimitOptions } from './runtime/write/limits.js'
 export type { Actor } from './runtime/write/speaker.js'

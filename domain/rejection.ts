@@ -1,5 +1,5 @@
 /** Why a command is refused. Deciders return these; the runtime gives them to the caller. Nothing was stored. */
-import { JobledgerError } from './errors.js'
+import { JobledgerError, show } from './errors.js'
 
 abstract class JobRejection extends JobledgerError {
   readonly family: 'job' | 'lease' = 'job'
@@ -128,6 +128,31 @@ export class WorkerUnknown extends JobledgerError {
   constructor(workerId: string) {
     super(`There is no worker ${workerId}: register it first.`)
     this.workerId = workerId
+  }
+}
+
+/** So many jobs of this type were enqueued in this channel within the present window. */
+export class RateLimited extends JobledgerError {
+  readonly code = 'RATE_LIMITED'
+  readonly family = 'job'
+  readonly type: string
+  readonly channel: string
+  /** Enqueues per window. */
+  readonly limit: number
+  /** `reached`: the first refusal of its window, whichever process it is told in; `exceeded`: a later one. */
+  readonly reason: 'reached' | 'exceeded'
+  /** When the next window begins (ms since the epoch). */
+  readonly resetsAt: number
+  constructor(facts: Pick<RateLimited, 'type' | 'channel' | 'limit' | 'reason' | 'resetsAt'> & { perMs: number }) {
+    const { type, channel, limit, reason, resetsAt, perMs } = facts
+    const where = channel === '' ? '' : ` in channel ${show(channel)}`
+    const what = `The limit of ${limit} jobs of type ${show(type)}${where} per ${perMs} ms`
+    super(`${what} is ${reason}; it is lifted at ${new Date(resetsAt).toISOString()}.`)
+    this.type = type
+    this.channel = channel
+    this.limit = limit
+    this.reason = reason
+    this.resetsAt = resetsAt
   }
 }
 

@@ -101,8 +101,8 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   }
 
   /**
-   * Resolves once the job is durable. Throws InvalidOption, InvalidPayload, UnknownType, JobExists, DependencyUnknown,
-   * DependencyCycle, StoreUnavailable, LedgerClosed.
+   * Resolves once the job is durable. Throws InvalidOption, InvalidPayload, UnknownType, RoleRequired, RateLimited, JobExists,
+   * DependencyUnknown, DependencyCycle, StoreUnavailable, LedgerClosed.
    */
   async enqueue<Payload, Result>(
     job: JobType<Payload, Result>,

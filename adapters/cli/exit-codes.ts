@@ -45,6 +45,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   JOB_NOT_UNIQUE: EXIT.conflict,
   JOB_EXPUNGED: EXIT.conflict,
   JOB_NOT_PENDING: EXIT.conflict,
+  RATE_LIMITED: EXIT.conflict,
   LEASE_LOST: EXIT.conflict,
   STREAM_REMOVED: EXIT.conflict,
   ILLEGAL_EVENT: EXIT.integrity,

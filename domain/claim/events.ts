@@ -1,4 +1,4 @@
-/** The facts of a claim stream. Storage format: see `../event.ts` for the rules under which it may grow. */
+/** The facts of claim streams. Storage format: see `../event.ts` for the rules under which it may grow. */
 import type { NewEvent, RecordedEvent } from '../event.js'
 
 /**
@@ -10,10 +10,36 @@ export interface Claimed {
   readonly until?: number
 }
 
-export type ClaimEvent = Pick<NewEvent<'Claimed', Claimed>, 'stream' | 'type' | 'at' | 'data'> &
-  Partial<Pick<RecordedEvent, 'revision'>>
+/** Enqueues within one window of time, all that were let in so far. */
+export interface Counted {
+  /** When the window began (ms); how long it is belongs to the stream. */
+  readonly from: number
+  readonly count: number
+  /** Somebody was refused in it. */
+  readonly refused?: true
+}
 
-const PREFIX = 'unique-'
+interface ClaimEventMap {
+  Claimed: Claimed
+  Counted: Counted
+}
+
+export type ClaimEventType = keyof ClaimEventMap
+export type ClaimEvent = {
+  [T in ClaimEventType]: Pick<NewEvent<T, ClaimEventMap[T]>, 'stream' | 'type' | 'at' | 'data'> &
+    Partial<Pick<RecordedEvent, 'revision'>>
+}[ClaimEventType]
+
+const UNIQUE = 'unique-'
+const RATE = 'rate-'
+
 /** `hash` of the key and what it is unique within. */
-export const uniqueStream = (hash: string): string => PREFIX + hash
-export const isUniqueStream = (stream: string): boolean => stream.startsWith(PREFIX)
+export const uniqueStream = (hash: string): string => UNIQUE + hash
+/** `hash` of what is counted, and of the length of its windows. */
+export const rateStream = (hash: string): string => RATE + hash
+
+/** What a claim stream holds; undefined for any other stream. */
+export function claimTypeOf(stream: string): ClaimEventType | undefined {
+  if (stream.startsWith(UNIQUE)) return 'Claimed'
+  return stream.startsWith(RATE) ? 'Counted' : undefined
+}

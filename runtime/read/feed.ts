@@ -2,10 +2,9 @@ import type { Observable } from 'rxjs'
 import { Subject } from 'rxjs'
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import type { ClaimState } from '../../domain/claim/claim.js'
 import { evolveClaim } from '../../domain/claim/claim.js'
 import type { ClaimEvent } from '../../domain/claim/events.js'
-import { isUniqueStream } from '../../domain/claim/events.js'
+import { claimTypeOf } from '../../domain/claim/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
@@ -175,7 +174,7 @@ export class Feed implements Memory {
   }
 
   endSaysAll(stream: string): boolean {
-    return stream === AUDIT_STREAM || isUniqueStream(stream)
+    return stream === AUDIT_STREAM || claimTypeOf(stream) !== undefined
   }
 
   recall(stream: string): StreamState | undefined {
@@ -189,7 +188,7 @@ export class Feed implements Memory {
     if (isJobStream(stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
     if (isWorkerStream(stream))
       return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
-    if (isUniqueStream(stream)) return evolveClaim(state as ClaimState | undefined, event as RecordedEvent & ClaimEvent)
+    if (claimTypeOf(stream) !== undefined) return evolveClaim(state, event as RecordedEvent & ClaimEvent)
     return { revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
   }
 

@@ -1,12 +1,14 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backoff, BackoffOptions } from '../../domain/backoff.js'
 import { toBackoff } from '../../domain/backoff.js'
+import type { RateLimit } from '../../domain/claim/rate.js'
 import type { Duration } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Priority } from '../checks.js'
 import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../checks.js'
 import type { JobSettings, JobType } from '../write/contract.js'
-import { toRoles } from '../write/limits.js'
+import type { RateLimitOptions } from '../write/limits.js'
+import { toRateLimit, toRoles } from '../write/limits.js'
 import type { JobContext } from './context.js'
 
 /** What the functions of a type are asked about: one run of one job. */
@@ -46,6 +48,8 @@ export interface JobDefaults<Payload> extends JobSettings {
   readonly retain?: Duration | null
   /** Reserved: an actor (`ledger.as`) enqueues it only with this role, or with one of these; the program itself always may. */
   readonly requiredRole?: string | readonly string[]
+  /** Enqueues per window of time, of this type in each channel. Default: no limit. */
+  readonly rateLimit?: RateLimitOptions
   /** Counts the shapes of the payload, from 1. Raise it with a change that old payloads do not fit, and give `upcast`. */
   readonly version?: number
   /** Brings a payload that was stored with an older version into the present shape, before the schema sees it. */
@@ -78,6 +82,7 @@ export interface JobDefinition<Payload = unknown, Result = unknown> extends JobT
   readonly onError: JobDefaults<never>['onError']
   readonly retainMs: number | null | undefined
   readonly requiredRoles: readonly string[] | undefined
+  readonly rateLimit: RateLimit | undefined
   readonly version: number
   readonly upcast: ((payload: unknown, version: number) => unknown) | undefined
   readonly schema: StandardSchemaV1 | undefined
@@ -111,6 +116,7 @@ const KEYS = new Set([
   'onError',
   'retain',
   'requiredRole',
+  'rateLimit',
   'version',
   'upcast',
   'schema',
@@ -152,6 +158,7 @@ export function defineJob(
     retainMs: retain === undefined ? undefined : toTimeout(retain, 'defineJob.retain'),
     requiredRoles:
       options.requiredRole === undefined ? undefined : toRoles(options.requiredRole, 'defineJob.requiredRole'),
+    rateLimit: options.rateLimit === undefined ? undefined : toRateLimit(options.rateLimit, 'defineJob.rateLimit'),
     version: toCount(version, 'defineJob.version', 1),
     upcast: toFunction(options.upcast, 'upcast') as JobDefinition['upcast'],
     schema,

@@ -10,8 +10,11 @@ import type { DependencyEdge, JobEvent, Queued } from '../../domain/job/events.j
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import type { RateLimited } from '../../domain/rejection.js'
 import { DependencyUnknown, JobExists } from '../../domain/rejection.js'
 import type { Command, Seen, Verdict } from './command.js'
+import type { Limited, Rate } from './rate.js'
+import { count } from './rate.js'
 import type { Holders, UniqueClaim } from './unique.js'
 import { holderOf, streamsOf } from './unique.js'
 
@@ -21,8 +24,13 @@ export interface Enqueued {
   readonly outcome: 'created' | 'duplicate' | 'replaced'
 }
 
+/** Of each job, in their order; or a refusal that had to be recorded. */
+export type EnqueueAnswer = Enqueued[] | RateLimited
+
 export interface NewJob extends EnqueueCommand {
   readonly unique?: UniqueClaim
+  /** What it counts against. */
+  readonly rate?: Rate
 }
 
 /** What the enqueuer has found out by trying. */
@@ -37,12 +45,13 @@ export const NOTHING_FOUND: Findings = { holders: new Map(), removed: new Map() 
 type See = (stream: string) => Seen
 
 /** All or none. Ids that the caller made up itself in this moment cannot be taken: `fresh` saves looking. */
-export function enqueue(jobs: readonly NewJob[], found: Findings = NOTHING_FOUND): Command<Enqueued[]> {
+export function enqueue(jobs: readonly NewJob[], found: Findings = NOTHING_FOUND): Command<EnqueueAnswer> {
   const streams = new Set(jobs.map((job) => jobStream(job.id)))
   const fresh = new Set(streams)
-  for (const { facts, unique } of jobs) {
+  for (const { facts, unique, rate } of jobs) {
     for (const { id } of facts.dependsOn ?? []) if (!found.removed.has(id)) streams.add(jobStream(id))
     if (unique !== undefined) for (const stream of streamsOf(unique.stream, found.holders)) streams.add(stream)
+    if (rate !== undefined) streams.add(rate.stream)
   }
   return {
     streams: [...streams],
@@ -60,6 +69,8 @@ class Batch {
   readonly #ids: Set<string>
   readonly #drafts: Draft[] = []
   readonly #answer: Enqueued[] = []
+  /** New jobs that count against a limit. */
+  readonly #limited: Limited[] = []
   /** Jobs of this batch whose state others of it must know: those that hold a claim, those cancelled as they are queued. */
   readonly #made = new Map<string, JobState>()
   /** Claims made in this batch, by their stream. */
@@ -73,14 +84,24 @@ class Batch {
     this.#ids = new Set(jobs.map((job) => job.id))
   }
 
-  decide(): Verdict<Enqueued[]> {
+  decide(): Verdict<EnqueueAnswer> {
     const cycle = findCycle(edgesOf(this.#jobs))
     if (cycle !== undefined) return cycle
     for (const job of this.#jobs) {
       const refusal = this.#one(job)
       if (refusal !== undefined) return refusal
     }
-    return this.#lost() ?? { drafts: this.#drafts, answer: this.#answer }
+    return this.#lost() ?? this.#counted()
+  }
+
+  /** With the facts that count them, unless a limit refuses them all. */
+  #counted(): Verdict<EnqueueAnswer> {
+    if (this.#limited.length > 0) {
+      const counts = count(this.#limited, this.#seen, this.#now)
+      if (!Array.isArray(counts)) return counts
+      this.#drafts.push(...counts)
+    }
+    return { drafts: this.#drafts, answer: this.#answer }
   }
 
   #one(job: NewJob): JobledgerError | undefined {
@@ -101,6 +122,7 @@ class Batch {
     if (decision instanceof Error) return decision
     for (const draft of decision) this.#drafts.push(draft)
     if (unique !== undefined) this.#claim(id, unique)
+    if (job.rate !== undefined) this.#limited.push({ facts: job.facts, rate: job.rate })
     // The projections meet its end before those that come after it: these must know of it from the start.
     if (unique !== undefined || decision.at(-1)?.type === 'Cancelled') this.#made.set(id, fold(decision, this.#now))
     this.#answer.push({ id, outcome: 'created' })

@@ -1,11 +1,12 @@
 import { v5 as uuidOf } from 'uuid'
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import { uniqueStream } from '../../domain/claim/events.js'
+import { rateStream, uniqueStream } from '../../domain/claim/events.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { RecordedEvent } from '../../domain/event.js'
+import type { Queued } from '../../domain/job/events.js'
 import type { Outcome } from '../../domain/job/evolve.js'
-import { DependencyUnknown } from '../../domain/rejection.js'
+import { DependencyUnknown, RateLimited } from '../../domain/rejection.js'
 import { checkKeys, toName } from '../checks.js'
 import { RoleRequired, UnknownType } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
@@ -18,11 +19,12 @@ import type { Command } from './command.js'
 import type { EnqueueOptions, JobType } from './contract.js'
 import type { Steps } from './drive.js'
 import { drive } from './drive.js'
-import type { Enqueued, NewJob } from './enqueue-command.js'
+import type { EnqueueAnswer, Enqueued, NewJob } from './enqueue-command.js'
 import { enqueue } from './enqueue-command.js'
 import type { EnqueueSetting } from './enqueue-options.js'
 import { toFacts, toReplacement, toUnique } from './enqueue-options.js'
 import type { Journal } from './journal.js'
+import type { Rate } from './rate.js'
 import type { Speaker } from './speaker.js'
 import type { Holder } from './unique.js'
 import { HolderUnseen } from './unique.js'
@@ -39,7 +41,7 @@ type CheckedSpec = EnqueueSpec & { readonly job: JobDefinition }
 const SPEC_KEYS = new Set(['job', 'payload', 'options'])
 
 /** Namespace of the hashes that name claim streams. */
-const UNIQUE_NAMESPACE = '3d1b3a9e-0c1f-4f0e-9a55-6f6a1f0f5c51'
+const CLAIM_NAMESPACE = '3d1b3a9e-0c1f-4f0e-9a55-6f6a1f0f5c51'
 
 export interface EnqueuerOptions {
   readonly journal: Journal
@@ -79,13 +81,13 @@ export class Enqueuer {
     const jobs = this.#commands(specs, speaker, path)
     const { journal, onSubmitted, removed } = this.#options
     let first = true
-    const submit = (command: Command<Enqueued[]>): Promise<Enqueued[]> => {
+    const submit = <A>(command: Command<A>): Promise<A> => {
       const submitted = journal.submit(command, speaker.metadata)
       if (first) for (const job of mostUrgentFirst(jobs)) onSubmitted(job)
       first = false
       return submitted
     }
-    return isPlain(jobs) ? submit(enqueue(jobs)) : drive(findingOut(jobs, submit, removed))
+    return isPlain(jobs) ? (submit(enqueue(jobs)) as Promise<Enqueued[]>) : drive(findingOut(jobs, submit, removed))
   }
 
   /** In the caller's own transaction: as synchronous as that is. A schema must be synchronous too. */
@@ -103,7 +105,7 @@ export class Enqueuer {
     }
     const jobs = this.#commands(specs, speaker, path)
     const { journal } = this.#options
-    const submit = (command: Command<Enqueued[]>): unknown => journal.within(transaction, command, speaker.metadata)
+    const submit = (command: Command<unknown>): unknown => journal.within(transaction, command, speaker.metadata)
     // The views know it too, but they answer later than the transaction can wait.
     const removed = (ids: readonly string[]): unknown => drive(removedIn(transaction, new Set(ids)))
     return drive(findingOut(jobs, submit, removed))
@@ -146,35 +148,47 @@ export class Enqueuer {
     const facts = toFacts(job, options, setting, path)
     const id = options?.id === undefined ? ids.uuid() : toName(options.id, `${path}.id`)
     const body = encode(payload, `${path}.payload`, maxBodyBytes)
-    if (options?.unique === undefined) return { id, facts, payload: body }
+    const rate = this.#rateOf(job, facts)
+    const plain = rate === undefined ? { id, facts, payload: body } : { id, facts, payload: body, rate }
+    if (options?.unique === undefined) return plain
     const stored = (): string => (typeof body === 'string' ? body : `bytes:${hex(body)}`)
     const { identity, windowMs, replaces } = toUnique(options.unique, facts, stored, `${path}.unique`)
-    const stream = uniqueStream(uuidOf(identity, UNIQUE_NAMESPACE))
+    const stream = uniqueStream(uuidOf(identity, CLAIM_NAMESPACE))
     const replace = replaces ? toReplacement(options, facts, setting.now) : undefined
-    if (windowMs !== undefined) return { id, facts, payload: body, unique: { stream, windowMs, replace } }
+    if (windowMs !== undefined) return { ...plain, unique: { stream, windowMs, replace } }
     // A claim that lasts until the end is made again by a retry.
-    return { id, facts: { ...facts, unique: stream }, payload: body, unique: { stream, replace } }
+    return { ...plain, facts: { ...facts, unique: stream }, unique: { stream, replace } }
+  }
+
+  /** Each channel has its own count, and so has each length of window: after a change of it counting begins anew. */
+  #rateOf(job: JobDefinition, { type, channel = '' }: Queued): Rate | undefined {
+    const limit = this.#options.definitions.get(type)?.rateLimit ?? job.rateLimit
+    if (limit === undefined) return undefined
+    const counted = JSON.stringify(['rate', type, channel, limit.perMs])
+    return { ...limit, stream: rateStream(uuidOf(counted, CLAIM_NAMESPACE)) }
   }
 }
 
 const hex = (bytes: Uint8Array | undefined): string =>
   Array.from(bytes ?? [], (byte) => byte.toString(16).padStart(2, '0')).join('')
 
-/** Nothing of it can come back asking for more. */
+/** Nothing of it can come back asking for more, or be refused by an answer. */
 const isPlain = (jobs: readonly NewJob[]): boolean =>
-  jobs.every(({ unique, facts }) => unique === undefined && facts.dependsOn === undefined)
+  jobs.every(({ unique, rate, facts }) => unique === undefined && rate === undefined && facts.dependsOn === undefined)
 
 /** Decides; where that shows that more must be looked at, looks, and decides again. */
 function* findingOut(
   jobs: readonly NewJob[],
-  submit: (command: Command<Enqueued[]>) => unknown,
+  submit: (command: Command<EnqueueAnswer>) => unknown,
   lookUp: (ids: readonly string[]) => unknown,
 ): Steps<readonly Enqueued[]> {
   const holders = new Map<string, Holder>()
   let removed: ReadonlyMap<string, Outcome> = new Map()
   for (;;) {
     try {
-      return (yield submit(enqueue(jobs, { holders, removed }))) as Enqueued[]
+      const answer = (yield submit(enqueue(jobs, { holders, removed }))) as EnqueueAnswer
+      if (answer instanceof RateLimited) throw answer
+      return answer
     } catch (error) {
       if (error instanceof HolderUnseen) holders.set(error.stream, error.holder)
       else if (error instanceof DependencyUnknown && !removed.has(error.dependency)) {
@@ -185,8 +199,7 @@ function* findingOut(
   }
 }
 
-/** How those of these jobs ended that the audit stream says were removed. */
-/** From the latest removal back, until all are found. */
+/** How those of these jobs ended that the audit stream says were removed: from the latest removal back, until all are found. */
 function* removedIn(transaction: TransactionalAppend, ids: ReadonlySet<string>): Steps<ReadonlyMap<string, Outcome>> {
   const found = new Map<string, Outcome>()
   let from: number | undefined

@@ -49,23 +49,23 @@ export interface Judging {
 }
 
 /**
- * Every command decides on the state that those before it in the group leave. Answers with the streams to look up before a
- * refusal may be told; then nothing is decided yet. Else the group has its verdicts and, when there are facts to record, the
+ * Every command decides on the state that those before it in the group leave. Answers with the streams to look up before
+ * refusals may be told; then nothing is decided yet. Else the group has its verdicts and, when there are facts to record, the
  * append that records them.
  */
-export function judge(group: Group, { memory, clock, ids }: Judging): string[] {
+export function judge(group: Group, { memory, clock, ids }: Judging): ReadonlySet<string> {
   const now = clock.now()
   const draw = (): number => ids.draw()
   const overlay = group.commands.length > 1 ? new Map<string, Seen>() : undefined
   const seen = (stream: string): Seen => overlay?.get(stream) ?? (group.beliefs.get(stream) as Belief)
   const events: NewEvent[] = []
   const gone = new Set<string>()
+  const doubtful = new Set<string>()
   group.verdicts = []
   for (const { command, metadata } of group.commands) {
     const verdict = unlessGone(command.decide(seen, now, draw), gone)
     if (verdict instanceof Error || verdict.drafts.length === 0) {
-      const doubtful = command.streams.filter((stream) => group.beliefs.get(stream)?.remembered)
-      if (doubtful.length > 0) return doubtful
+      doubt(group, command, doubtful)
     } else {
       for (const draft of verdict.drafts) {
         const event = stamp(draft, metadata, now, ids)
@@ -77,8 +77,14 @@ export function judge(group: Group, { memory, clock, ids }: Judging): string[] {
     }
     group.verdicts.push(verdict)
   }
-  if (events.length > 0) group.append = { expect: expectations(group), events, ...alongside(group.verdicts) }
-  return []
+  if (doubtful.size === 0 && events.length > 0)
+    group.append = { expect: expectations(group), events, ...alongside(group.verdicts) }
+  return doubtful
+}
+
+/** A refusal that rests on memory or hope is looked up before it is told. */
+function doubt({ beliefs }: Group, { streams }: Command<unknown>, doubtful: Set<string>): void {
+  for (const stream of streams) if (beliefs.get(stream)?.remembered) doubtful.add(stream)
 }
 
 /** What a command before takes out of the log cannot be written to any more, let alone taken out again. */

@@ -268,7 +268,7 @@ export class Journal {
     }
     for (;;) {
       const doubtful = judge(group, this.#judging)
-      if (doubtful.length === 0 && (group.append !== undefined || (await this.#isOneMoment(group)))) return
+      if (doubtful.size === 0 && (group.append !== undefined || (await this.#isOneMoment(group)))) return
       for (const stream of doubtful) await this.#read(group, stream)
     }
   }

@@ -11,7 +11,7 @@ import { silentLogger } from '../../runtime/ports/logger.js'
 import { Feed } from '../../runtime/read/feed.js'
 import type { Command } from '../../runtime/write/command.js'
 import * as commands from '../../runtime/write/commands.js'
-import type { Enqueued } from '../../runtime/write/enqueue-command.js'
+import type { EnqueueAnswer } from '../../runtime/write/enqueue-command.js'
 import { enqueue as enqueueAll, NOTHING_FOUND } from '../../runtime/write/enqueue-command.js'
 import { Journal } from '../../runtime/write/journal.js'
 import { facts } from '../domain/support/jobs.js'
@@ -50,7 +50,7 @@ function open() {
   return { store, inner, feed, journal, running, typesOf }
 }
 
-const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<Enqueued[]> =>
+const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<EnqueueAnswer> =>
   enqueueAll([{ id, facts: facts(dependsOn.length === 0 ? {} : { dependsOn }), payload: `"payload of ${id}"` }])
 const onEnd = (id: string): DependencyEdge => ({ id, on: 'finished', otherwise: 'block' })
 const lease = (id: string): Command<void> => commands.lease(id, { token: `t-${id}`, workerId: 'w', leaseMs: 1_000 })

@@ -9,7 +9,7 @@ import { silentLogger } from '../../runtime/ports/logger.js'
 import { Feed } from '../../runtime/read/feed.js'
 import type { Command } from '../../runtime/write/command.js'
 import * as commands from '../../runtime/write/commands.js'
-import type { Enqueued, NewJob } from '../../runtime/write/enqueue-command.js'
+import type { EnqueueAnswer, Enqueued, NewJob } from '../../runtime/write/enqueue-command.js'
 import { enqueue as enqueueAll, NOTHING_FOUND } from '../../runtime/write/enqueue-command.js'
 import { Journal } from '../../runtime/write/journal.js'
 import { facts } from '../domain/support/jobs.js'
@@ -50,7 +50,7 @@ const spec = (id: string, ...dependsOn: readonly DependencyEdge[]): NewJob => ({
   facts: facts(dependsOn.length === 0 ? {} : { dependsOn }),
   payload: '1',
 })
-const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<Enqueued[]> =>
+const enqueue = (id: string, ...dependsOn: readonly DependencyEdge[]): Command<EnqueueAnswer> =>
   enqueueAll([spec(id, ...dependsOn)])
 const lease = (id: string, token: string): Command<void> => commands.lease(id, { token, workerId: 'w', leaseMs: 1_000 })
 const typesOf = async (store: EventStore, id: string): Promise<string[]> =>
@@ -115,7 +115,8 @@ describe('the same id again', () => {
   test('with the same content is a duplicate in the very same tick', async () => {
     const { inner, journal } = open()
     const answers = await Promise.all([1, 2, 3].map(() => journal.submit(enqueue('j'))))
-    expect(answers.flat().map(({ outcome }) => outcome)).toEqual(['created', 'duplicate', 'duplicate'])
+    const outcomes = answers.flat().map((answer) => (answer as Enqueued).outcome)
+    expect(outcomes).toEqual(['created', 'duplicate', 'duplicate'])
     expect(await typesOf(inner, 'j')).toEqual(['Queued'])
   })
 

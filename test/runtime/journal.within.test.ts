@@ -17,7 +17,7 @@ import { Feed } from '../../runtime/read/feed.js'
 import type { Command } from '../../runtime/write/command.js'
 import * as commands from '../../runtime/write/commands.js'
 import { drive } from '../../runtime/write/drive.js'
-import type { Enqueued } from '../../runtime/write/enqueue-command.js'
+import type { EnqueueAnswer } from '../../runtime/write/enqueue-command.js'
 import { enqueue as enqueueAll } from '../../runtime/write/enqueue-command.js'
 import { Journal } from '../../runtime/write/journal.js'
 import { facts } from '../domain/support/jobs.js'
@@ -81,7 +81,7 @@ function open() {
   return { clock, store, journal: new Journal({ store, memory: feed, clock, ids: new CountedIds('own') }) }
 }
 
-const enqueue = (id: string, payload = '1', dependsOn?: string): Command<Enqueued[]> => {
+const enqueue = (id: string, payload = '1', dependsOn?: string): Command<EnqueueAnswer> => {
   const edges =
     dependsOn === undefined ? {} : { dependsOn: [{ id: dependsOn, on: 'finished', otherwise: 'run' }] as const }
   return enqueueAll([{ id, facts: facts(edges), payload }])

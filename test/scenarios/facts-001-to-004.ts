@@ -29,6 +29,7 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '002.5': 'a payload that is missing, or that cannot be understood, is an error of its own and not tried again',
   '002.60': 'a reserved type is forbidden to who has not its role, and the server itself may enqueue it',
   '002.61': 'hidden, a reserved type looks like one that nobody knows',
+  '002.62': 'the first refusal of a window says reached, later ones exceeded; each tenant and type has its own count',
   '003.1':
     'success ends a job, a recoverable error brings it back with one more failure counted, any other ends it as failed',
   '003.2': 'what a former process has left unfinished runs again when the log is opened',

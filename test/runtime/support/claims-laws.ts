@@ -1,6 +1,6 @@
 /** What must be true of unique keys on any day, found out from the log alone. Answers with what breaks it, in words. */
 import type { Claimed } from '../../../domain/claim/events.js'
-import { isUniqueStream } from '../../../domain/claim/events.js'
+import { claimTypeOf } from '../../../domain/claim/events.js'
 import type { NewEvent } from '../../../domain/event.js'
 import type { JobEvent, Queued } from '../../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../../domain/job/events.js'
@@ -26,7 +26,7 @@ class Reading {
   read({ events, remove = [] }: AppendGroup): Set<string> {
     const held = new Set(this.#holders())
     for (const event of events) {
-      if (isUniqueStream(event.stream)) this.#claimed(event as NewEvent<'Claimed', Claimed>)
+      if (claimTypeOf(event.stream) === 'Claimed') this.#claimed(event as NewEvent<'Claimed', Claimed>)
       else if (isJobStream(event.stream)) this.#moved(event)
       for (const id of this.#holders()) held.add(id)
     }
