@@ -9,24 +9,15 @@ import type { HistoryEntry, JobSummary, Ledger } from '../../index.js'
 import { openLedger } from '../../index.js'
 import { runProgram, temporaryFolder } from '../examples/manifest-program.js'
 import { check, manifestOf } from '../examples/sha256sum.js'
+import type { Draw } from './fleet/draws.js'
+import { draws } from './fleet/draws.js'
 
 const GUARD = 180_000
 const KILLS = 4
 const FOLDERS = 30
 const FILES = 80
 
-/** A seed repeats the contents and the moments (mulberry32). */
-function draws(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-function plant(tree: string, draw: () => number): void {
+function plant(tree: string, draw: Draw): void {
   for (let folder = 0; folder < FOLDERS; folder += 1) {
     const path = join(tree, `${folder % 6}`, `${folder}`)
     mkdirSync(path, { recursive: true })

@@ -1,0 +1,166 @@
+/** Several processes work on one file while they are killed, frozen and stopped at random; then the log is judged. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openSqliteStore } from '../../../adapters/sqlite/event-store.js'
+import type { RecordedEvent } from '../../../index.js'
+import { openLedger } from '../../../index.js'
+import type { Pace } from './deeds.js'
+import { deedsFor, LEASE_MS } from './deeds.js'
+import { diaryFaults } from './diaries.js'
+import { Feeder } from './feeder.js'
+import { jobs } from './jobs.js'
+import { faultsIn } from './laws.js'
+import type { Survey } from './outcomes.js'
+import { outcomesOf } from './outcomes.js'
+import { Slot } from './slot.js'
+
+/** No job has moved for so long, with everybody awake now and then: it hangs. */
+const STALL_MS = 120_000
+const LOOK_MS = 500
+
+export interface FleetOptions {
+  readonly seed: number
+  readonly processes: number
+  readonly concurrency: number
+  /** How many; with `minutes` as many as come in that time. */
+  readonly jobs: number
+  readonly minutes?: number | undefined
+  /** On average: how fast they come in. */
+  readonly perSecond: number
+  readonly pace: Pace
+  /** Leave the files, also when all is well. */
+  readonly keep?: boolean
+  onProgress?(progress: Progress): void
+  readonly signal?: AbortSignal
+}
+
+export interface Progress {
+  readonly enqueued: number
+  /** Jobs that have not ended. */
+  readonly open: number
+  readonly deeds: Survey
+}
+
+export interface Report {
+  readonly folder: string
+  /** Everything that is wrong; empty: all is well. */
+  readonly faults: readonly string[]
+  readonly deeds: Survey
+  readonly survey: Survey
+  /** What the processes said of their troubles, and how often. */
+  readonly said: Survey
+}
+
+/** Rejects with the reason of `signal`. */
+export async function runFleet(options: FleetOptions): Promise<Report> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobledger-chaos-'))
+  const run = new FleetRun(options, folder)
+  const troubles = await run.live()
+  const report = await run.judge(troubles)
+  if (options.keep !== true && report.faults.length === 0) await rm(folder, { recursive: true, force: true })
+  return report
+}
+
+class FleetRun {
+  readonly #options: FleetOptions
+  readonly #folder: string
+  readonly #deeds = new Map<string, number>()
+  readonly #said = new Map<string, number>()
+  #promised: ReadonlySet<string> = new Set()
+  #duplicates = 0
+  #refused = 0
+
+  constructor(options: FleetOptions, folder: string) {
+    this.#options = options
+    this.#folder = folder
+  }
+
+  get #path(): string {
+    return join(this.#folder, 'jobs.db')
+  }
+
+  /** What went wrong with the processes themselves. */
+  async live(): Promise<string[]> {
+    const { seed, minutes, perSecond, onProgress, signal } = this.#options
+    const began = Date.now()
+    const ledger = await openLedger({ url: `sqlite:${this.#path}`, jobs })
+    const isEnough = (): boolean => minutes !== undefined && Date.now() - began > minutes * 60_000
+    const count = minutes === undefined ? this.#options.jobs : Number.POSITIVE_INFINITY
+    const feeder = new Feeder({ ledger, seed, jobs: count, perSecond, isEnough })
+    const over = new AbortController()
+    const slots = Array.from({ length: this.#options.processes }, (_, n) => this.#slot(n))
+    const troubles: string[] = []
+    const lives = slots.map((slot) =>
+      slot.run(over.signal).catch((error: Error) => {
+        troubles.push(error.message)
+        over.abort()
+      }),
+    )
+    const look = setInterval(() => {
+      onProgress?.({ enqueued: feeder.enqueued, open: feeder.open, deeds: Object.fromEntries(this.#deeds) })
+      if (Date.now() - feeder.movedAt > STALL_MS) over.abort(new Error('no job has moved for two minutes'))
+    }, LOOK_MS)
+    const interrupted = (): void => over.abort(signal?.reason)
+    signal?.addEventListener('abort', interrupted)
+    try {
+      await Promise.race([feeder.run(over.signal), aborted(over.signal)]).catch((error: Error) => {
+        if (troubles.length === 0) troubles.push(error.message)
+      })
+    } finally {
+      over.abort()
+      clearInterval(look)
+      if (signal?.aborted) for (const slot of slots) slot.kill()
+      await Promise.all(lives)
+      await ledger.close()
+      signal?.removeEventListener('abort', interrupted)
+    }
+    signal?.throwIfAborted()
+    this.#promised = feeder.promised
+    this.#duplicates = feeder.duplicates
+    this.#refused = feeder.refused
+    return troubles
+  }
+
+  #slot(n: number): Slot {
+    const { seed, pace, concurrency } = this.#options
+    const url = `sqlite:${this.#path}`
+    return new Slot({
+      args: [url, join(this.#folder, `diary-${n}`), String(concurrency), String(LEASE_MS)],
+      deeds: deedsFor(seed, n, pace),
+      onDeed: (what) => add(this.#deeds, what),
+      onSaid: ({ message, error }) => add(this.#said, error === undefined ? message : `${message}: ${error}`),
+    })
+  }
+
+  async judge(troubles: readonly string[]): Promise<Report> {
+    const events = await wholeLog(this.#path)
+    const { faults, survey } = outcomesOf(events, this.#promised)
+    return {
+      folder: this.#folder,
+      faults: [...troubles, ...faultsIn(events), ...diaryFaults(await this.#diaries(), events), ...faults],
+      deeds: Object.fromEntries(this.#deeds),
+      survey: { ...survey, 'refused as duplicates of a key': this.#duplicates, 'enqueued again': this.#refused },
+      said: Object.fromEntries(this.#said),
+    }
+  }
+
+  async #diaries(): Promise<string[]> {
+    const names = (await readdir(this.#folder)).filter((name) => name.startsWith('diary-'))
+    return Promise.all(names.map((name) => readFile(join(this.#folder, name), 'utf8')))
+  }
+}
+
+const add = (counts: Map<string, number>, what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1)
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+}
+
+async function wholeLog(path: string): Promise<RecordedEvent[]> {
+  const store = await openSqliteStore(path, { readonly: true })
+  const events: RecordedEvent[] = []
+  for await (const page of store.readAll({ bodies: true })) events.push(...page)
+  await store.close()
+  return events
+}

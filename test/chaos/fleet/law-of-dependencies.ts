@@ -1,0 +1,62 @@
+/** No job runs before what it waits for has come about, and none is cancelled for a dependency that has not failed. */
+import type { DependencyEdge } from '../../../domain/job/events.js'
+import type { JobRecord, Law } from './law.js'
+
+/** Every way in which a job has ended so far: an edge that was met once stays met. */
+type Ends = ReadonlySet<string>
+
+export class Dependencies implements Law {
+  readonly #edges = new Map<string, readonly DependencyEdge[]>()
+  readonly #ends = new Map<string, Set<string>>()
+
+  see(id: string, { type, data }: JobRecord): string[] {
+    switch (type) {
+      case 'Queued':
+        if (data.dependsOn !== undefined) this.#edges.set(id, data.dependsOn)
+        return (data.dependsOn ?? []).flatMap((edge) => this.#remembered(edge))
+      case 'Leased':
+        return this.#unmet(id, (edge, ends) => isMet(edge, ends) || (edge.otherwise === 'run' && hasFailed(edge, ends)))
+      case 'Finished':
+        this.#ended(id, data.outcome)
+        return []
+      case 'Cancelled': {
+        this.#ended(id, 'cancelled')
+        const edges = this.#edges.get(id) ?? []
+        const due = edges.some((edge) => edge.otherwise === 'cancel' && hasFailed(edge, this.#of(edge)))
+        return data.by !== 'dependency' || due ? [] : ['is cancelled, but no dependency of it has failed']
+      }
+      default:
+        return []
+    }
+  }
+
+  #of({ id }: DependencyEdge): Ends {
+    return this.#ends.get(id) ?? new Set()
+  }
+
+  #ended(id: string, outcome: string): void {
+    this.#ends.set(id, (this.#ends.get(id) ?? new Set()).add(outcome))
+  }
+
+  #unmet(id: string, holds: (edge: DependencyEdge, ends: Ends) => boolean): string[] {
+    const open = (this.#edges.get(id) ?? []).filter((edge) => !holds(edge, this.#of(edge)))
+    return open.map((edge) => `runs before its dependency ${edge.id} has ${edge.on}`)
+  }
+
+  /** What an edge says of the past must be so. */
+  #remembered(edge: DependencyEdge): string[] {
+    const ends = this.#of(edge)
+    const isTrue = edge.now === undefined || (edge.now === 'met' ? isMet(edge, ends) : hasFailed(edge, ends))
+    return isTrue ? [] : [`takes its dependency ${edge.id} for ${edge.now}`]
+  }
+
+  end(): string[] {
+    return []
+  }
+}
+
+const isMet = ({ on }: DependencyEdge, ends: Ends): boolean =>
+  ends.has('succeeded') || (on === 'finished' && ends.has('failed'))
+
+const hasFailed = ({ on }: DependencyEdge, ends: Ends): boolean =>
+  ends.has('cancelled') || (on === 'succeeded' && ends.has('failed'))
