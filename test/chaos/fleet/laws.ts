@@ -2,8 +2,10 @@
  * What must hold of any log, whoever wrote it and whatever happened to the writers: read from the events alone, in the order
  * of their positions. Each law is told of every event and says what is wrong with it; at the end, what never came.
  */
+import type { ClaimState } from '../../../domain/claim/claim.js'
+import { evolveClaim } from '../../../domain/claim/claim.js'
 import type { ClaimEvent } from '../../../domain/claim/events.js'
-import { isUniqueStream } from '../../../domain/claim/events.js'
+import { claimTypeOf } from '../../../domain/claim/events.js'
 import type { RecordedEvent } from '../../../domain/event.js'
 import type { JobEvent, Queued } from '../../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../../domain/job/events.js'
@@ -68,8 +70,8 @@ function step(state: unknown, recorded: RecordedEvent): unknown {
   if (isWorkerStream(event.stream)) {
     return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
   }
-  if (isUniqueStream(event.stream)) return (event as RecordedEvent & ClaimEvent).type
-  return undefined
+  if (claimTypeOf(event.stream) === undefined) return undefined
+  return evolveClaim(state as ClaimState | undefined, event as RecordedEvent & ClaimEvent)
 }
 
 /** A round ends once, and every round ends: nothing is lost, nothing done twice. */
