@@ -22,6 +22,8 @@ export {
   JobUnknown,
   LeaseLost,
   RateLimited,
+  WorkerBusy,
+  WorkerNotActive,
   WorkerUnknown,
 } from './domain/rejection.js'
 export { UnknownVersion } from './domain/upcast.js'
@@ -69,7 +71,7 @@ export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/h
 export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
 export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'
 export type { LogLine } from './runtime/work/log-relay.js'
-export type { RegisterOptions, WorkerInfo } from './runtime/work/worker-desk.js'
+export type { PauseOptions, RegisterOptions, WorkerInfo } from './runtime/work/worker-desk.js'
 export type {
   BatchElement,
   DependencyOption,

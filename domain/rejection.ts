@@ -120,7 +120,7 @@ export class LeaseLost extends JobRejection {
   }
 }
 
-/** No worker of that id is registered, or it has signed off. */
+/** No worker of that id was ever registered. */
 export class WorkerUnknown extends JobledgerError {
   readonly code = 'WORKER_UNKNOWN'
   readonly family = 'lease'
@@ -153,6 +153,30 @@ export class RateLimited extends JobledgerError {
     this.limit = limit
     this.reason = reason
     this.resetsAt = resetsAt
+  }
+}
+
+/** The worker is paused, or drains: it takes no jobs. */
+export class WorkerNotActive extends JobledgerError {
+  readonly code = 'WORKER_NOT_ACTIVE'
+  readonly family = 'lease'
+  readonly workerId: string
+  constructor(workerId: string, status: string) {
+    super(`Worker ${workerId} takes no jobs: it is ${status}.`)
+    this.workerId = workerId
+  }
+}
+
+/** The worker holds jobs: it is not removed. */
+export class WorkerBusy extends JobledgerError {
+  readonly code = 'WORKER_BUSY'
+  readonly family = 'lease'
+  readonly workerId: string
+  readonly leases: number
+  constructor(workerId: string, leases: number) {
+    super(`Worker ${workerId} cannot be removed: it holds ${leases} ${leases === 1 ? 'job' : 'jobs'}.`)
+    this.workerId = workerId
+    this.leases = leases
   }
 }
 

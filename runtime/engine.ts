@@ -111,6 +111,7 @@ export class Engine {
     this.desk = new LeaseDesk({
       ...{ feed, journal, clock, ids, payloads, queries, codeVersion },
       dependencies: this.dependencies,
+      atomicGroups: store.capabilities.atomicGroups,
     })
     this.protocol = new LeaseProtocol({ desk: this.desk, journal, feed, clock, maxBodyBytes })
     this.workers = new WorkerDesk({ journal, feed, queries, clock, ids })
@@ -131,7 +132,8 @@ export class Engine {
     })
     const cascade = new Cascade(board, journal, bell)
     const isOurs = (token: string): boolean => this.#worker?.holds(token) ?? false
-    const reaper = new Reaper({ feed, journal, clock, host, log: this.#log, isOurs })
+    const isOurWorker = (id: string): boolean => this.#worker?.id === id
+    const reaper = new Reaper({ feed, journal, clock, host, log: this.#log, isOurs, isOurWorker })
     this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
     this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })

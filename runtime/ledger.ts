@@ -2,7 +2,7 @@
 import type { Observable } from 'rxjs'
 import type { Duration } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
-import type { RecordedEvent } from '../domain/event.js'
+import type { Metadata, RecordedEvent } from '../domain/event.js'
 import { JobUnknown } from '../domain/rejection.js'
 import type { AttemptRecord } from '../projections/attempts.js'
 import { toName } from './checks.js'
@@ -26,7 +26,7 @@ import type { RetentionReport, RetentionRun } from './upkeep/retention.js'
 import type { JobLease, LeaseOptions } from './work/lease-desk.js'
 import type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './work/lease-protocol.js'
 import type { LogLine } from './work/log-relay.js'
-import type { RegisterOptions, WorkerInfo } from './work/worker-desk.js'
+import type { PauseOptions, RegisterOptions, WorkerInfo } from './work/worker-desk.js'
 import * as commands from './write/commands.js'
 import type { BatchElement, Enqueueing, EnqueueOptions, JobHandle, JobType } from './write/contract.js'
 import type { Enqueued } from './write/enqueue-command.js'
@@ -262,15 +262,26 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     run: async (options) => this.#engine.retention.run(options, this.#speaker.metadata),
   }
 
-  /** Workers that are not handlers in this process. */
+  /** Who speaks, for the events of a deed. */
+  get #spoken(): Metadata | undefined {
+    return this.#speaker.metadata
+  }
+
+  /** Those that are handlers in some process, and those that speak through the lease protocol. */
   readonly workers: {
     register(options?: RegisterOptions): Promise<string>
     touch(workerId: string): Promise<void>
     list(options?: { readonly olderThan?: Duration }): Promise<WorkerInfo[]>
+    pause(workerId: string, options?: PauseOptions): Promise<void>
+    resume(workerId: string): Promise<void>
+    remove(workerId: string): Promise<void>
   } = {
     register: async (options) => this.#engine.workers.register(options),
     touch: async (workerId) => this.#engine.workers.touch(workerId),
     list: async (options) => this.#engine.workers.list(options),
+    pause: async (workerId, options) => this.#engine.workers.pause(workerId, options, this.#spoken),
+    resume: async (workerId) => this.#engine.workers.resume(workerId, this.#spoken),
+    remove: async (workerId) => this.#engine.workers.remove(workerId, this.#spoken),
   }
 
   /** Waits for a job. Throws WorkerUnknown, LeaseTimeout, InvalidOption, LedgerClosed, or the signal's reason. */

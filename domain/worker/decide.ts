@@ -1,6 +1,6 @@
 import { JobledgerError } from '../errors.js'
 import type { Draft } from '../event.js'
-import { WorkerUnknown } from '../rejection.js'
+import { WorkerNotActive, WorkerUnknown } from '../rejection.js'
 import type { WorkerEventMap, WorkerEventType } from './events.js'
 import { workerStream } from './events.js'
 import type { WorkerState, WorkerStatus } from './evolve.js'
@@ -9,8 +9,10 @@ import type { WorkerState, WorkerStatus } from './evolve.js'
 export class WorkerGone extends JobledgerError {
   readonly code = 'WORKER_GONE'
   readonly family = 'job'
+  readonly workerId: string
   constructor(workerId: string, status: string) {
     super(`Worker ${workerId} is ${status}.`)
+    this.workerId = workerId
   }
 }
 
@@ -30,11 +32,23 @@ export function tell<T extends Exclude<WorkerEventType, 'WorkerRegistered'>>(
   facts: WorkerEventMap[T],
 ): readonly Draft[] | WorkerGone | WorkerUnknown {
   if (state === undefined) return new WorkerUnknown(id)
-  if (state.status === 'stopped' || state.status === 'lost') return new WorkerGone(id, state.status)
+  if (isOver(state)) return new WorkerGone(id, state.status)
   // One that ends takes no more jobs as it is, and will not begin again.
   if (type === 'WorkerResumed' && state.status === 'draining') return new WorkerGone(id, state.status)
   return SAYS_NOTHING[type]?.includes(state.status) ? [] : [draft(id, type, facts)]
 }
+
+/** Why no lease may be taken in the name of this worker; undefined: one may. */
+export function whyNoLease(
+  id: string,
+  state: WorkerState | undefined,
+): WorkerUnknown | WorkerGone | WorkerNotActive | undefined {
+  if (state === undefined) return new WorkerUnknown(id)
+  if (isOver(state)) return new WorkerGone(id, state.status)
+  return state.status === 'active' ? undefined : new WorkerNotActive(id, state.status)
+}
+
+const isOver = ({ status }: WorkerState): boolean => status === 'stopped' || status === 'lost'
 
 /** Told twice, it is all the same. */
 const SAYS_NOTHING: Readonly<Partial<Record<WorkerEventType, readonly WorkerStatus[]>>> = {

@@ -61,7 +61,7 @@ export interface WorkerEventMap {
 export type WorkerEventType = keyof WorkerEventMap
 export type WorkerEvent = {
   [T in WorkerEventType]: Pick<NewEvent<T, WorkerEventMap[T]>, 'stream' | 'type' | 'at' | 'data'> &
-    Partial<Pick<RecordedEvent, 'revision'>>
+    Partial<Pick<RecordedEvent, 'revision' | 'position'>>
 }[WorkerEventType]
 
 const PREFIX = 'worker-'

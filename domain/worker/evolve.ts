@@ -1,5 +1,6 @@
 import { transition } from 'xstate'
 import { IllegalEvent } from '../errors.js'
+import type { Position } from '../event.js'
 import type { WorkerEvent, WorkerRegistered } from './events.js'
 import { workerIdOf } from './events.js'
 import { workerMachine } from './machine.js'
@@ -14,10 +15,16 @@ export interface WorkerState extends WorkerRegistered {
   readonly registeredAt: number
   /** Time of the last event of its stream that is its own word. */
   readonly lastSeenAt: number
-  /** Position up to which it acts on the log, as its last beat that named one says. */
-  readonly seenTo?: string
-  /** Why it is paused. */
-  readonly pauseReason?: string
+  /** Position up to which it acts on the log, as its last beat that named one says; before that, of its registration. */
+  readonly seenTo?: Position
+  /** While it is paused. */
+  readonly pause?: WorkerPause
+}
+
+export interface WorkerPause {
+  /** Where the log says so; '' while it is only decided. */
+  readonly position: Position
+  readonly reason?: string
 }
 
 /** State after one more event. A few events a minute: the machine itself decides here. Throws IllegalEvent. */
@@ -28,25 +35,33 @@ export function evolveWorker(state: WorkerState | undefined, event: WorkerEvent)
   const status = after.value as WorkerStatus
   const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
   if (event.type !== 'WorkerRegistered') return { ...told(state as WorkerState, event), revision, status }
-  const id = workerIdOf(event.stream)
-  return { ...event.data, id, revision, status, registeredAt: event.at, lastSeenAt: event.at }
+  return { ...registered(event), revision, status }
 }
 
-function told({ pauseReason, ...worker }: WorkerState, event: WorkerEvent): WorkerState {
-  switch (event.type) {
+type Registered = WorkerEvent & { readonly type: 'WorkerRegistered' }
+
+/** It begins once it has followed the log as far as this. */
+function registered({ stream, data, at, position }: Registered): Omit<WorkerState, 'revision' | 'status'> {
+  const id = workerIdOf(stream)
+  return { ...data, id, registeredAt: at, lastSeenAt: at, ...(position !== undefined && { seenTo: position }) }
+}
+
+function told({ pause, ...worker }: WorkerState, { type, data, at, position = '' }: Told): WorkerState {
+  switch (type) {
     // Others say so of it.
     case 'WorkerPaused':
-      return { ...worker, ...(event.data.reason !== undefined && { pauseReason: event.data.reason }) }
+      return { ...worker, pause: { position, ...(data.reason !== undefined && { reason: data.reason }) } }
     case 'WorkerResumed':
       return worker
     case 'WorkerBeat':
       return {
-        ...worker,
-        ...(pauseReason !== undefined && { pauseReason }),
-        ...(event.data.position !== undefined && { seenTo: event.data.position }),
-        lastSeenAt: event.at,
+        ...{ ...worker, lastSeenAt: at },
+        ...(pause !== undefined && { pause }),
+        ...(data.position !== undefined && { seenTo: data.position }),
       }
     default:
-      return { ...worker, lastSeenAt: event.at }
+      return { ...worker, lastSeenAt: at }
   }
 }
+
+type Told = Exclude<WorkerEvent, Registered>

@@ -1,6 +1,7 @@
 import { JobledgerError } from '../../domain/errors.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
+import { LIVE_MS } from '../../projections/worker-registry.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { Host } from '../ports/host.js'
@@ -15,6 +16,8 @@ import * as workers from '../write/worker-commands.js'
 const INTERVAL = 1_000
 /** How long past its expiry a lease is left alone (ms): clocks of other machines differ. */
 const GRACE = 5_000
+/** A worker that lives elsewhere is given up when it has given no sign of life for longer than this (ms). */
+const SILENCE_ELSEWHERE = 3_600_000
 
 export interface ReaperOptions {
   readonly feed: Feed
@@ -24,13 +27,19 @@ export interface ReaperOptions {
   readonly log: Logger
   /** A run in progress in this very process is alive, whatever its lease says. */
   isOurs(token: string): boolean
+  /** So is a worker of this very process. */
+  isOurWorker(id: string): boolean
 }
 
-/** Takes leases back: at once from a process of this host that is gone, else when they have expired. */
+/**
+ * Takes leases back: at once from a process of this host that is gone, else when they have expired. Takes workers off the
+ * list that are gone or have fallen silent; what a silent one holds is left to expire.
+ */
 export class Reaper {
   readonly #options: ReaperOptions
   #lookedAt = Number.POSITIVE_INFINITY
-  #patientUntil = 0
+  /** When time was last seen to jump. */
+  #wokeAt = Number.NEGATIVE_INFINITY
 
   constructor(options: ReaperOptions) {
     this.#options = options
@@ -51,7 +60,7 @@ export class Reaper {
     const deadIds = new Set(dead.map((worker) => worker.id))
     const now = clock.now()
     // The clock was set, or the machine has slept: those who are alive need a moment to say so.
-    if (now - this.#lookedAt > INTERVAL + GRACE) this.#patientUntil = now + GRACE
+    if (now - this.#lookedAt > INTERVAL + GRACE) this.#wokeAt = now
     this.#lookedAt = now
     const lost = [...feed.board.leased.values()].flatMap((job) => {
       const why = this.#whyLost(job.lease as Lease, deadIds, now)
@@ -59,13 +68,24 @@ export class Reaper {
     })
     await Promise.all(lost)
     // Last: were this process to die in between, the next one would still find the worker dead.
-    await Promise.all(dead.map((worker) => this.#retire(worker)))
+    await Promise.all(dead.map((worker) => this.#bury(worker)))
+    await Promise.all(this.#silent(now, deadIds).map((worker) => this.#retire(worker)))
+  }
+
+  /** After a sleep they are given the time in which any that lives says so by itself. */
+  #silent(now: number, dead: ReadonlySet<string>): WorkerState[] {
+    const { feed, isOurWorker } = this.#options
+    if (now <= this.#wokeAt + LIVE_MS) return []
+    return [...feed.workers.workers.values()].filter(({ id, process }) => {
+      const limit = process === undefined ? SILENCE_ELSEWHERE : Number.POSITIVE_INFINITY
+      return now - feed.workers.lastSeenAt(id) > limit && !dead.has(id) && !isOurWorker(id)
+    })
   }
 
   #whyLost(lease: Lease, dead: ReadonlySet<string>, now: number): string | undefined {
     if (this.#options.isOurs(lease.token)) return undefined
     if (dead.has(lease.workerId)) return 'the worker process is gone'
-    if (now < this.#patientUntil) return undefined
+    if (now < this.#wokeAt + GRACE) return undefined
     return now > lease.expiresAt + GRACE
       ? `no sign of life since ${new Date(lease.expiresAt).toISOString()}`
       : undefined
@@ -78,17 +98,24 @@ export class Reaper {
     }
   }
 
-  async #retire(worker: WorkerState): Promise<void> {
+  async #bury(worker: WorkerState): Promise<void> {
     if (await this.#submit(workers.lose(worker.id, 'its process is gone'))) {
       this.#options.log.warn({ workerId: worker.id, pid: worker.process?.pid }, 'worker lost')
     }
   }
 
-  /** False when another runtime was faster. */
-  async #submit(command: Command<void>): Promise<boolean> {
+  async #retire({ id, process }: WorkerState): Promise<void> {
+    const seenAt = this.#options.feed.workers.lastSeenAt(id)
+    const reason = `no sign of life since ${new Date(seenAt).toISOString()}`
+    if (await this.#submit(workers.retire(id, seenAt, reason))) {
+      this.#options.log.warn({ workerId: id, pid: process?.pid, seenAt }, 'worker lost: it is silent')
+    }
+  }
+
+  /** False when another runtime was faster, or it is not so any more. */
+  async #submit(command: Command<unknown>): Promise<boolean> {
     try {
-      await this.#options.journal.submit(command)
-      return true
+      return (await this.#options.journal.submit(command)) !== false
     } catch (error) {
       if (error instanceof JobledgerError && error.family !== 'store') return false
       throw error

@@ -4,7 +4,8 @@ import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption, JobledgerError } from '../../domain/errors.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
-import { JobNotPending, LeaseLost, WorkerUnknown } from '../../domain/rejection.js'
+import { JobNotPending, LeaseLost, WorkerNotActive, WorkerUnknown } from '../../domain/rejection.js'
+import { WorkerGone, whyNoLease } from '../../domain/worker/decide.js'
 import type { Lane } from '../../projections/pending-index.js'
 import { checkKeys, toName, toTexts } from '../checks.js'
 import { LeaseTimeout } from '../errors.js'
@@ -14,9 +15,11 @@ import type { Dependencies, DependencyResult } from '../read/dependencies.js'
 import type { Feed } from '../read/feed.js'
 import type { Queries } from '../read/queries.js'
 import { decode } from '../write/codec.js'
+import type { Command } from '../write/command.js'
 import * as commands from '../write/commands.js'
 import type { TraceCarrier } from '../write/contract.js'
 import type { Journal } from '../write/journal.js'
+import * as workers from '../write/worker-commands.js'
 import { Alarm } from './alarm.js'
 import { toFailure } from './failure.js'
 import type { Payloads } from './payloads.js'
@@ -88,6 +91,8 @@ export interface LeaseDeskOptions {
   readonly queries: Queries
   readonly dependencies: Dependencies
   readonly codeVersion: string | undefined
+  /** The store can make one append depend on several streams. */
+  readonly atomicGroups: boolean
 }
 
 export class LeaseDesk {
@@ -105,7 +110,7 @@ export class LeaseDesk {
     this.#due = new Alarm(options.clock, () => options.journal.wake())
   }
 
-  /** Waits for a job. Throws WorkerUnknown, LeaseTimeout, InvalidOption, or the signal's reason; then nothing was leased. */
+  /** Waits for a job. Throws WorkerUnknown, WorkerGone, LeaseTimeout, InvalidOption, or the signal's reason; then nothing was leased. */
   async lease(given: LeaseOptions): Promise<JobLease> {
     checkKeys(given, KEYS, 'lease')
     const { signal, timeout } = given
@@ -157,7 +162,7 @@ export class LeaseDesk {
     if (this.#waiters.includes(waiter)) waiter.fail(new LeaseTimeout(0))
   }
 
-  /** Leases this very job, at once. Throws JobNotPending, JobUnknown, JobRemoved, WorkerUnknown, InvalidOption. */
+  /** Leases this very job, at once. Throws JobNotPending, JobUnknown, JobRemoved, WorkerUnknown, WorkerGone, WorkerNotActive, InvalidOption. */
   async leaseById(id: string, workerId: string, given: Pick<LeaseOptions, 'lease'>): Promise<JobLease> {
     toName(id, 'leaseById.id')
     checkKeys(given, BY_ID_KEYS, 'leaseById')
@@ -194,6 +199,7 @@ export class LeaseDesk {
     const now = clock.now()
     pending.promoteDue(now)
     for (const waiter of [...this.#waiters]) {
+      if (!this.#mayTake(waiter)) continue
       const job = pending.take(this.#lanesOf(waiter), { anyRank: true })
       if (job === undefined) continue
       this.#waiters = this.#waiters.filter((other) => other !== waiter)
@@ -201,6 +207,13 @@ export class LeaseDesk {
     }
     const next = pending.nextDue()
     if (next !== undefined && this.#waiters.length > 0) this.#due.by(next)
+  }
+
+  /** A worker that is paused waits; one that was removed meanwhile is told so. */
+  #mayTake(waiter: Waiter): boolean {
+    const worker = this.#options.feed.workers.get(waiter.workerId)
+    if (worker === undefined) void this.checkWorker(waiter.workerId).catch((error) => waiter.fail(error))
+    return worker?.status === 'active'
   }
 
   #lanesOf(waiter: Waiter): readonly Lane[] {
@@ -213,7 +226,7 @@ export class LeaseDesk {
   }
 
   async #hand(job: JobState, waiter: Waiter): Promise<void> {
-    const { feed, clock, journal } = this.#options
+    const { journal } = this.#options
     try {
       const token = await this.#take(job.id, waiter.workerId, waiter.leaseMs)
       const lease = waiter.open ? await this.#briefOrRelease(job.id, token) : undefined
@@ -221,13 +234,21 @@ export class LeaseDesk {
       // Gone while the lease was on its way: the next one gets it at once.
       await journal.submit(commands.release(job.id, token, { by: 'requeue' }))
     } catch (error) {
-      // A rival was faster: its event moves the job. If nothing could be recorded, the job is offered again.
-      const isTaken = error instanceof JobledgerError && error.family !== 'store'
-      if (!isTaken && feed.board.get(job.id) === job) feed.board.pending.push(job, clock.now())
-      if (!waiter.open) return
-      if (isTaken) this.#back(waiter)
-      else waiter.fail(error as Error)
+      await this.#refused(job, waiter, error as Error)
     }
+  }
+
+  /** A rival was faster: its event moves the job. If it was not about the job, that one is offered again. */
+  async #refused(job: JobState, waiter: Waiter, error: Error): Promise<void> {
+    const { feed, clock, queries } = this.#options
+    const isBarred = error instanceof WorkerUnknown || error instanceof WorkerGone || error instanceof WorkerNotActive
+    const isTaken = error instanceof JobledgerError && error.family !== 'store' && !isBarred
+    // What bars it is in the log: seen here too, the same is not tried again and again.
+    if (isBarred) await queries.catchUp().catch(() => {})
+    if (!isTaken && feed.board.get(job.id) === job) feed.board.pending.push(job, clock.now())
+    if (!waiter.open) return
+    if (isTaken || error instanceof WorkerNotActive) this.#back(waiter)
+    else waiter.fail(error)
   }
 
   /** It keeps its place in the line. */
@@ -241,8 +262,17 @@ export class LeaseDesk {
   async #take(id: string, workerId: string, leaseMs: number): Promise<string> {
     const { ids, journal, codeVersion } = this.#options
     const token = ids.uuid()
-    await journal.submit(commands.lease(id, { token, workerId, leaseMs, codeVersion }))
+    const lease = commands.lease(id, { token, workerId, leaseMs, codeVersion })
+    await journal.submit(this.#fenced(workerId, lease))
     return token
+  }
+
+  /** A store that appends to one stream at a time has to trust the projection. */
+  #fenced(workerId: string, lease: Command<void>): Command<void> {
+    const { feed, atomicGroups } = this.#options
+    if (atomicGroups) return workers.inTheNameOf(workerId, lease)
+    const why = whyNoLease(workerId, feed.workers.get(workerId))
+    return why === undefined ? lease : { ...lease, decide: () => why }
   }
 
   /** What the worker is told. A payload that cannot be read ends the job: nobody could run it. */
@@ -309,12 +339,13 @@ export class LeaseDesk {
     return { id: lease.id, leaseMs: 0, cancelled: true }
   }
 
-  /** Throws WorkerUnknown. */
+  /** Throws WorkerUnknown, WorkerGone. */
   async checkWorker(workerId: string): Promise<void> {
-    const { feed, queries } = this.#options
+    const { feed, queries, journal } = this.#options
     if (feed.workers.get(workerId) !== undefined) return
     await queries.catchUp()
-    if (feed.workers.get(workerId) === undefined) throw new WorkerUnknown(workerId)
+    // One that has come and gone is known to the log alone.
+    if (feed.workers.get(workerId) === undefined) await journal.submit(workers.check(workerId))
   }
 
   close(reason: Error): void {

@@ -1,6 +1,8 @@
 /** Workers that live elsewhere: made known here, so that leases can be taken in their name. */
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
+import type { Metadata } from '../../domain/event.js'
+import { WorkerBusy } from '../../domain/rejection.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import { checkKeys, toCount, toName, toTexts } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
@@ -9,6 +11,7 @@ import type { Feed } from '../read/feed.js'
 import type { Queries } from '../read/queries.js'
 import type { Journal } from '../write/journal.js'
 import * as commands from '../write/worker-commands.js'
+import { settled } from './settling.js'
 
 export interface RegisterOptions {
   /** Shown to people. */
@@ -23,6 +26,11 @@ export interface RegisterOptions {
   readonly codeVersion?: string
   /** Which of your pools it belongs to, for people. */
   readonly pool?: string
+}
+
+export interface PauseOptions {
+  /** Recorded, and shown by `workers.list`. Default: that of `as`. */
+  readonly reason?: string
 }
 
 /** A worker that has neither stopped nor been lost. Times are ms since the epoch. */
@@ -49,6 +57,7 @@ export interface WorkerInfo extends Omit<RegisterOptions, 'types' | 'queues' | '
 
 const KEYS = new Set(['name', 'types', 'queues', 'channels', 'arch', 'concurrency', 'codeVersion', 'pool'])
 const LIST_KEYS = new Set(['olderThan'])
+const PAUSE_KEYS = new Set(['reason'])
 
 export class WorkerDesk {
   readonly #journal: Journal
@@ -96,6 +105,57 @@ export class WorkerDesk {
     return this.#journal.submit(commands.beat(toName(workerId, 'touch.workerId')))
   }
 
+  /** It takes no more jobs until it is resumed; what it holds goes on. Throws WorkerUnknown, WorkerGone, InvalidOption. */
+  async pause(workerId: string, given: PauseOptions = {}, metadata?: Metadata): Promise<void> {
+    const id = toName(workerId, 'workers.pause.workerId')
+    checkKeys(given, PAUSE_KEYS, 'workers.pause')
+    const { reason = metadata?.reason } = given
+    const why = reason === undefined ? undefined : toName(reason, 'workers.pause.reason')
+    await this.#journal.submit(commands.pause(id, why), metadata)
+  }
+
+  /** Throws WorkerUnknown, WorkerGone, InvalidOption. */
+  async resume(workerId: string, metadata?: Metadata): Promise<void> {
+    return this.#journal.submit(commands.resume(toName(workerId, 'workers.resume.workerId')), metadata)
+  }
+
+  /** Takes a worker off the list, for good. Throws WorkerBusy while it holds jobs, WorkerUnknown, WorkerGone, InvalidOption. */
+  async remove(workerId: string, metadata?: Metadata): Promise<void> {
+    const id = toName(workerId, 'workers.remove.workerId')
+    await this.#checkIdle(id)
+    const pausing = commands.pause(id, 'to be removed')
+    let paused = await this.#journal.submit(pausing, metadata)
+    const { before } = paused
+    try {
+      // From here on no job is leased in its name. A lease that slipped in before is in the log, and seen now.
+      for (;;) {
+        await this.#settle(id)
+        await this.#checkIdle(id)
+        if (await this.#journal.submit(commands.remove(id, paused.revision), metadata)) return
+        paused = await this.#journal.submit(pausing, metadata)
+      }
+    } catch (error) {
+      if (error instanceof WorkerBusy && !before) await this.#journal.submit(commands.resume(id), metadata)
+      throw error
+    }
+  }
+
+  /** A worker that leases by itself has to say that it has read of its pause. */
+  async #settle(id: string): Promise<void> {
+    await this.#queries.catchUp()
+    const { pause } = this.#feed.workers.get(id) ?? {}
+    if (pause === undefined) return
+    const concerns = (worker: WorkerState): boolean => worker.id === id
+    await settled({ feed: this.#feed, clock: this.#clock }, { position: pause.position, concerns })
+  }
+
+  /** Sees all that is in the log now. */
+  async #checkIdle(id: string): Promise<void> {
+    await this.#queries.catchUp()
+    const leases = [...this.#feed.board.leased.values()].filter((job) => job.lease?.workerId === id).length
+    if (leases > 0) throw new WorkerBusy(id, leases)
+  }
+
   /** Those whose last sign of life is strictly longer ago than `olderThan`; without it all. Longest silence first. */
   async list(given: { readonly olderThan?: Duration } = {}): Promise<WorkerInfo[]> {
     checkKeys(given, LIST_KEYS, 'workers.list')
@@ -122,7 +182,7 @@ function countBy<Thing>(things: Iterable<Thing>, keyOf: (thing: Thing) => string
 
 function toInfo(worker: WorkerState, lastSeenAt: number, slotsInUse: number): WorkerInfo {
   const { id, types, queues, channels, concurrency, registeredAt, name, arch, codeVersion, pool, runtime } = worker
-  const { pauseReason, process } = worker
+  const { pause, process } = worker
   return {
     ...{ id, status: worker.status as WorkerInfo['status'], types, concurrency, slotsInUse, registeredAt, lastSeenAt },
     ...(queues !== undefined && { queues }),
@@ -133,6 +193,6 @@ function toInfo(worker: WorkerState, lastSeenAt: number, slotsInUse: number): Wo
     ...(pool !== undefined && { pool }),
     ...(runtime !== undefined && { runtime }),
     ...(process !== undefined && { host: process.host, pid: process.pid }),
-    ...(pauseReason !== undefined && { reason: pauseReason }),
+    ...(pause?.reason !== undefined && { reason: pause.reason }),
   }
 }

@@ -79,13 +79,13 @@ describe('the life of a worker', { timeout: 0 }, () => {
     walk((state, path) => {
       if (state === undefined) return
       expect(state.seenTo).toBe(path.includes('WorkerBeat') ? '7' : undefined)
-      expect(state.pauseReason).toBe(state.status === 'paused' ? 'disk' : undefined)
+      expect(state.pause?.reason).toBe(state.status === 'paused' ? 'disk' : undefined)
     })
     const paused = folded(folded(undefined, 'WorkerRegistered', 1), 'WorkerPaused', 2)
     const idle: WorkerEvent = { stream: workerStream('w1'), type: 'WorkerBeat', at: 3, data: {} }
     expect(evolveWorker(evolveWorker(paused, event('WorkerBeat')), idle)).toMatchObject({
       seenTo: '7',
-      pauseReason: 'disk',
+      pause: { reason: 'disk', position: '' },
     })
   })
 

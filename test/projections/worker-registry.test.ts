@@ -115,6 +115,10 @@ test('a checkpoint keeps all of it', () => {
   const restored = new WorkerRegistry()
   restored.restore(JSON.parse(JSON.stringify(log.registry)))
   for (const id of ['w', 'x']) expect(restored.lastSeenAt(id)).toBe(log.registry.lastSeenAt(id))
-  expect(restored.get('x')).toMatchObject({ status: 'paused', pauseReason: 'disk', seenTo: '0007' })
+  expect(restored.get('x')).toMatchObject({
+    status: 'paused',
+    pause: { reason: 'disk', position: '0005' },
+    seenTo: '0007',
+  })
   expect(JSON.stringify(restored)).toBe(JSON.stringify(log.registry))
 })

@@ -224,6 +224,13 @@ export const REGISTER: readonly Row[] = [
   ['.arch', { arch: 64 }, TEXT, '64'],
   ['.concurrency', { concurrency: 0 }, /^an integer >= 1$/, '0'],
   ['.codeVersion', { codeVersion: '' }, TEXT, '""'],
+  ['.pool', { pool: '' }, TEXT, '""'],
+]
+
+export const PAUSE: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.why', { why: 'x' }, /^one of reason/, '"why"'],
+  ['.reason', { reason: '' }, TEXT, '""'],
 ]
 
 export const HEARTBEAT: readonly Row[] = [

@@ -173,6 +173,12 @@ scenario([10, 11, 24], 'what a worker says wrongly is refused, and the run goes 
   await refuses('register', tables.REGISTER, (given) => ledger.workers.register(given))
   expect(await ledger.workers.list()).toEqual([])
   const worker = await ledger.workers.register()
+  await refuses('workers.pause', tables.PAUSE, (given) => ledger.workers.pause(worker, given))
+  for (const verb of ['pause', 'resume', 'remove'] as const) {
+    const error = await thrownBy(() => ledger.workers[verb]('' as never))
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', option: `workers.${verb}.workerId` })
+  }
+  expect(await ledger.workers.list()).toMatchObject([{ status: 'active' }])
   await ledger.enqueue(build, 1, { id: 'a' })
   const { token } = await take(ledger, worker)
   await refuses('heartbeat', tables.HEARTBEAT, (given) => ledger.heartbeat(token, given))

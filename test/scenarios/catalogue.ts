@@ -44,6 +44,7 @@ export const ROWS: Readonly<Record<number, string>> = {
   51: 'code versions recorded',
   52: 'the handler’s writes in the transaction that ends the job',
   53: 'who works, and when each was last heard of',
+  54: 'the silent are retired, and who holds jobs is not removed',
   68: 'rate limits per tenant and type',
   69: 'types reserved for callers with a role',
   71: 'log lines of a run forwarded',

@@ -33,4 +33,6 @@ export const FACTS_000: Readonly<Record<string, string>> = {
   '000.30': 'a record that cannot be read is skipped when the log is opened, and the rest is there',
   '000.31': 'platforms are types, tenants are channels, and a type that no poller names is leased by id alone',
   '000.32': 'a job whose workers fall silent goes round twice more, and then has failed for want of a sign of life',
+  '000.40': 'a worker that holds jobs cannot be removed, nor one that nobody registered',
+  '000.41': 'a worker that was silent for more than an hour is taken off the list; told so, it registers anew',
 }
