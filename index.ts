@@ -33,12 +33,15 @@ export type { JobStatusName } from './projections/job-status.js'
 export type { Instant, Priority } from './runtime/checks.js'
 export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from './runtime/dead-letters.js'
 export {
+  ChildDied,
   DuplicateType,
   JobCancelled,
   JobFailed,
   LeaseTimeout,
   LedgerClosed,
+  ModuleUnusable,
   NoHandlers,
+  NotInChild,
   RoleRequired,
   ShuttingDown,
   StreamRemoved,
@@ -64,10 +67,11 @@ export type {
   RetentionRule,
   RetentionRun,
 } from './runtime/upkeep/retention.js'
-export type { JobContext } from './runtime/work/context.js'
+export type { IsolatedContext, JobContext } from './runtime/work/context.js'
 export type { JobDefaults, JobDefinition, RunFacts } from './runtime/work/definition.js'
 export { defineJob } from './runtime/work/definition.js'
 export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/handler-errors.js'
+export type { IsolateOptions } from './runtime/work/isolated.js'
 export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
 export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'
 export type { LogLine } from './runtime/work/log-relay.js'

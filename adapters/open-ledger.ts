@@ -11,6 +11,7 @@ import { currentJobScope, noScope } from './node/current-job.js'
 import { nodeDigest } from './node/digest.js'
 import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
+import { ChildPool } from './node/isolation/pool.js'
 
 export interface OpenLedgerOptions extends LedgerOptions {
   /** `memory:` (nothing survives the process) or `sqlite:<path>`. Default `sqlite:./jobledger.db`. */
@@ -55,7 +56,8 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
     rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
   )
   try {
-    const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope: currentJob ? currentJobScope : noScope }
+    const scope = currentJob ? currentJobScope : noScope
+    const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope, isolation: new ChildPool(clock) }
     return await Ledger.open({ ...storage, ...world }, rest)
   } catch (error) {
     await storage.views.close()

@@ -9,6 +9,7 @@ import type { EventStore } from './ports/event-store.js'
 import { StoreUnavailable } from './ports/event-store.js'
 import type { Host } from './ports/host.js'
 import type { Ids } from './ports/ids.js'
+import type { Isolation } from './ports/isolation.js'
 import type { Logger } from './ports/logger.js'
 import { silentLogger } from './ports/logger.js'
 import type { Scope } from './ports/scope.js'
@@ -25,7 +26,7 @@ import { Removal } from './upkeep/removal.js'
 import { Retention } from './upkeep/retention.js'
 import { Supervisor } from './upkeep/supervisor.js'
 import type { JobContext } from './work/context.js'
-import { isRunnable } from './work/definition.js'
+import { isRunnable, toRunnable } from './work/definition.js'
 import { LeaseDesk } from './work/lease-desk.js'
 import { LeaseProtocol } from './work/lease-protocol.js'
 import { LogRelay } from './work/log-relay.js'
@@ -47,6 +48,7 @@ export interface LedgerPorts {
   readonly host: Host
   readonly digest: Digest
   readonly scope: Scope<JobContext>
+  readonly isolation: Isolation
 }
 
 /** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
@@ -165,12 +167,15 @@ export class Engine {
     }
   }
 
-  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers. `ledger` is what handlers are given. */
+  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption. `ledger` is what handlers are given. */
   async start(options: Omit<WorkerOptions, 'definitions' | 'queueCaps'>, ledger: Enqueueing): Promise<boolean> {
     const runnable = [...this.#settings.definitions.values()].filter(isRunnable)
     if (runnable.length === 0) throw new NoHandlers()
     if (this.#starting !== undefined) return this.#starting.then(() => false)
-    const definitions = new Map(runnable.map((definition) => [definition.type, definition]))
+    const { maxBodyBytes } = this.#settings
+    const definitions = new Map(
+      runnable.map((each) => [each.type, toRunnable(each, this.ports.isolation, maxBodyBytes)]),
+    )
     this.#starting = this.#startWorker({ ...options, definitions, queueCaps: this.#queueCaps() }, ledger)
     return this.#starting.catch((error) => {
       this.#starting = undefined
@@ -228,6 +233,7 @@ export class Engine {
     })
     await this.#starting?.catch(() => {})
     await this.#worker?.stop(drainMs, timeoutMs)
+    await this.ports.isolation.stop()
     await this.journal.idle()
     cancel()
     this.#supervisor.stop()

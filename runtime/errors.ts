@@ -66,6 +66,48 @@ export class ShuttingDown extends JobledgerError {
   }
 }
 
+/** The child process of an isolated run ended before its handler had: the attempt has failed. */
+export class ChildDied extends JobledgerError {
+  readonly code = 'CHILD_DIED'
+  readonly family = 'run'
+  /** null when it was killed, or could not be started. */
+  readonly exitCode: number | null
+  /** That killed it, e.g. `SIGKILL`. */
+  readonly signal: string | null
+  /** The last lines that it wrote to stderr. */
+  readonly output: string
+  constructor(jobId: string, death: Pick<ChildDied, 'exitCode' | 'signal' | 'output'> & { readonly cause?: Error }) {
+    const { exitCode, signal, output, cause } = death
+    const how = cause !== undefined ? cause.message : signal !== null ? `killed by ${signal}` : `exit code ${exitCode}`
+    super(`The child process of job ${jobId} ended before its handler: ${how}.${output === '' ? '' : `\n${output}`}`)
+    this.exitCode = exitCode
+    this.signal = signal
+    this.output = output
+    if (cause !== undefined) this.cause = cause
+  }
+}
+
+/** A handler module that cannot be loaded, or has no handler. */
+export class ModuleUnusable extends JobledgerError {
+  readonly code = 'MODULE_UNUSABLE'
+  readonly family = 'run'
+  readonly module: string
+  constructor(module: string, cause: unknown) {
+    super(`The handler module ${module} cannot be used: ${cause instanceof Error ? cause.message : cause}`)
+    this.module = module
+    this.cause = cause
+  }
+}
+
+/** Something of the context that a handler in a child process cannot have. */
+export class NotInChild extends JobledgerError {
+  readonly code = 'NOT_IN_CHILD'
+  readonly family = 'run'
+  constructor(what: string) {
+    super(`${what} is not to be had in a child process (\`isolate: 'process'\`).`)
+  }
+}
+
 /** `start()` has nothing to run. */
 export class NoHandlers extends JobledgerError {
   readonly code = 'NO_HANDLERS'

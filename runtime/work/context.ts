@@ -58,3 +58,6 @@ export interface JobContext {
    */
   finishWith<Transaction>(effects: (transaction: Transaction) => unknown): void
 }
+
+/** What a handler in a child process is told: the same, without what only the ledger's own process can give. */
+export type IsolatedContext = Omit<JobContext, 'ledger' | 'finishWith'>

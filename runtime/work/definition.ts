@@ -6,10 +6,13 @@ import type { Duration } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Priority } from '../checks.js'
 import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../checks.js'
+import type { IsolatedModule, Isolation } from '../ports/isolation.js'
 import type { JobSettings, JobType } from '../write/contract.js'
 import type { RateLimitOptions } from '../write/limits.js'
 import { toRateLimit, toRoles } from '../write/limits.js'
 import type { JobContext } from './context.js'
+import type { IsolationOptions } from './isolated.js'
+import { toIsolated } from './isolated.js'
 
 /** What the functions of a type are asked about: one run of one job. */
 export interface RunFacts<Payload> {
@@ -20,7 +23,7 @@ export interface RunFacts<Payload> {
 }
 
 /** What `defineJob` takes beside schema and handler; each is the default for the jobs of this type. */
-export interface JobDefaults<Payload> extends JobSettings {
+export interface JobDefaults<Payload> extends JobSettings, IsolationOptions {
   /** Name of the type, stored with every job: it is for ever. */
   readonly type: string
   /** Default `default`. */
@@ -87,13 +90,26 @@ export interface JobDefinition<Payload = unknown, Result = unknown> extends JobT
   readonly upcast: ((payload: unknown, version: number) => unknown) | undefined
   readonly schema: StandardSchemaV1 | undefined
   readonly handle: ((payload: never, ctx: JobContext) => unknown) | undefined
+  /** The module that handles it in child processes. */
+  readonly isolated: IsolatedModule | undefined
 }
 
 /** One that can be run here. */
 export type RunnableDefinition = JobDefinition & { readonly handle: NonNullable<JobDefinition['handle']> }
 
-export const isRunnable = (definition: JobDefinition): definition is RunnableDefinition =>
-  definition.handle !== undefined
+/** Whether it has a handler, here or in a module. */
+export const isRunnable = ({ handle, isolated }: JobDefinition): boolean =>
+  handle !== undefined || isolated !== undefined
+
+/** With a handler to call. Throws InvalidOption where the file of its module is not there. */
+export function toRunnable(definition: JobDefinition, isolation: Isolation, maxBodyBytes: number): RunnableDefinition {
+  const { isolated: module } = definition
+  if (module === undefined) return definition as RunnableDefinition
+  if (!isolation.has(module)) throw new InvalidOption('defineJob.module', 'a file that is there', module.module)
+  const handle = (payload: unknown, context: JobContext): unknown =>
+    isolation.run({ module, payload, context, maxBodyBytes })
+  return { ...definition, handle }
+}
 
 /** Settings with everything filled in. */
 export interface FullSettings {
@@ -121,6 +137,8 @@ const KEYS = new Set([
   'upcast',
   'schema',
   'handle',
+  'isolate',
+  'module',
 ])
 
 /** Declares a job type. Throws InvalidOption that names what is wrong. */
@@ -163,6 +181,7 @@ export function defineJob(
     upcast: toFunction(options.upcast, 'upcast') as JobDefinition['upcast'],
     schema,
     handle: toFunction(options.handle, 'handle') as JobDefinition['handle'],
+    isolated: toIsolated(options),
   }
 }
 

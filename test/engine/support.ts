@@ -9,6 +9,7 @@ import { currentJobScope } from '../../adapters/node/current-job.js'
 import { nodeDigest } from '../../adapters/node/digest.js'
 import { nodeHost } from '../../adapters/node/host.js'
 import { PooledIds } from '../../adapters/node/ids.js'
+import { ChildPool } from '../../adapters/node/isolation/pool.js'
 import { openLedger } from '../../adapters/open-ledger.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
@@ -58,7 +59,8 @@ export function ledgerOn(
   options: LedgerOptions = {},
   ids: Ids = randomIds(clock),
 ): Promise<Ledger> {
-  return Ledger.open({ store, views, clock, ids, host: nodeHost, digest: nodeDigest, scope: currentJobScope }, options)
+  const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope: currentJobScope }
+  return Ledger.open({ store, views, ...world, isolation: new ChildPool(clock) }, options)
 }
 
 export const memory: Backend = {

@@ -19,7 +19,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   runtime: ['rxjs', 'xstate', 'uuid', 'type:@standard-schema/spec'],
   'adapters/cli': ['commander', 'jiti', 'type:rxjs'],
   'adapters/eventstore': ['@eventstore/db-client'],
-  'adapters/node': ['uuid'],
+  // `module`: the handler modules of users, which a child process is told to load.
+  'adapters/node': ['uuid', 'module'],
   'adapters/postgres': ['pg'],
   'adapters/sqlite': ['better-sqlite3'],
   'adapters/testing': ['tinyqueue'],

@@ -1,0 +1,194 @@
+/** What a handler in a child process is told about its run. Whatever only the parent can do, it asks the parent for. */
+import type { Duration } from '../../../domain/duration.js'
+import { InvalidOption, show } from '../../../domain/errors.js'
+import { LeaseLost } from '../../../domain/rejection.js'
+import { NotInChild } from '../../../runtime/errors.js'
+import type { Logger } from '../../../runtime/ports/logger.js'
+import type { DependencyError, DependencyResult } from '../../../runtime/read/dependencies.js'
+import type { JobContext } from '../../../runtime/work/context.js'
+import { toRetryTime } from '../../../runtime/work/handler-errors.js'
+import { encode } from '../../../runtime/write/codec.js'
+import type { Enqueueing, TraceCarrier } from '../../../runtime/write/contract.js'
+import type { ContextFacts, FromChild, Level, Request, Stored } from './messages.js'
+import { LEVELS } from './messages.js'
+import { toSent } from './sent-errors.js'
+
+/** Without the turn, which whoever sends it adds. */
+type Unsent<Message> = Message extends unknown ? Omit<Message, 'turn'> : never
+export type Say = (message: Unsent<FromChild>) => void
+
+interface Waiting {
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
+
+export class ChildContext implements JobContext {
+  retries: boolean
+  readonly log: Logger
+  readonly #facts: ContextFacts
+  readonly #maxBodyBytes: number
+  readonly #say: Say
+  readonly #controller = new AbortController()
+  readonly #waiting = new Map<number, Waiting>()
+  #questions = 0
+  #isOver = false
+
+  constructor(facts: ContextFacts, maxBodyBytes: number, say: Say) {
+    this.#facts = facts
+    this.#maxBodyBytes = maxBodyBytes
+    this.#say = say
+    this.retries = facts.retries
+    this.log = loggerTo((level, line, message) => {
+      if (!this.#isOver) sayLine(say, level, line, message)
+    })
+  }
+
+  get id(): string {
+    return this.#facts.id
+  }
+  get type(): string {
+    return this.#facts.type
+  }
+  get name(): string | undefined {
+    return this.#facts.name
+  }
+  get queue(): string {
+    return this.#facts.queue
+  }
+  get channel(): string {
+    return this.#facts.channel
+  }
+  get run(): number {
+    return this.#facts.run
+  }
+  get attempt(): number {
+    return this.#facts.attempt
+  }
+  get workerId(): string {
+    return this.#facts.workerId
+  }
+  get user(): string | undefined {
+    return this.#facts.user
+  }
+  get trace(): TraceCarrier | undefined {
+    return this.#facts.trace
+  }
+  get manual(): boolean {
+    return this.#facts.manual
+  }
+  get trigger(): JobContext['trigger'] {
+    return this.#facts.trigger
+  }
+  get correlationId(): string {
+    return this.#facts.correlationId
+  }
+  get causationId(): string | undefined {
+    return this.#facts.causationId
+  }
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+  get ledger(): Enqueueing {
+    throw new NotInChild('ctx.ledger')
+  }
+  finishWith(): void {
+    throw new NotInChild('ctx.finishWith')
+  }
+
+  async heartbeat(progress?: number, partial?: unknown): Promise<void> {
+    if (progress !== undefined && !Number.isFinite(progress)) {
+      throw new InvalidOption('heartbeat.progress', 'a finite number', progress)
+    }
+    const stored = encode(partial, 'heartbeat.partial', this.#maxBodyBytes, true)
+    await this.#ask({ ask: 'heartbeat', progress, partial: stored })
+  }
+
+  async dependencies(): Promise<DependencyResult[]> {
+    return (await this.#ask({ ask: 'dependencies' })) as DependencyResult[]
+  }
+
+  async dependencyErrors(): Promise<DependencyError[]> {
+    return (await this.#ask({ ask: 'dependencyErrors' })) as DependencyError[]
+  }
+
+  noRetry(): void {
+    this.retries = false
+    if (!this.#isOver) this.#say({ kind: 'noRetry' })
+  }
+
+  snooze(until: Date | Duration): void {
+    const now = Date.now()
+    const at = toRetryTime(until, now, 'snooze')
+    // A wait is told as a wait: the parent counts it on its own clock.
+    if (!this.#isOver) this.#say({ kind: 'snooze', until: until instanceof Date ? until : at - now })
+  }
+
+  result(value: unknown): Stored {
+    return encode(value, 'result', this.#maxBodyBytes, true)
+  }
+
+  #ask(request: Request): Promise<unknown> {
+    if (this.#isOver) return Promise.reject(this.#late())
+    const question = ++this.#questions
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(question, { resolve, reject })
+      this.#say({ kind: 'question', question, request })
+    })
+  }
+
+  #late(): LeaseLost {
+    return new LeaseLost(this.id, `of run ${this.run}`)
+  }
+
+  /** What the parent has to say to a question. */
+  take(question: number): Waiting | undefined {
+    const waiting = this.#waiting.get(question)
+    this.#waiting.delete(question)
+    return waiting
+  }
+
+  abort(reason: unknown): void {
+    this.#controller.abort(reason)
+  }
+
+  /** The handler has settled: what it has left behind is refused, or not heard. */
+  end(): void {
+    this.#isOver = true
+    for (const { reject } of this.#waiting.values()) reject(this.#late())
+    this.#waiting.clear()
+  }
+}
+
+type Write = (level: Level, facts: object, message: string) => void
+
+function loggerTo(write: Write, bindings: object = {}): Logger {
+  const methods = LEVELS.map((level) => [
+    level,
+    (facts: object, message: string): void => write(level, { ...bindings, ...facts }, message),
+  ])
+  return {
+    ...Object.fromEntries(methods),
+    child: (more: object) => loggerTo(write, { ...bindings, ...more }),
+  } as Logger
+}
+
+/** Errors among the facts arrive as errors, and what cannot be sent at all as text: a log line never fails a run. */
+function sayLine(say: Say, level: Level, facts: object, message: string): void {
+  const entries = Object.entries(facts)
+  const failures = entries.filter(([, value]) => value instanceof Error).map(([key, error]) => [key, toSent(error)])
+  const others = entries.filter(([, value]) => !(value instanceof Error))
+  const line = { kind: 'log', level, message: `${message}`, errors: Object.fromEntries(failures) } as const
+  try {
+    say({ ...line, facts: Object.fromEntries(others) })
+  } catch {
+    say({ ...line, facts: Object.fromEntries(others.map(([key, value]) => [key, tame(value)])) })
+  }
+}
+
+function tame(value: unknown): unknown {
+  try {
+    return structuredClone(value)
+  } catch {
+    return show(value)
+  }
+}
