@@ -35,8 +35,11 @@ export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from '.
 export {
   ChildDied,
   DuplicateType,
+  EnqueueRefused,
+  InitFailed,
   JobCancelled,
   JobFailed,
+  JobSkipped,
   LeaseTimeout,
   LedgerClosed,
   ModuleUnusable,
@@ -71,6 +74,7 @@ export type { IsolatedContext, JobContext } from './runtime/work/context.js'
 export type { JobDefaults, JobDefinition, RunFacts } from './runtime/work/definition.js'
 export { defineJob } from './runtime/work/definition.js'
 export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/handler-errors.js'
+export type { EnqueueFacts, InitTools, JobHooks, RunEnd } from './runtime/work/hooks.js'
 export type { IsolateOptions } from './runtime/work/isolated.js'
 export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
 export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'

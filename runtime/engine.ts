@@ -27,6 +27,7 @@ import { Retention } from './upkeep/retention.js'
 import { Supervisor } from './upkeep/supervisor.js'
 import type { JobContext } from './work/context.js'
 import { isRunnable, toRunnable } from './work/definition.js'
+import { Inits } from './work/inits.js'
 import { LeaseDesk } from './work/lease-desk.js'
 import { LeaseProtocol } from './work/lease-protocol.js'
 import { LogRelay } from './work/log-relay.js'
@@ -74,6 +75,7 @@ export class Engine {
   readonly #checkpointer: Checkpointer
   readonly #supervisor: Supervisor
   readonly #payloads: Payloads
+  readonly #inits: Inits
   #worker: Worker | undefined
   #starting: Promise<boolean> | undefined
   #closing: Promise<void> | undefined
@@ -118,6 +120,7 @@ export class Engine {
     this.protocol = new LeaseProtocol({ desk: this.desk, journal, feed, clock, maxBodyBytes })
     this.workers = new WorkerDesk({ journal, feed, queries, clock, ids })
     this.relay = new LogRelay(clock)
+    this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)
   }
 
@@ -167,7 +170,10 @@ export class Engine {
     }
   }
 
-  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption. `ledger` is what handlers are given. */
+  /**
+   * Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption, InitFailed. `ledger` is what
+   * handlers are given.
+   */
   async start(options: Omit<WorkerOptions, 'definitions' | 'queueCaps'>, ledger: Enqueueing): Promise<boolean> {
     const runnable = [...this.#settings.definitions.values()].filter(isRunnable)
     if (runnable.length === 0) throw new NoHandlers()
@@ -204,6 +210,7 @@ export class Engine {
         dependencyErrors: (job) => dependencies.errors(job),
       },
     })
+    await this.#inits.ready(options.definitions.values(), ledger)
     await worker.start()
     this.#worker = worker
     // From now on what is enqueued here is likely to run here.
@@ -231,6 +238,7 @@ export class Engine {
     const cancel = clock.at(clock.now() + timeoutMs + LAST_WORDS, () => {
       this.journal.abandon(new StoreUnavailable('The store did not answer before the ledger was closed.'))
     })
+    this.#inits.stop(new LedgerClosed())
     await this.#starting?.catch(() => {})
     await this.#worker?.stop(drainMs, timeoutMs)
     await this.ports.isolation.stop()

@@ -1,5 +1,5 @@
 /** What a run, a wait or a ledger can end with. */
-import { JobledgerError } from '../domain/errors.js'
+import { JobledgerError, show } from '../domain/errors.js'
 import { isJobStream, jobIdOf } from '../domain/job/events.js'
 
 /** A call after `close()`. */
@@ -48,12 +48,12 @@ export class JobCancelled extends JobledgerError {
   }
 }
 
-/** The reason in the signal of a run that took longer than its timeout. */
+/** The reason in the signal of a run that took longer than its timeout, or of a step of it, given to `ctx.withTimeout`. */
 export class Timeout extends JobledgerError {
   readonly code = 'TIMEOUT'
   readonly family = 'run'
-  constructor(jobId: string, ms: number) {
-    super(`Job ${jobId} ran longer than its timeout of ${ms} ms.`)
+  constructor(jobId: string, ms: number, what: 'run' | 'step' = 'run') {
+    super(`${what === 'run' ? 'Job' : 'A step of job'} ${jobId} ran longer than its timeout of ${ms} ms.`)
   }
 }
 
@@ -105,6 +105,50 @@ export class NotInChild extends JobledgerError {
   readonly family = 'run'
   constructor(what: string) {
     super(`${what} is not to be had in a child process (\`isolate: 'process'\`).`)
+  }
+}
+
+/** The type's `before` said no to an enqueue: there never was such a job. */
+export class JobSkipped extends JobledgerError {
+  readonly code = 'JOB_SKIPPED'
+  readonly family = 'run'
+  readonly jobId: string
+  constructor(jobId: string) {
+    super(`Job ${jobId} was skipped: its type wanted no job to be enqueued.`)
+    this.jobId = jobId
+  }
+}
+
+/** The type's `before` has thrown: `cause`. Nothing was stored. */
+export class EnqueueRefused extends JobledgerError {
+  readonly code = 'ENQUEUE_REFUSED'
+  readonly family = 'job'
+  readonly type: string
+  /** `path` names the element: `enqueue`, or `enqueueMany[3]`. */
+  constructor(path: string, type: string, cause: unknown) {
+    super(`\`before\` of type ${JSON.stringify(type)} refuses \`${path}\`: ${wordsOf(cause)}`)
+    this.type = type
+    this.cause = cause
+  }
+}
+
+/** The type's `init` has thrown: `cause`. Nothing was leased; the next `start()` asks it again. */
+export class InitFailed extends JobledgerError {
+  readonly code = 'INIT_FAILED'
+  readonly family = 'ledger'
+  readonly type: string
+  constructor(type: string, cause: unknown) {
+    super(`\`init\` of type ${JSON.stringify(type)} failed: ${wordsOf(cause)}`)
+    this.type = type
+    this.cause = cause
+  }
+}
+
+function wordsOf(cause: unknown): string {
+  try {
+    return cause instanceof Error ? `${cause.message}` : show(cause)
+  } catch {
+    return 'a value that cannot be shown'
   }
 }
 

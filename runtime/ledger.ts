@@ -9,7 +9,7 @@ import { toName } from './checks.js'
 import { DeadLetters } from './dead-letters.js'
 import type { LedgerPorts } from './engine.js'
 import { Engine } from './engine.js'
-import { LedgerClosed } from './errors.js'
+import { JobSkipped, LedgerClosed } from './errors.js'
 import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions, StartOptions } from './options.js'
 import {
   checkCancelOptions,
@@ -93,7 +93,7 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return this.#engine.relay.lines(toName(id, 'logs.id'))
   }
 
-  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption, LedgerClosed. */
+  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InitFailed, InvalidOption, LedgerClosed. */
   async start(options: StartOptions = {}): Promise<boolean> {
     // Handlers act in the course of their own runs, not for whoever has started them.
     const unspoken = this.#actor === undefined ? this : new Ledger(this.#engine)
@@ -101,8 +101,8 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   }
 
   /**
-   * Resolves once the job is durable. Throws InvalidOption, InvalidPayload, UnknownType, RoleRequired, RateLimited, JobExists,
-   * DependencyUnknown, DependencyCycle, StoreUnavailable, LedgerClosed.
+   * Resolves once the job is durable. Throws InvalidOption, InvalidPayload, UnknownType, RoleRequired, EnqueueRefused,
+   * RateLimited, JobExists, DependencyUnknown, DependencyCycle, StoreUnavailable, LedgerClosed.
    */
   async enqueue<Payload, Result>(
     job: JobType<Payload, Result>,
@@ -153,6 +153,7 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   }
 
   #handle<Result>({ id, outcome }: Enqueued): JobHandle<Result> {
+    if (outcome === 'skipped') return { id, outcome, result: async () => Promise.reject(new JobSkipped(id)) }
     return { id, outcome, result: (options) => this.result(id, options) as Promise<Result> }
   }
 

@@ -52,7 +52,7 @@ async function report(output: Output, handle: JobHandle, flags: EnqueueFlags): P
   const { id, outcome } = handle
   const { wait } = flags
   const told = toldOf(handle, flags)
-  if (wait === undefined) {
+  if (wait === undefined || outcome === 'skipped') {
     output.data({ id, outcome }, () => id)
     output.talk(told)
     return
@@ -66,6 +66,7 @@ async function report(output: Output, handle: JobHandle, flags: EnqueueFlags): P
 
 /** Of a duplicate: by what it is one. */
 function toldOf({ id, outcome }: JobHandle, flags: EnqueueFlags): string {
+  if (outcome === 'skipped') return `Its type wants no such job: nothing was enqueued.`
   if (outcome === 'created') return flags.held ? `Job ${id} is held until it is promoted.` : `Job ${id} is queued.`
   const held = flags.uniqueKey === undefined ? 'has this payload' : `holds the key ${flags.uniqueKey}`
   if (outcome === 'replaced') return `Job ${id} ${held} already and waits: it has taken over what is new.`

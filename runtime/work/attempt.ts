@@ -1,12 +1,15 @@
-/** One leased run, from its payload to its outcome: load -> check -> handle -> classify. */
+/** One leased run, from its payload to its outcome: load -> check -> start -> handle -> classify. */
 
 import type { Duration } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Failure } from '../../domain/job/decide.js'
 import type { Queued } from '../../domain/job/events.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
+import type { LeaseLost } from '../../domain/rejection.js'
 import { toTimeout } from '../checks.js'
+import type { JobCancelled } from '../errors.js'
 import { ShuttingDown, Timeout } from '../errors.js'
+import type { Clock } from '../ports/clock.js'
 import { StoreRefused } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { Scope } from '../ports/scope.js'
@@ -19,18 +22,23 @@ import type { RunFacts, RunnableDefinition } from './definition.js'
 import { validate } from './definition.js'
 import { toFailure } from './failure.js'
 import { Abort, isA, isRetryable, RetryAt, toRetryTime } from './handler-errors.js'
+import type { RunEnd } from './hooks.js'
 import type { Brief } from './payloads.js'
+import { limitStep } from './time-limit.js'
+
+/** What takes a run's lease away. */
+export type Loss = JobCancelled | LeaseLost
 
 /** How a run can end, as far as its worker is concerned. */
 export type AttemptOutcome =
-  | ({ readonly kind: 'succeeded' } & Ending)
-  | { readonly kind: 'failed'; readonly failure: Failure }
+  | ({ readonly kind: 'succeeded'; readonly returned: unknown } & Ending)
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly thrown: unknown }
   /** Given back by its handler, to run again then. */
   | { readonly kind: 'snoozed'; readonly runAt: number }
   /** Stopped by a shutdown: the lease is given back unspent. */
   | { readonly kind: 'interrupted' }
   /** Cancelled or lost: the log has said all there is to say. */
-  | { readonly kind: 'superseded' }
+  | { readonly kind: 'superseded'; readonly loss: Loss }
 
 /** What a run needs of the engine. */
 export interface AttemptServices {
@@ -39,7 +47,7 @@ export interface AttemptServices {
   readonly transactions: boolean
   readonly ledger: Enqueueing
   readonly scope: Scope<JobContext>
-  now(): number
+  readonly clock: Clock
   log(job: JobState): Logger
   heartbeat(attempt: Attempt, progress: number | undefined, partial: string | undefined): Promise<void>
   dependencies(job: JobState): Promise<DependencyResult[]>
@@ -71,6 +79,10 @@ export class Attempt implements JobContext {
   #log: Logger | undefined
   #snoozedUntil: number | undefined
   #effects: Ending['effects']
+  /** What `start` has returned. */
+  #value: unknown
+  /** Settles as `start` does; true without one, once the handler is called. */
+  #begun: Promise<void> | true | undefined
 
   constructor(
     job: JobState,
@@ -137,6 +149,12 @@ export class Attempt implements JobContext {
   get ledger(): Enqueueing {
     return this.#services.ledger
   }
+  get value(): unknown {
+    return this.#value
+  }
+  get deadline(): Date | undefined {
+    return Number.isFinite(this.timeoutAt) ? new Date(this.timeoutAt) : undefined
+  }
 
   /** Made when somebody asks: it costs more than a short run. */
   get signal(): AbortSignal {
@@ -169,12 +187,16 @@ export class Attempt implements JobContext {
     return this.#services.dependencyErrors(this.job)
   }
 
+  withTimeout<Result>(limit: Duration, step: (signal: AbortSignal) => Result | Promise<Result>): Promise<Result> {
+    return limitStep(limit, step, this, this.#services.clock)
+  }
+
   noRetry(): void {
     this.retries = false
   }
 
   snooze(until: Date | Duration): void {
-    this.#snoozedUntil = toRetryTime(until, this.#services.now(), 'snooze')
+    this.#snoozedUntil = toRetryTime(until, this.#services.clock.now(), 'snooze')
   }
 
   finishWith<Transaction>(effects: (transaction: Transaction) => unknown): void {
@@ -205,10 +227,11 @@ export class Attempt implements JobContext {
       this.conclude({
         kind: 'failed',
         failure: { ...toFailure(reason, 'timeout'), retryable: this.#isRetryable(reason) },
+        thrown: reason,
       })
     } else {
       this.timeoutAt += ms
-      void this.#judge(reason, 'timeout').then((failure) => this.conclude({ kind: 'failed', failure }))
+      void this.#judge(reason, 'timeout').then((failure) => this.conclude({ kind: 'failed', failure, thrown: reason }))
     }
     this.abort(reason)
   }
@@ -220,11 +243,43 @@ export class Attempt implements JobContext {
       this.#payload = await this.#read(definition, load)
       if (this.#isOver) return
       if (this.job.rare?.timeoutBy === 'type') this.#setTimeout(definition)
-      const handle = (): unknown => definition.handle(this.#payload as never, this)
-      const result = await this.#inCourse(handle)
+      const result = await this.#inCourse(() => this.#call(definition))
       if (!this.#isOver) this.conclude(this.#ended(result))
     } catch (thrown) {
       if (!this.#isOver) this.conclude(await this.classify(thrown))
+    }
+  }
+
+  /** A run that is over when `start` has come through does without its handler, but not without `commit`. */
+  #call({ start, handle }: RunnableDefinition): unknown {
+    if (start === undefined) {
+      this.#begun = true
+      return handle(this.#payload as never, this)
+    }
+    this.#begun = this.#start(start)
+    return this.#begun.then(() => (this.#isOver ? undefined : handle(this.#payload as never, this)))
+  }
+
+  async #start(start: NonNullable<RunnableDefinition['start']>): Promise<void> {
+    this.#value = await start(this.#payload as never, this)
+  }
+
+  /** Whether `commit` may have to be called when the log says how this run has ended. */
+  get commits(): boolean {
+    return this.#begun !== undefined && this.#definition?.commit !== undefined
+  }
+
+  /** Tells the type how the run has ended, unless its `start` has not come through. Never rejects. */
+  async commit(end: RunEnd): Promise<void> {
+    try {
+      await this.#begun
+    } catch {
+      return
+    }
+    try {
+      await this.#inCourse(() => this.#definition?.commit?.(end, this))
+    } catch (error) {
+      this.log.error({ err: error }, 'commit failed')
     }
   }
 
@@ -265,17 +320,18 @@ export class Attempt implements JobContext {
   #ended(result: unknown): AttemptOutcome {
     if (this.#snoozedUntil !== undefined) return { kind: 'snoozed', runAt: this.#snoozedUntil }
     const stored = encode(result, 'result', this.#services.maxBodyBytes, true)
-    return { kind: 'succeeded', result: stored, effects: this.#effects }
+    return { kind: 'succeeded', result: stored, effects: this.#effects, returned: result }
   }
 
   /** What a run comes to whose handler, or whose effects, have thrown this. Never rejects. */
   async classify(thrown: unknown): Promise<AttemptOutcome> {
     if (this.#reason instanceof ShuttingDown) return { kind: 'interrupted' }
     if (isA(thrown, UnusablePayload)) {
-      return { kind: 'failed', failure: { ...toFailure(thrown.cause, 'invalid-payload'), retryable: false } }
+      const failure = { ...toFailure(thrown.cause, 'invalid-payload'), retryable: false }
+      return { kind: 'failed', failure, thrown: thrown.cause }
     }
-    if (isA(thrown, Abort)) return { kind: 'succeeded', result: undefined, aborted: true }
-    return { kind: 'failed', failure: await this.#judge(thrown, 'error') }
+    if (isA(thrown, Abort)) return { kind: 'succeeded', result: undefined, aborted: true, returned: undefined }
+    return { kind: 'failed', failure: await this.#judge(thrown, 'error'), thrown }
   }
 
   /** What the job's type makes of a failure of this run. Never rejects. */
@@ -305,7 +361,7 @@ export class Attempt implements JobContext {
 
   /** The error's own wish first, then the type's. */
   #nextRunAt(thrown: unknown): number | undefined {
-    const now = this.#services.now()
+    const now = this.#services.clock.now()
     if (isA(thrown, RetryAt)) return toRetryTime(thrown.when, now, 'RetryAt.when')
     const when = this.#inCourse(() => this.#definition?.nextRun?.({ ...this.#runFacts, error: thrown }))
     return when === undefined ? undefined : toRetryTime(when, now, 'defineJob.nextRun()')

@@ -3,8 +3,8 @@ import type { Logger } from '../ports/logger.js'
 import type { DependencyError, DependencyResult } from '../read/dependencies.js'
 import type { Enqueueing, TraceCarrier } from '../write/contract.js'
 
-/** What a handler is told about its run. */
-export interface JobContext {
+/** What a handler is told about its run. `Value`: what the type's `start` returns. */
+export interface JobContext<Value = unknown> {
   readonly id: string
   readonly type: string
   readonly name: string | undefined
@@ -33,8 +33,18 @@ export interface JobContext {
   readonly log: Logger
   /** The ledger that runs it. What a handler enqueues, here or there, inherits user, trace and correlation. */
   readonly ledger: Enqueueing
+  /** What the type's `start` has returned for this run; undefined before that, and without one. */
+  readonly value: Value
+  /** When this run has taken too long, and `signal` aborts; undefined without a timeout. */
+  readonly deadline: Date | undefined
   /** Whether a failure of this run may be followed by another attempt, as far as the handler has said. */
   readonly retries: boolean
+  /**
+   * A step of the run, with a time limit of its own: what `step` comes to, or rejects with Timeout after that long, or with
+   * the reason of `ctx.signal` when that aborts first. The signal given to `step` aborts then; what the step does later is
+   * not heard. Rejects with InvalidOption.
+   */
+  withTimeout<Result>(limit: Duration, step: (signal: AbortSignal) => Result | Promise<Result>): Promise<Result>
   /**
    * Records progress (any number you count in) and, if given, a partial result, and extends the lease. The engine extends
    * it anyway; call this to be seen. Rejects with LeaseLost once the run is not ours any more.
@@ -60,4 +70,4 @@ export interface JobContext {
 }
 
 /** What a handler in a child process is told: the same, without what only the ledger's own process can give. */
-export type IsolatedContext = Omit<JobContext, 'ledger' | 'finishWith'>
+export type IsolatedContext = Omit<JobContext, 'ledger' | 'value' | 'finishWith'>

@@ -11,6 +11,7 @@ import type { JobSettings, JobType } from '../write/contract.js'
 import type { RateLimitOptions } from '../write/limits.js'
 import { toRateLimit, toRoles } from '../write/limits.js'
 import type { JobContext } from './context.js'
+import type { JobHooks } from './hooks.js'
 import type { IsolationOptions } from './isolated.js'
 import { toIsolated } from './isolated.js'
 
@@ -23,7 +24,7 @@ export interface RunFacts<Payload> {
 }
 
 /** What `defineJob` takes beside schema and handler; each is the default for the jobs of this type. */
-export interface JobDefaults<Payload> extends JobSettings, IsolationOptions {
+export interface JobDefaults<Payload, Value = unknown> extends JobSettings, IsolationOptions, JobHooks<Payload, Value> {
   /** Name of the type, stored with every job: it is for ever. */
   readonly type: string
   /** Default `default`. */
@@ -43,7 +44,10 @@ export interface JobDefaults<Payload> extends JobSettings, IsolationOptions {
    * Asked when an attempt has failed, also by its timeout, unless its error alone rules out another one; false ends the job
    * as failed, whatever is left of its attempts.
    */
-  readonly onError?: (error: unknown, ctx: JobContext) => boolean | undefined | Promise<boolean | undefined>
+  readonly onError?: (
+    error: unknown,
+    ctx: JobContext<Value | undefined>,
+  ) => boolean | undefined | Promise<boolean | undefined>
   /**
    * How long after its end a job is kept, whatever the retention rules say; null: for ever. Default: the rules decide, and
    * without rules nothing is removed.
@@ -59,17 +63,17 @@ export interface JobDefaults<Payload> extends JobSettings, IsolationOptions {
   readonly upcast?: (payload: unknown, version: number) => unknown
 }
 
-interface SchemaOptions<Schema extends StandardSchemaV1, Result>
-  extends JobDefaults<StandardSchemaV1.InferOutput<Schema>> {
+interface SchemaOptions<Schema extends StandardSchemaV1, Result, Value>
+  extends JobDefaults<StandardSchemaV1.InferOutput<Schema>, Value> {
   /** Any Standard Schema (zod, valibot, arktype ...): checked at enqueue, and again before each run. */
   readonly schema: Schema
   /** Left out where jobs of this type are only enqueued. */
-  handle?(payload: StandardSchemaV1.InferOutput<Schema>, ctx: JobContext): Result | Promise<Result>
+  handle?(payload: StandardSchemaV1.InferOutput<Schema>, ctx: JobContext<Value>): Result | Promise<Result>
 }
 
-interface PlainOptions<Payload, Result> extends JobDefaults<Payload> {
+interface PlainOptions<Payload, Result, Value> extends JobDefaults<Payload, Value> {
   readonly schema?: undefined
-  handle?(payload: Payload, ctx: JobContext): Result | Promise<Result>
+  handle?(payload: Payload, ctx: JobContext<Value>): Result | Promise<Result>
 }
 
 /** A job type: its name, its defaults and its handler. Made by `defineJob`. undefined: the queue's own default. */
@@ -83,6 +87,10 @@ export interface JobDefinition<Payload = unknown, Result = unknown> extends JobT
   readonly nextRun: ((run: RunFacts<never> & { readonly error: unknown }) => Date | Duration | undefined) | undefined
   readonly retryOn: 'recoverable-only' | undefined
   readonly onError: JobDefaults<never>['onError']
+  readonly init: JobDefaults<never>['init']
+  readonly before: JobDefaults<never>['before']
+  readonly start: JobDefaults<never>['start']
+  readonly commit: JobDefaults<never>['commit']
   readonly retainMs: number | null | undefined
   readonly requiredRoles: readonly string[] | undefined
   readonly rateLimit: RateLimit | undefined
@@ -130,6 +138,10 @@ const KEYS = new Set([
   'nextRun',
   'retryOn',
   'onError',
+  'init',
+  'before',
+  'start',
+  'commit',
   'retain',
   'requiredRole',
   'rateLimit',
@@ -141,15 +153,18 @@ const KEYS = new Set([
   'module',
 ])
 
-/** Declares a job type. Throws InvalidOption that names what is wrong. */
-export function defineJob<Schema extends StandardSchemaV1, Result>(
-  options: SchemaOptions<Schema, Result>,
+/**
+ * Declares a job type. `ctx.value` has the type of what `start` returns if `start` stands before those that use it.
+ * Throws InvalidOption that names what is wrong.
+ */
+export function defineJob<Schema extends StandardSchemaV1, Result, Value = undefined>(
+  options: SchemaOptions<Schema, Result, Value>,
 ): JobDefinition<StandardSchemaV1.InferInput<Schema>, Awaited<Result>>
-export function defineJob<Payload, Result>(
-  options: PlainOptions<Payload, Result>,
+export function defineJob<Payload, Result, Value = undefined>(
+  options: PlainOptions<Payload, Result, Value>,
 ): JobDefinition<Payload, Awaited<Result>>
 export function defineJob(
-  options: SchemaOptions<StandardSchemaV1, unknown> | PlainOptions<unknown, unknown>,
+  options: SchemaOptions<StandardSchemaV1, unknown, unknown> | PlainOptions<unknown, unknown, unknown>,
 ): JobDefinition {
   checkKeys(options, KEYS, 'defineJob')
   const { schema, timeout, retryOn = 'any', maxAttempts, queue, retain, version = 1 } = options
@@ -173,6 +188,10 @@ export function defineJob(
     nextRun: toFunction(options.nextRun, 'nextRun') as JobDefinition['nextRun'],
     retryOn: retryOn === 'any' ? undefined : retryOn,
     onError: toFunction(options.onError, 'onError') as JobDefinition['onError'],
+    init: toFunction(options.init, 'init') as JobDefinition['init'],
+    before: toFunction(options.before, 'before') as JobDefinition['before'],
+    start: toFunction(options.start, 'start') as JobDefinition['start'],
+    commit: toFunction(options.commit, 'commit') as JobDefinition['commit'],
     retainMs: retain === undefined ? undefined : toTimeout(retain, 'defineJob.retain'),
     requiredRoles:
       options.requiredRole === undefined ? undefined : toRoles(options.requiredRole, 'defineJob.requiredRole'),

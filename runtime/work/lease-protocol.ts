@@ -105,7 +105,7 @@ export class LeaseProtocol {
     const { rare } = this.#feed.board.leased.get(token) ?? {}
     const retryable = said ?? isRetryable(error, rare?.retryOn)
     const failure = { ...toFailure(error, 'error'), retryable, nextRunAt }
-    return this.#journal.submit(commands.fail(id, token, failure), metadata)
+    await this.#journal.submit(commands.fail(id, token, failure), metadata)
   }
 
   /**

@@ -1,9 +1,8 @@
 import type { Subscription } from 'rxjs'
-import type { Cancelled } from '../../domain/job/events.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { LeaseLost } from '../../domain/rejection.js'
 import type { JobChange } from '../../projections/job-board.js'
-import { JobCancelled, ShuttingDown } from '../errors.js'
+import { ShuttingDown } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import { StoreUnavailable } from '../ports/event-store.js'
@@ -19,6 +18,8 @@ import type { Journal } from '../write/journal.js'
 import * as workers from '../write/worker-commands.js'
 import type { AttemptOutcome, AttemptServices } from './attempt.js'
 import { Attempt } from './attempt.js'
+import type { Recorded } from './commits.js'
+import { Commits, endOf, lossBy } from './commits.js'
 import type { RunnableDefinition } from './definition.js'
 import { Dispatcher } from './dispatcher.js'
 import { LeaseKeeper } from './lease-keeper.js'
@@ -30,6 +31,9 @@ import { createWorkerActor } from './worker-actor.js'
 
 /** Pause before an outcome is written again that the store could not record (ms). */
 const RECORD_PAUSE = 500
+
+/** How long past the last deadline the hooks `commit` of runs that were given back then are waited for (ms). */
+const COMMIT_PATIENCE = 2_000
 
 export interface WorkerOptions {
   readonly definitions: ReadonlyMap<string, RunnableDefinition>
@@ -63,10 +67,11 @@ export class Worker {
   readonly #services: WorkerServices
   readonly #log: Logger
   readonly #running = new Map<string, Attempt>()
-  readonly #recording = new Set<Promise<void>>()
+  readonly #recording = new Set<Promise<Recorded>>()
   readonly #attemptServices: AttemptServices
   readonly #dispatcher: Dispatcher
   readonly #caps: QueueCaps
+  readonly #commits: Commits
   readonly #keeper: LeaseKeeper
   readonly #actor: WorkerActor
   readonly #closing = new AbortController()
@@ -87,7 +92,7 @@ export class Worker {
     this.#log = services.log.child({ workerId: this.id })
     this.#attemptServices = {
       ...attempts,
-      now: () => clock.now(),
+      clock,
       log: (job) => relay.wrap(this.#log.child({ jobId: job.id, jobType: job.type, run: job.run }), job),
       heartbeat: (attempt, progress, partial) => this.#beat(attempt, progress, partial),
       retime: (attempt) => this.#keeper.watch(attempt),
@@ -100,6 +105,7 @@ export class Worker {
         void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
     })
     this.#caps = new QueueCaps(options.queueCaps)
+    this.#commits = new Commits({ clock, feed, onSettled: (attempt) => this.#vacate(attempt) })
     this.#dispatcher = new Dispatcher({
       caps: this.#caps,
       board: feed.board,
@@ -111,7 +117,7 @@ export class Worker {
       leaseMs: options.leaseMs,
       codeVersion,
       accepts: ({ type, queue }) => options.definitions.has(type) && (options.queues?.includes(queue) ?? true),
-      free: () => (this.#leasing ? options.concurrency - this.#running.size : 0),
+      free: () => (this.#leasing ? options.concurrency - this.#running.size - this.#commits.size : 0),
       fetch: (job) => payloads.fetch(job),
       begin: (job, lease, brief) => this.#begin(job, lease, () => brief ?? payloads.load(job)),
     })
@@ -209,21 +215,26 @@ export class Worker {
     void attempt.perform(definition, load)
   }
 
-  /** The slot is free as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
   #ended(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#running.delete(attempt.lease.token)
-    this.#caps.give(attempt.queue)
     const command = this.#commandFor(attempt, outcome)
-    if (command !== undefined) {
-      const recording = this.#record(attempt, outcome, command)
+    const recording = command && this.#record(attempt, outcome, command)
+    if (recording !== undefined) {
       this.#recording.add(recording)
       void recording.finally(() => this.#recording.delete(recording))
     }
+    if (attempt.commits) this.#commits.see(attempt, recording ?? endOf(outcome))
+    else this.#vacate(attempt)
+  }
+
+  /** Without `commit` as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
+  #vacate(attempt: Attempt): void {
+    this.#caps.give(attempt.queue)
     if (this.#running.size === 0) this.#emptied?.()
     this.#services.journal.wake()
   }
 
-  #commandFor(attempt: Attempt, outcome: AttemptOutcome): Command<void> | undefined {
+  #commandFor(attempt: Attempt, outcome: AttemptOutcome): Command<unknown> | undefined {
     const { id, lease } = attempt
     switch (outcome.kind) {
       case 'succeeded':
@@ -250,27 +261,32 @@ export class Worker {
   }
 
   /** A store that cannot write now may be able to later: the outcome is kept for as long as the lease may still be ours. */
-  async #record(attempt: Attempt, outcome: AttemptOutcome, recorded: Command<void>): Promise<void> {
+  async #record(attempt: Attempt, first: AttemptOutcome, recorded: Command<unknown>): Promise<Recorded> {
     const { journal, clock } = this.#services
-    let command: Command<void> | undefined = recorded
+    let outcome = first
+    let command: Command<unknown> | undefined = recorded
     let hasEffects = outcome.kind === 'succeeded' && outcome.effects !== undefined
     while (command !== undefined) {
       try {
-        return await journal.submit(command)
+        const answer = await journal.submit(command)
+        return attempt.commits ? endOf(outcome, answer) : undefined
       } catch (error) {
         if (hasEffects && isOfEffects(error)) {
           hasEffects = false
-          command = this.#commandFor(attempt, await attempt.classify(error))
+          outcome = await attempt.classify(error)
+          command = this.#commandFor(attempt, outcome)
           continue
         }
         const { id, type, run } = attempt
         this.#log.warn({ err: error, jobId: id, jobType: type, run }, 'outcome not recorded')
-        if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return
+        if (error instanceof LeaseLost) return error
+        if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return undefined
         this.#pause ??= delay(clock, RECORD_PAUSE, this.#closing.signal).catch(() => {})
         await this.#pause
         this.#pause = undefined
       }
     }
+    return undefined
   }
 
   #beat(attempt: Attempt, progress?: number, partial?: string): Promise<void> {
@@ -281,17 +297,16 @@ export class Worker {
   }
 
   /** A run of ours whose lease is gone without our doing: cancelled by somebody, or taken for dead. */
-  #follow({ event, before, after }: JobChange): void {
+  #follow(change: JobChange): void {
+    const { before, after } = change
     if (after.phase === 'ended') this.#services.payloads.forget(after.id)
     const token = before?.lease?.token
     if (token === undefined || after.lease?.token === token) return
     const attempt = this.#running.get(token)
     if (attempt === undefined) return
-    const cancelled = after.outcome === 'cancelled'
-    attempt.abort(
-      cancelled ? new JobCancelled(after.id, (event.data as Cancelled).reason) : new LeaseLost(after.id, token),
-    )
-    attempt.conclude({ kind: 'superseded' })
+    const loss = lossBy(change, token)
+    attempt.abort(loss)
+    attempt.conclude({ kind: 'superseded', loss })
   }
 
   async #drain(): Promise<void> {
@@ -305,11 +320,12 @@ export class Worker {
   /** True once nothing runs, false when `ms` are over before. */
   #empty(ms: number): Promise<boolean> {
     const { clock } = this.#services
-    if (this.#running.size === 0 && this.#dispatcher.leasing === 0) return Promise.resolve(true)
+    const isIdle = (): boolean => this.#running.size + this.#commits.size + this.#dispatcher.leasing === 0
+    if (isIdle()) return Promise.resolve(true)
     return new Promise((resolve) => {
       const cancel = clock.at(clock.now() + ms, () => resolve(false))
       this.#emptied = () => {
-        if (this.#dispatcher.leasing > 0) return
+        if (!isIdle()) return
         cancel()
         resolve(true)
       }
@@ -323,6 +339,9 @@ export class Worker {
     await this.#services.journal.idle()
     this.#closing.abort()
     await Promise.all(this.#recording)
+    // Also those that were just given back.
+    await this.#empty(COMMIT_PATIENCE)
+    this.#commits.stop()
     await this.#services.journal.submit(workers.stop(this.id))
     for (const subscription of this.#subscriptions) subscription.unsubscribe()
   }

@@ -14,7 +14,7 @@ import type {
   RescheduleCommand,
 } from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
-import type { Released } from '../../domain/job/events.js'
+import type { Released, Retried } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import {
@@ -90,8 +90,19 @@ export function finish(id: string, token: string, { result, aborted, effects }: 
   }
 }
 
-export const fail = (id: string, token: string, failure: Failure): Command<void> =>
-  onJob(id, (state, now, draw) => decide.fail(id, state, token, failure, { now, draw: draw() }))
+/** When it runs again (ms); undefined: it has ended. */
+export function fail(id: string, token: string, failure: Failure): Command<number | undefined> {
+  return {
+    streams: [jobStream(id)],
+    decide(seen, now, draw) {
+      const decision = decide.fail(id, jobIn(seen, id), token, failure, { now, draw: draw() })
+      return verdict(decision, decision instanceof Error ? undefined : againAt(decision))
+    },
+  }
+}
+
+const againAt = (drafts: Exclude<Decision, Error>): number | undefined =>
+  (drafts.find(({ type }) => type === 'Retried')?.data as Retried | undefined)?.runAt
 
 export const loseLease = (id: string, token: string, why: string): Command<void> =>
   onJob(id, (state, now) => decide.loseLease(id, state, token, why, now))

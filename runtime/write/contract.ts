@@ -95,10 +95,11 @@ export interface JobHandle<Result = unknown> {
   readonly id: string
   /**
    * `duplicate`: a job with this id and this content, or with this unique key, was there already. `replaced`: one with this
-   * unique key was, and has taken over what this enqueue brought.
+   * unique key was, and has taken over what this enqueue brought. `skipped`: the type's `before` wanted no job, and there is
+   * none.
    */
   readonly outcome: Enqueued['outcome']
-  /** What the handler returns. Rejects with JobFailed, JobCancelled, or the signal's reason. */
+  /** What the handler returns. Rejects with JobFailed, JobCancelled, JobSkipped, or the signal's reason. */
   result(options?: { readonly signal?: AbortSignal }): Promise<Result>
 }
 

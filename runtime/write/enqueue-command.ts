@@ -18,10 +18,13 @@ import { count } from './rate.js'
 import type { Holders, UniqueClaim } from './unique.js'
 import { holderOf, streamsOf } from './unique.js'
 
-/** What became of one job of an enqueue; `duplicate` and `replaced`: `id` is the job that was there before. */
+/**
+ * What became of one job of an enqueue; `duplicate` and `replaced`: `id` is the job that was there before; `skipped`: its type
+ * did not want it, and nothing of it was decided here.
+ */
 export interface Enqueued {
   readonly id: string
-  readonly outcome: 'created' | 'duplicate' | 'replaced'
+  readonly outcome: 'created' | 'duplicate' | 'replaced' | 'skipped'
 }
 
 /** Of each job, in their order; or a refusal that had to be recorded. */

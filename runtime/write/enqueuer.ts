@@ -14,6 +14,8 @@ import type { TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { FullSettings, JobDefinition } from '../work/definition.js'
 import { checkDefinition, validate } from '../work/definition.js'
+import type { Candidate } from './before.js'
+import { unwanted, without, withSkipped } from './before.js'
 import { encode } from './codec.js'
 import type { Command } from './command.js'
 import type { EnqueueOptions, JobType } from './contract.js'
@@ -74,11 +76,19 @@ export class Enqueuer {
   }
 
   async enqueue(specs: readonly EnqueueSpec[], speaker: Speaker, path: Path): Promise<readonly Enqueued[]> {
+    const payloads: unknown[] = []
     for (const [index, spec] of specs.entries()) {
-      const checking = this.#check(spec, speaker, path(index))
-      if (checking !== undefined) await checking
+      const checked = this.#check(spec, speaker, path(index))
+      payloads.push(checked instanceof Promise ? await checked : checked)
     }
     const jobs = this.#commands(specs, speaker, path)
+    if (!specs.some(({ job }) => this.#beforeOf(job as JobDefinition))) return this.#submit(jobs, speaker)
+    const skipped = await drive(unwanted(this.#candidates(specs, jobs, payloads, path), false))
+    const kept = without(jobs, skipped)
+    return withSkipped(jobs, skipped, kept.length === 0 ? [] : await this.#submit(kept, speaker))
+  }
+
+  #submit(jobs: readonly NewJob[], speaker: Speaker): readonly Enqueued[] | Promise<readonly Enqueued[]> {
     const { journal, onSubmitted, removed } = this.#options
     let first = true
     const submit = <A>(command: Command<A>): Promise<A> => {
@@ -90,35 +100,59 @@ export class Enqueuer {
     return isPlain(jobs) ? (submit(enqueue(jobs)) as Promise<Enqueued[]>) : drive(findingOut(jobs, submit, removed))
   }
 
-  /** In the caller's own transaction: as synchronous as that is. A schema must be synchronous too. */
+  /** In the caller's own transaction: as synchronous as that is. A schema must be synchronous too, and so must `before`. */
   enqueueWithin(
     transaction: TransactionalAppend,
     specs: readonly EnqueueSpec[],
     speaker: Speaker,
     path: Path,
   ): readonly Enqueued[] | Promise<readonly Enqueued[]> {
-    for (const [index, spec] of specs.entries()) {
-      const checking = this.#check(spec, speaker, path(index))
-      if (checking === undefined) continue
-      checking.catch(() => {})
+    const payloads = specs.map((spec, index) => {
+      const checked = this.#check(spec, speaker, path(index))
+      if (!(checked instanceof Promise)) return checked
+      checked.catch(() => {})
       throw new InvalidOption(`${path(index)}.job`, 'of a type whose schema is synchronous', spec.job.type)
-    }
+    })
     const jobs = this.#commands(specs, speaker, path)
+    const skipped = drive(unwanted(this.#candidates(specs, jobs, payloads, path), true)) as ReadonlySet<string>
+    const kept = without(jobs, skipped)
+    if (kept.length === 0) return withSkipped(jobs, skipped, [])
     const { journal } = this.#options
     const submit = (command: Command<unknown>): unknown => journal.within(transaction, command, speaker.metadata)
     // The views know it too, but they answer later than the transaction can wait.
     const removed = (ids: readonly string[]): unknown => drive(removedIn(transaction, new Set(ids)))
-    return drive(findingOut(jobs, submit, removed))
+    const enqueued = drive(findingOut(kept, submit, removed))
+    return enqueued instanceof Promise
+      ? enqueued.then((all) => withSkipped(jobs, skipped, all))
+      : withSkipped(jobs, skipped, enqueued)
   }
 
-  /** A promise only where the schema needs one. */
-  #check(spec: EnqueueSpec, speaker: Speaker, path: string): Promise<void> | undefined {
+  /** A guard for all who enqueue here, also with a definition of their own. */
+  #beforeOf(job: JobDefinition): JobDefinition['before'] {
+    return this.#options.definitions.get(job.type)?.before ?? job.before
+  }
+
+  #candidates(
+    specs: readonly EnqueueSpec[],
+    jobs: readonly NewJob[],
+    payloads: readonly unknown[],
+    path: Path,
+  ): Candidate[] {
+    return jobs.map((job, index) => ({
+      job,
+      before: this.#beforeOf(specs[index]?.job as JobDefinition),
+      payload: payloads[index],
+      path: path(index),
+    }))
+  }
+
+  /** The payload as its schema makes it; a promise only where the schema needs one. */
+  #check(spec: EnqueueSpec, speaker: Speaker, path: string): unknown | Promise<unknown> {
     checkKeys(spec, SPEC_KEYS, path)
     const { job, payload } = spec
     checkDefinition(job, `${path}.job`)
     this.#admit(job, speaker)
-    const checked = validate(job, payload, `${path}.payload`)
-    return checked instanceof Promise ? checked.then(() => {}) : undefined
+    return validate(job, payload, `${path}.payload`)
   }
 
   /** A reserved type is reserved also for those who come with a definition of their own. */

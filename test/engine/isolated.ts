@@ -70,6 +70,11 @@ const MODULE = `
     badSnooze: (_, ctx) => ctx.snooze('soon'),
     ledger: (_, ctx) => ctx.ledger,
     finishWith: (_, ctx) => ctx.finishWith(() => {}),
+    value: (_, ctx) => ctx.value,
+    async limited(_, ctx) {
+      const code = await ctx.withTimeout('20ms', never).catch((error) => error.code)
+      return [await ctx.withTimeout('1m', () => 'in time'), code, ctx.deadline.getTime()]
+    },
     function: () => () => {},
     large: ({ bytes }) => 'x'.repeat(bytes),
     exit({ code }) {

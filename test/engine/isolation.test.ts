@@ -124,8 +124,16 @@ describe('a handler in a child process', () => {
     })
   })
 
+  it('knows its deadline, and limits its steps', async () => {
+    const { id } = await ledger.enqueue(task, { do: 'limited' }, { timeout: '5m' })
+    const deadline = ((await ledger.result(id)) as unknown[]).pop()
+    const [{ at } = {}] = await factsOf(ledger, id, 'Leased')
+    expect(deadline).toBe((at as number) + 300_000)
+    expect(await ledger.result(id)).toMatchObject(['in time', 'TIMEOUT', deadline])
+  })
+
   it('cannot reach what belongs to the parent', async () => {
-    for (const what of ['ledger', 'finishWith']) {
+    for (const what of ['ledger', 'value', 'finishWith']) {
       const { error, body } = await failure({ do: what })
       expect({ error, body }).toMatchObject({
         error: 'NotInChild',

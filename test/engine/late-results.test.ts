@@ -6,6 +6,7 @@ import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { JobContext } from '../../runtime/work/context.js'
 import { defineJob } from '../../runtime/work/definition.js'
+import type { RunEnd } from '../../runtime/work/hooks.js'
 import type { Gate, LogLine } from './support.js'
 import { gate, keptOpen, ledgerOn, listeningLogger, rejection, typesOf } from './support.js'
 
@@ -36,7 +37,9 @@ async function takenOver(): Promise<{
   readonly context: JobContext
   readonly end: (outcome: 'return' | 'throw') => void
   readonly log: LogLine[]
+  readonly ends: RunEnd[]
   readonly history: () => Promise<string[]>
+  readonly hear: () => void
   readonly close: () => Promise<void>
 }> {
   const store = keptOpen(new MemoryEventStore())
@@ -44,10 +47,12 @@ async function takenOver(): Promise<{
   const still = new VirtualClock()
   const passing = new VirtualClock()
   const log: LogLine[] = []
+  const ends: RunEnd[] = []
   const started = gate<JobContext>()
   const ended = gate<'return' | 'throw'>()
   const slow = defineJob({
     type: 'slow',
+    commit: (end) => void ends.push(end),
     handle: async (_: null, ctx: JobContext) => {
       started.open(ctx)
       if ((await ended.promise) === 'throw') throw new Error('late')
@@ -67,6 +72,8 @@ async function takenOver(): Promise<{
   return {
     context,
     log,
+    ends,
+    hear,
     end: (outcome) => ended.open(outcome),
     history: () => typesOf(ledger, id),
     async close() {
@@ -92,6 +99,18 @@ describe('a worker that has not heard that its lease was taken back', () => {
       },
     ])
     expect(await history()).toEqual(WHOLE)
+    await close()
+  })
+
+  it('tells its type what became of the run only when it has heard', async () => {
+    const { context, end, ends, hear, close } = await takenOver()
+    end('return')
+    await new VirtualClock().settle()
+    expect(ends).toEqual([])
+    hear()
+    await new VirtualClock().settle()
+    // Another worker has ended the job since.
+    expect(ends).toMatchObject([{ outcome: 'lost', final: true, error: { code: 'LEASE_LOST', jobId: context.id } }])
     await close()
   })
 

@@ -38,6 +38,7 @@ export const ROWS: Readonly<Record<number, string>> = {
   38: 'timeout of a run',
   45: 'names of job types',
   46: 'types that nobody knows',
+  47: 'hooks: init, before an enqueue, start, on an error, commit',
   48: 'what the handler’s context carries',
   49: 'user and tenant handed on',
   50: 'trace context handed on',

@@ -231,10 +231,10 @@ function environment(): NodeJS.ProcessEnv {
 
 function factsOf(context: JobContext): ContextFacts {
   const { id, type, name, queue, channel, run, attempt, workerId, user, trace, manual } = context
-  const { trigger, correlationId, causationId, retries } = context
+  const { trigger, correlationId, causationId, deadline, retries } = context
   return {
     ...{ id, type, name, queue, channel, run, attempt, workerId, user, trace, manual },
-    ...{ trigger, correlationId, causationId, retries },
+    ...{ trigger, correlationId, causationId, deadline, retries },
   }
 }
 

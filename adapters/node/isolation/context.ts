@@ -7,8 +7,10 @@ import type { Logger } from '../../../runtime/ports/logger.js'
 import type { DependencyError, DependencyResult } from '../../../runtime/read/dependencies.js'
 import type { JobContext } from '../../../runtime/work/context.js'
 import { toRetryTime } from '../../../runtime/work/handler-errors.js'
+import { limitStep } from '../../../runtime/work/time-limit.js'
 import { encode } from '../../../runtime/write/codec.js'
 import type { Enqueueing, TraceCarrier } from '../../../runtime/write/contract.js'
+import { systemClock } from '../clock.js'
 import type { ContextFacts, FromChild, Level, Request, Stored } from './messages.js'
 import { LEVELS } from './messages.js'
 import { toSent } from './sent-errors.js'
@@ -88,8 +90,14 @@ export class ChildContext implements JobContext {
   get signal(): AbortSignal {
     return this.#controller.signal
   }
+  get deadline(): Date | undefined {
+    return this.#facts.deadline
+  }
   get ledger(): Enqueueing {
     throw new NotInChild('ctx.ledger')
+  }
+  get value(): unknown {
+    throw new NotInChild('ctx.value')
   }
   finishWith(): void {
     throw new NotInChild('ctx.finishWith')
@@ -109,6 +117,10 @@ export class ChildContext implements JobContext {
 
   async dependencyErrors(): Promise<DependencyError[]> {
     return (await this.#ask({ ask: 'dependencyErrors' })) as DependencyError[]
+  }
+
+  withTimeout<Result>(limit: Duration, step: (signal: AbortSignal) => Result | Promise<Result>): Promise<Result> {
+    return limitStep(limit, step, this, systemClock)
   }
 
   noRetry(): void {

@@ -19,6 +19,7 @@ export type ContextFacts = Pick<
   | 'trigger'
   | 'correlationId'
   | 'causationId'
+  | 'deadline'
   | 'retries'
 >
 

@@ -1,0 +1,56 @@
+import { InitFailed } from '../errors.js'
+import type { Logger } from '../ports/logger.js'
+import type { Enqueueing } from '../write/contract.js'
+import type { RunnableDefinition } from './definition.js'
+import type { InitTools } from './hooks.js'
+
+/** The hooks `init`: each is called once for all workers of this ledger, unless it throws. */
+export class Inits {
+  readonly #log: Logger
+  readonly #codeVersion: string | undefined
+  readonly #called = new Map<string, Promise<void>>()
+  readonly #stopping = new AbortController()
+  readonly #stopped: Promise<never>
+
+  constructor(log: Logger, codeVersion: string | undefined) {
+    this.#log = log
+    this.#codeVersion = codeVersion
+    const { signal } = this.#stopping
+    this.#stopped = new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    this.#stopped.catch(() => {})
+  }
+
+  /** One type after the other; resolves once all are ready. Throws InitFailed, or why it was stopped. */
+  async ready(definitions: Iterable<RunnableDefinition>, ledger: Enqueueing): Promise<void> {
+    for (const { type, init } of definitions) {
+      if (init === undefined) continue
+      const log = this.#log.child({ jobType: type })
+      const tools = { type, log, ledger, codeVersion: this.#codeVersion, signal: this.#stopping.signal }
+      const call = this.#called.get(type) ?? this.#call(init, tools)
+      this.#called.set(type, call)
+      try {
+        await call
+      } catch (error) {
+        this.#called.delete(type)
+        throw error
+      }
+    }
+  }
+
+  async #call(init: NonNullable<RunnableDefinition['init']>, tools: InitTools): Promise<void> {
+    const { signal, type } = tools
+    signal.throwIfAborted()
+    try {
+      await Promise.race([init(tools), this.#stopped])
+    } catch (error) {
+      throw signal.aborted ? signal.reason : new InitFailed(type, error)
+    }
+  }
+
+  /** Nobody waits for those that are not done. */
+  stop(reason: Error): void {
+    this.#stopping.abort(reason)
+  }
+}
