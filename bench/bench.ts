@@ -40,6 +40,11 @@ export class Bench {
     return path
   }
 
+  /** An empty folder that is not there yet. */
+  folder(name: string): string {
+    return mkdtempSync(join(this.dir, `${name}-`))
+  }
+
   /** The same file of an earlier run, if files are kept. */
   kept(name: string): string | undefined {
     const path = join(this.dir, `${name}.db`)

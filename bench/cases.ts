@@ -11,7 +11,11 @@ import {
   enqueueSingleCase,
 } from './enqueue.js'
 import type { Figure } from './figure.js'
+import { fleetConflictsCase, fleetDrain, fleetDrainCase } from './fleet-drain.js'
+import { fleetIdle, fleetIdleCase } from './fleet-idle.js'
+import { fleetWakeCase, wakeCaller, wakeListener } from './fleet-wake.js'
 import { floor } from './floor.js'
+import { heartbeats, heartbeatsCase } from './heartbeats.js'
 import { history } from './history.js'
 import { latency, latencyCase } from './latency.js'
 import { open, openCase } from './open.js'
@@ -28,6 +32,11 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['replay', replayCase],
   ['open', openCase],
   ['backlog', backlogCase],
+  ['fleet-drain', fleetDrainCase],
+  ['fleet-conflicts', fleetConflictsCase],
+  ['fleet-idle', fleetIdleCase],
+  ['fleet-wake', fleetWakeCase],
+  ['heartbeats', heartbeatsCase],
 ])
 
 export const TASKS: readonly Task<never, Message>[] = [
@@ -42,4 +51,9 @@ export const TASKS: readonly Task<never, Message>[] = [
   replay,
   readOnly,
   open,
+  fleetDrain,
+  fleetIdle,
+  wakeCaller,
+  wakeListener,
+  heartbeats,
 ]

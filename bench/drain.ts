@@ -51,7 +51,8 @@ export const drain: Task<DrainArgs, Drained> = {
   },
 }
 
-function finishes(ledger: Ledger, count: number): Promise<void> {
+/** Resolves when so many jobs have ended with success from now on, whoever runs them. */
+export function finishes(ledger: Ledger, count: number): Promise<void> {
   let left = count
   return new Promise((resolve) => {
     ledger.events$.subscribe(({ type }) => {

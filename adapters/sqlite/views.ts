@@ -212,6 +212,8 @@ function inodeOf(path: string): number {
 
 /** Waits for the write lock without standing still. */
 async function begin(db: Database): Promise<void> {
+  // Else each try stands still for as long as the handle is patient.
+  db.pragma('busy_timeout = 0')
   const deadline = performance.now() + SAVE_PATIENCE_MS
   for (;;) {
     try {

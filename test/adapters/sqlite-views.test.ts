@@ -176,6 +176,16 @@ describe('the file of the SQLite views', () => {
     await views.close()
   })
 
+  it('lets the event loop go while it waits for another save', async () => {
+    // Each of them patient, but not for as long as the others would take if they stood still for each other.
+    const all = await Promise.all(Array.from({ length: 4 }, () => openSqliteViews(path)))
+    const rows = Array.from({ length: 6_000 }, (_, n) => ({ ...ROW, id: `job-${n}`, place: `${n}` }))
+    const none = { removed: new Map(), expunged: [], texts: new Map() }
+    const saves = all.map((views) => views.save({ checkpoint, since: 'all', rows, ...none }))
+    expect(await Promise.all(saves)).toEqual([true, true, true, true])
+    await Promise.all(all.map((views) => views.close()))
+  })
+
   it('lets the event loop go while it removes', async () => {
     const views = await openSqliteViews(path)
     const removed = new Map(
