@@ -1,10 +1,10 @@
 /** Jobs that wait in one file are run by several processes: how much that costs, and how often they get in each other's way. */
 import { openLog } from '../adapters/sqlite/open.js'
 import type { Bench } from './bench.js'
-import { openCounted } from './counted.js'
 import { finishes } from './drain.js'
 import type { Figure } from './figure.js'
 import { figure } from './figure.js'
+import { countLeases } from './lease-counts.js'
 import type { Meeting } from './meeting.js'
 import { meet, tickets } from './meeting.js'
 import type { Task } from './task.js'
@@ -35,11 +35,11 @@ export const fleetDrain: Task<ShareArgs, Shared> = {
   name: 'fleet-drain',
   async work({ path, count, meeting, counted }) {
     let ran = 0
-    const counts = { leases: 0, conflicts: 0 }
+    const counts = counted ? countLeases() : { leases: 0, conflicts: 0 }
     const job = noopJob(() => {
       ran += 1
     })
-    const ledger = counted ? await openCounted(path, job, counts) : await openBench(path, job)
+    const ledger = await openBench(path, job)
     const finished = finishes(ledger, count)
     collectGarbage()
     await meet(meeting)
