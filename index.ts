@@ -45,6 +45,7 @@ export {
   ModuleUnusable,
   NoHandlers,
   NotInChild,
+  PauseUnsettled,
   RoleRequired,
   ShuttingDown,
   StreamRemoved,
@@ -59,6 +60,7 @@ export type { Clock } from './runtime/ports/clock.js'
 export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './runtime/ports/event-store.js'
 export type { Ids } from './runtime/ports/ids.js'
 export type { Logger } from './runtime/ports/logger.js'
+export type { QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/queues.js'
 export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'
 export type { ListFilter } from './runtime/read/listing.js'
 export type { HistoryEntry, JobPage, JobStatus, JobSummary, QueueCounts } from './runtime/read/queries.js'

@@ -7,7 +7,7 @@ import type { JobState, Outcome } from '../domain/job/evolve.js'
 import { evolve, revive } from '../domain/job/evolve.js'
 import { DependencyGraph } from './dependency-graph.js'
 import { PendingIndex } from './pending-index.js'
-import type { PhaseCounts } from './queue-stats.js'
+import type { SavedStats } from './queue-stats.js'
 import { QueueStats } from './queue-stats.js'
 
 /** What one event did to a job. */
@@ -18,7 +18,7 @@ export interface JobChange {
 }
 
 /** Raise it when the meaning of what a checkpoint holds changes: older ones are then rebuilt from the log. */
-export const JOB_BOARD_VERSION = 3
+export const JOB_BOARD_VERSION = 4
 
 /**
  * Ends remembered until the end of the log is reached. It matters where jobs are removed by another process while this one
@@ -182,7 +182,8 @@ export class JobBoard {
         this.#end(before, after, at)
         changes.push({ before, after })
       } else {
-        if (removed.position > this.#seenTo && !this.#endedSince.has(id)) this.stats.add(removed.queue, outcome)
+        if (removed.position > this.#seenTo && !this.#endedSince.has(id))
+          this.stats.add(removed.queue, removed.type ?? '', outcome)
         // One that was removed by force may still be waited for, and its end may never have been seen.
         this.#settle(id, outcome, at)
       }
@@ -252,7 +253,7 @@ export class JobBoard {
   }
 
   /** Totals from a checkpoint. */
-  restoreStats(saved: Readonly<Record<string, PhaseCounts>>): void {
+  restoreStats(saved: SavedStats): void {
     this.stats.restore(saved)
   }
 }

@@ -217,6 +217,21 @@ export class LeaseTimeout extends JobledgerError {
   }
 }
 
+/** The queue is paused, but these workers have not said in time that they act on it: they may lease a few more of its jobs. */
+export class PauseUnsettled extends JobledgerError {
+  readonly code = 'PAUSE_UNSETTLED'
+  readonly family = 'ledger'
+  readonly queue: string
+  /** Ids of those who have not answered. */
+  readonly workers: readonly string[]
+  constructor(queue: string, workers: readonly string[]) {
+    const some = `${workers.slice(0, 3).join(', ')}${workers.length > 3 ? ' and others' : ''}`
+    super(`Queue ${JSON.stringify(queue)} is paused, but these workers have not answered yet: ${some}.`)
+    this.queue = queue
+    this.workers = workers
+  }
+}
+
 /** A record of this stream cannot be read, so nothing can be decided about it: see what `doctor` says. */
 export class StreamUnreadable extends JobledgerError {
   readonly code = 'STREAM_UNREADABLE'

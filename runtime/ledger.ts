@@ -18,9 +18,10 @@ import {
   checkStartOptions,
   toRescheduleCommand,
 } from './options.js'
+import { Queues } from './queues.js'
 import type { DependencyError } from './read/dependencies.js'
 import type { ListFilter } from './read/listing.js'
-import type { HistoryEntry, JobPage, JobStatus, QueueCounts } from './read/queries.js'
+import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
 import type { RemoveOptions } from './upkeep/removal.js'
 import type { RetentionReport, RetentionRun } from './upkeep/retention.js'
 import type { JobLease, LeaseOptions } from './work/lease-desk.js'
@@ -250,9 +251,10 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return this.#engine.removal.expunge(id, 'operator', this.#speaker.metadata)
   }
 
-  readonly queues: { stats(): Promise<Readonly<Record<string, QueueCounts>>> } = {
-    stats: async () => Object.fromEntries(await this.#engine.queries.stats()),
-  }
+  readonly queues: Queues = new Queues(
+    () => this.#engine,
+    () => this.#speaker,
+  )
 
   readonly deadLetters: DeadLetters = new DeadLetters(
     () => this.#engine,

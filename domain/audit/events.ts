@@ -7,6 +7,7 @@ export interface RemovedJob {
   readonly id: string
   readonly outcome: Outcome
   readonly queue: string
+  readonly type?: string
   /** When it was first queued (ms), and where in the log that was. */
   readonly queuedAt: number
   readonly position: Position

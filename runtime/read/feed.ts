@@ -11,6 +11,10 @@ import type { JobEvent } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import type { QueueEvent } from '../../domain/queue/events.js'
+import { isQueueStream, queueOf } from '../../domain/queue/events.js'
+import type { QueueState } from '../../domain/queue/evolve.js'
+import { evolveQueue } from '../../domain/queue/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import type { WorkerEvent } from '../../domain/worker/events.js'
 import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
@@ -18,6 +22,7 @@ import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { JobBoard } from '../../projections/job-board.js'
+import { QueueRegistry } from '../../projections/queue-registry.js'
 import { WorkerRegistry } from '../../projections/worker-registry.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -35,6 +40,7 @@ interface Awaiting {
 export class Feed implements Memory {
   #board = new JobBoard()
   #workers = new WorkerRegistry()
+  #queues = new QueueRegistry()
   readonly #store: EventStore
   readonly #clock: Clock
   readonly #log: Logger
@@ -76,6 +82,10 @@ export class Feed implements Memory {
     return this.#workers
   }
 
+  get queues(): QueueRegistry {
+    return this.#queues
+  }
+
   get position(): Position {
     return this.#position
   }
@@ -94,6 +104,7 @@ export class Feed implements Memory {
   startOver(): void {
     this.#board = new JobBoard()
     this.#workers = new WorkerRegistry()
+    this.#queues = new QueueRegistry()
     this.#position = START
   }
 
@@ -154,7 +165,10 @@ export class Feed implements Memory {
     } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
       const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
       for (const removal of changes) this.#changes.next({ event, ...removal })
-    } else this.workers.apply(event)
+    } else {
+      this.workers.apply(event)
+      this.queues.apply(event)
+    }
   }
 
   #advance(position: Position): void {
@@ -179,6 +193,7 @@ export class Feed implements Memory {
 
   recall(stream: string): StreamState | undefined {
     if (isJobStream(stream)) return this.board.get(jobIdOf(stream))
+    if (isQueueStream(stream)) return this.queues.get(queueOf(stream))
     return isWorkerStream(stream) ? this.workers.get(workerIdOf(stream)) : undefined
   }
 
@@ -186,6 +201,7 @@ export class Feed implements Memory {
     const event = upcast(recorded)
     const { stream } = event
     if (isJobStream(stream)) return evolve(state as JobState | undefined, event as RecordedEvent & JobEvent)
+    if (isQueueStream(stream)) return evolveQueue(state as QueueState | undefined, event as RecordedEvent & QueueEvent)
     if (isWorkerStream(stream))
       return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
     if (claimTypeOf(stream) !== undefined) return evolveClaim(state, event as RecordedEvent & ClaimEvent)

@@ -4,6 +4,7 @@ import type { DependencyEdge, JobEvent, Queued } from '../../domain/job/events.j
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import type { QueueState } from '../../domain/queue/evolve.js'
 import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import { upcast } from '../../domain/upcast.js'
 import type { AttemptRecord } from '../../projections/attempts.js'
@@ -84,7 +85,11 @@ export interface JobPage {
 }
 
 /** Jobs of one queue by state. Ended ones are counted over the life of the log. */
-export type QueueCounts = Readonly<Record<JobStatusName, number>>
+export interface QueueCounts extends Readonly<Record<JobStatusName, number>> {
+  /** No job of it is leased until it is resumed; and why, if that was said. */
+  readonly paused?: true
+  readonly reason?: string
+}
 
 export class Queries {
   readonly #store: EventStore
@@ -237,18 +242,21 @@ export class Queries {
     return rows.sort((a, b) => (a.place < b.place ? 1 : -1)).slice(0, filter.limit)
   }
 
-  /** By queue. Exact as of what is in the log when it is called. */
-  async stats(): Promise<ReadonlyMap<string, QueueCounts>> {
+  /** By queue, of one type or of all. Exact as of what is in the log when it is called. */
+  async stats(type?: string): Promise<ReadonlyMap<string, QueueCounts>> {
     await this.catchUp()
-    const { board } = this.#feed
-    const counts = new Map<string, Record<JobStatusName, number>>()
-    for (const [queue, { leased, succeeded, failed, cancelled }] of board.stats.queues) {
+    const { board, queues } = this.#feed
+    const totals = board.stats.totals(type)
+    // One that is paused is shown, whether it has had jobs or not.
+    if (type === undefined) for (const name of queues.paused) if (!totals.has(name)) totals.set(name, NO_JOBS)
+    const counts = new Map<string, QueueCounts & Record<JobStatusName, number>>()
+    for (const [queue, { leased, succeeded, failed, cancelled }] of totals) {
       const waiting = { held: 0, blocked: 0, scheduled: 0, ready: 0 }
-      counts.set(queue, { ...waiting, running: leased, succeeded, failed, cancelled })
+      counts.set(queue, { ...waiting, running: leased, succeeded, failed, cancelled, ...pauseOf(queues.get(queue)) })
     }
     const now = this.#clock.now()
     for (const job of board.jobs) {
-      if (job.phase !== 'waiting') continue
+      if (job.phase !== 'waiting' || (type !== undefined && job.type !== type)) continue
       const queue = counts.get(job.queue) as Record<JobStatusName, number>
       queue[statusName(job, board.graph.isBlocked(job.id), now)] += 1
     }
@@ -281,6 +289,14 @@ export class Queries {
       ...(progress !== undefined && { progress }),
     }
   }
+}
+
+const NO_JOBS = Object.freeze({ waiting: 0, leased: 0, succeeded: 0, failed: 0, cancelled: 0 })
+
+function pauseOf(queue: QueueState | undefined): Pick<QueueCounts, 'paused' | 'reason'> {
+  if (queue?.pause === undefined) return {}
+  const { reason } = queue.pause
+  return { paused: true, ...(reason !== undefined && { reason }) }
 }
 
 /** The event whose body is the payload now. */

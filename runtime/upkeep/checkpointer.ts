@@ -4,13 +4,14 @@ import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
+import type { QueueState } from '../../domain/queue/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import type { CancelledLease } from '../../projections/job-board.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
-import type { PhaseCounts } from '../../projections/queue-stats.js'
+import type { SavedStats } from '../../projections/queue-stats.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -72,11 +73,12 @@ export class Checkpointer {
   }
 
   async #restore({ position }: Checkpoint): Promise<void> {
-    const { board, workers } = this.#feed
+    const { board, workers, queues } = this.#feed
     const now = this.#clock.now()
     for await (const page of this.#views.live()) for (const state of page) board.restore(fromRow(state), now)
     const texts = await this.#views.texts()
-    board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '{}') as Record<string, PhaseCounts>)
+    board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '[]') as SavedStats)
+    queues.restore(JSON.parse(texts.get('queues') ?? '[]') as QueueState[])
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
     board.restoreCancelledLeases(JSON.parse(texts.get('cancelled-leases') ?? '[]') as [string, CancelledLease][])
     this.#since = position
@@ -131,11 +133,12 @@ export class Checkpointer {
   }
 
   async #write(last: NonNullable<Feed['last']>): Promise<void> {
-    const { board, workers } = this.#feed
+    const { board, workers, queues } = this.#feed
     const { position, stream, revision, id } = last
     const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
     const texts = new Map([
-      ['queue-stats', JSON.stringify(board.stats)],
+      ['queue-stats', JSON.stringify(board.stats.toSave())],
+      ['queues', JSON.stringify(queues)],
       ['workers', JSON.stringify(workers)],
       ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
     ])

@@ -170,7 +170,7 @@ export class Removal {
 
 const isRefusal = (error: unknown): boolean => error instanceof JobledgerError && error.family === 'job'
 
-const removedJob = ({ id, outcome, queue, queuedAt, position }: JobState): RemovedJob => ({
-  ...{ id, queue, queuedAt, position },
+const removedJob = ({ id, outcome, queue, type, queuedAt, position }: JobState): RemovedJob => ({
+  ...{ id, queue, type, queuedAt, position },
   outcome: outcome as Outcome,
 })

@@ -4,6 +4,8 @@ import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption, JobledgerError } from '../../domain/errors.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
+import * as queueDecide from '../../domain/queue/decide.js'
+import { InPausedQueue } from '../../domain/queue/decide.js'
 import { JobNotPending, LeaseLost, WorkerNotActive, WorkerUnknown } from '../../domain/rejection.js'
 import { WorkerGone, whyNoLease } from '../../domain/worker/decide.js'
 import type { Lane } from '../../projections/pending-index.js'
@@ -19,6 +21,7 @@ import type { Command } from '../write/command.js'
 import * as commands from '../write/commands.js'
 import type { TraceCarrier } from '../write/contract.js'
 import type { Journal } from '../write/journal.js'
+import * as queues from '../write/queue-commands.js'
 import * as workers from '../write/worker-commands.js'
 import { Alarm } from './alarm.js'
 import { toFailure } from './failure.js'
@@ -173,7 +176,7 @@ export class LeaseDesk {
     await queries.catchUp()
     const { state } = await queries.read(id)
     if (state.phase === 'waiting' && feed.board.graph.isBlocked(id)) throw new JobNotPending(id, 'blocked')
-    const token = await this.#take(id, workerId, leaseMs)
+    const token = await this.#take(state, workerId, leaseMs)
     return this.#briefOrRelease(id, token)
   }
 
@@ -200,7 +203,7 @@ export class LeaseDesk {
     pending.promoteDue(now)
     for (const waiter of [...this.#waiters]) {
       if (!this.#mayTake(waiter)) continue
-      const job = pending.take(this.#lanesOf(waiter), { anyRank: true })
+      const job = pending.take(this.#openLanesOf(waiter), { anyRank: true })
       if (job === undefined) continue
       this.#waiters = this.#waiters.filter((other) => other !== waiter)
       void this.#hand(job, waiter)
@@ -216,6 +219,12 @@ export class LeaseDesk {
     return worker?.status === 'active'
   }
 
+  #openLanesOf(waiter: Waiter): readonly Lane[] {
+    const { queues } = this.#options.feed
+    const lanes = this.#lanesOf(waiter)
+    return queues.paused.size === 0 ? lanes : lanes.filter((lane) => !queues.isPaused(lane.queue))
+  }
+
   #lanesOf(waiter: Waiter): readonly Lane[] {
     const { pending } = this.#options.feed.board
     if (waiter.seen !== pending.laneCount) {
@@ -228,7 +237,7 @@ export class LeaseDesk {
   async #hand(job: JobState, waiter: Waiter): Promise<void> {
     const { journal } = this.#options
     try {
-      const token = await this.#take(job.id, waiter.workerId, waiter.leaseMs)
+      const token = await this.#take(job, waiter.workerId, waiter.leaseMs)
       const lease = waiter.open ? await this.#briefOrRelease(job.id, token) : undefined
       if (lease !== undefined && waiter.open) return waiter.give(lease)
       // Gone while the lease was on its way: the next one gets it at once.
@@ -241,13 +250,13 @@ export class LeaseDesk {
   /** A rival was faster: its event moves the job. If it was not about the job, that one is offered again. */
   async #refused(job: JobState, waiter: Waiter, error: Error): Promise<void> {
     const { feed, clock, queries } = this.#options
-    const isBarred = error instanceof WorkerUnknown || error instanceof WorkerGone || error instanceof WorkerNotActive
+    const isBarred = BARS.some((bar) => error instanceof bar)
     const isTaken = error instanceof JobledgerError && error.family !== 'store' && !isBarred
     // What bars it is in the log: seen here too, the same is not tried again and again.
     if (isBarred) await queries.catchUp().catch(() => {})
     if (!isTaken && feed.board.get(job.id) === job) feed.board.pending.push(job, clock.now())
     if (!waiter.open) return
-    if (isTaken || error instanceof WorkerNotActive) this.#back(waiter)
+    if (isTaken || error instanceof WorkerNotActive || error instanceof InPausedQueue) this.#back(waiter)
     else waiter.fail(error)
   }
 
@@ -259,19 +268,19 @@ export class LeaseDesk {
   }
 
   /** The token. */
-  async #take(id: string, workerId: string, leaseMs: number): Promise<string> {
+  async #take({ id, queue }: JobState, workerId: string, leaseMs: number): Promise<string> {
     const { ids, journal, codeVersion } = this.#options
     const token = ids.uuid()
     const lease = commands.lease(id, { token, workerId, leaseMs, codeVersion })
-    await journal.submit(this.#fenced(workerId, lease))
+    await journal.submit(this.#fenced(id, queue, workerId, lease))
     return token
   }
 
   /** A store that appends to one stream at a time has to trust the projection. */
-  #fenced(workerId: string, lease: Command<void>): Command<void> {
+  #fenced(id: string, queue: string, workerId: string, lease: Command<void>): Command<void> {
     const { feed, atomicGroups } = this.#options
-    if (atomicGroups) return workers.inTheNameOf(workerId, lease)
-    const why = whyNoLease(workerId, feed.workers.get(workerId))
+    if (atomicGroups) return workers.inTheNameOf(workerId, queues.unlessPaused(id, queue, lease))
+    const why = whyNoLease(workerId, feed.workers.get(workerId)) ?? queueDecide.whyNoLease(id, feed.queues.get(queue))
     return why === undefined ? lease : { ...lease, decide: () => why }
   }
 
@@ -353,6 +362,9 @@ export class LeaseDesk {
     for (const waiter of [...this.#waiters]) waiter.fail(reason)
   }
 }
+
+/** Why a lease may be refused that has nothing to do with the job. */
+const BARS = [WorkerUnknown, WorkerGone, WorkerNotActive, InPausedQueue]
 
 function toLeaseMs(lease: Duration | undefined, option: string): number {
   const ms = lease === undefined ? DEFAULT_LEASE_MS : toMs(lease, option)

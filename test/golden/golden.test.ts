@@ -131,6 +131,8 @@ describe('a log of version 2', () => {
       WorkerPaused: ['reason'],
       WorkerResumed: [],
       WorkerStopped: ['by'],
+      QueuePaused: ['reason'],
+      QueueResumed: [],
     }
     const held = v2.flatMap(readEvents)
     for (const [type, fields] of Object.entries(facts)) {

@@ -1,6 +1,7 @@
 /** Golden files: recorded events as a past version wrote them, and what they mean. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { JobsRemoved } from '../../domain/audit/events.js'
 import type { Body, ErasedBody, RecordedEvent } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
@@ -13,6 +14,7 @@ import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import { attemptsOf } from '../../projections/attempts.js'
 import { JobBoard } from '../../projections/job-board.js'
+import { QueueRegistry } from '../../projections/queue-registry.js'
 import { WorkerRegistry } from '../../projections/worker-registry.js'
 
 /** One line: a recorded event, its bytes as text. An erased body has left a hash. */
@@ -75,9 +77,12 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
   const workers = new Map<string, WorkerState>()
   const board = new JobBoard()
   const registry = new WorkerRegistry()
+  const queues = new QueueRegistry()
   for (const event of events) {
     board.apply(event, now)
+    if (event.type === 'JobsRemoved') board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
     registry.apply(event)
+    queues.apply(event)
     if (isJobStream(event.stream)) {
       const id = jobIdOf(event.stream)
       jobs.set(id, evolve(jobs.get(id), event as RecordedEvent & JobEvent))
@@ -94,6 +99,8 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
     board: boardReading(board, now),
     workers: Object.fromEntries(workers),
     present: [...registry.workers.keys()].sort(),
+    queues: queues.toJSON(),
+    byType: board.stats.toSave(),
   })
 }
 

@@ -64,11 +64,26 @@ scenario(
         id: 'gone cancelled',
         outcome: 'cancelled',
         queue: 'q',
+        type: 'work',
         queuedAt: before + 2_000,
         position: expect.any(String),
       },
-      { id: 'gone failed', outcome: 'failed', queue: 'q', queuedAt: before + 1_000, position: expect.any(String) },
-      { id: 'gone succeeded', outcome: 'succeeded', queue: 'q', queuedAt: before, position: expect.any(String) },
+      {
+        id: 'gone failed',
+        outcome: 'failed',
+        queue: 'q',
+        type: 'work',
+        queuedAt: before + 1_000,
+        position: expect.any(String),
+      },
+      {
+        id: 'gone succeeded',
+        outcome: 'succeeded',
+        queue: 'q',
+        type: 'work',
+        queuedAt: before,
+        position: expect.any(String),
+      },
     ])
   },
 )

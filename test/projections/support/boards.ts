@@ -4,7 +4,7 @@ import type { RecordedEvent } from '../../../domain/event.js'
 import type { JobState } from '../../../domain/job/evolve.js'
 import { JobBoard } from '../../../projections/job-board.js'
 import { fromRow, toRow } from '../../../projections/job-row.js'
-import type { PhaseCounts } from '../../../projections/queue-stats.js'
+import type { SavedStats } from '../../../projections/queue-stats.js'
 import { NOW } from '../../domain/support/jobs.js'
 import type { Step } from './history.js'
 import { DEEDS } from './history.js'
@@ -40,7 +40,7 @@ export function restored(saved: JobBoard, now: number): JobBoard {
   const board = new JobBoard()
   const rows = [...saved.jobs].map((job) => toRow(job, saved.graph)).sort((a, b) => (a.place < b.place ? -1 : 1))
   for (const row of rows) board.restore(fromRow(row.state), now)
-  board.restoreStats(JSON.parse(JSON.stringify(saved.stats)) as Record<string, PhaseCounts>)
+  board.restoreStats(JSON.parse(JSON.stringify(saved.stats.toSave())) as SavedStats)
   return board
 }
 
