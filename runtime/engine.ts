@@ -178,10 +178,9 @@ export class Engine {
     const runnable = [...this.#settings.definitions.values()].filter(isRunnable)
     if (runnable.length === 0) throw new NoHandlers()
     if (this.#starting !== undefined) return this.#starting.then(() => false)
-    const { maxBodyBytes } = this.#settings
-    const definitions = new Map(
-      runnable.map((each) => [each.type, toRunnable(each, this.ports.isolation, maxBodyBytes)]),
-    )
+    const { maxBodyBytes, definitions: known } = this.#settings
+    const world = { maxBodyBytes, job: (type: string) => known.get(type) }
+    const definitions = new Map(runnable.map((each) => [each.type, toRunnable(each, this.ports.isolation, world)]))
     this.#starting = this.#startWorker({ ...options, definitions, queueCaps: this.#queueCaps() }, ledger)
     return this.#starting.catch((error) => {
       this.#starting = undefined

@@ -1,4 +1,5 @@
 import type { JobContext } from '../work/context.js'
+import type { JobType } from '../write/contract.js'
 
 /** A module whose handler runs in processes of its own. */
 export interface IsolatedModule {
@@ -21,6 +22,8 @@ export interface IsolatedRun {
   readonly context: JobContext
   /** A result or a partial result that is larger is refused before it comes over. */
   readonly maxBodyBytes: number
+  /** What the ledger knows of a type that the handler wants to enqueue a job of. */
+  job(type: string): JobType | undefined
 }
 
 /** Runs handler modules where they can do this process no harm. */

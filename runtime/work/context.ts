@@ -70,4 +70,4 @@ export interface JobContext<Value = unknown> {
 }
 
 /** What a handler in a child process is told: the same, without what only the ledger's own process can give. */
-export type IsolatedContext = Omit<JobContext, 'ledger' | 'value' | 'finishWith'>
+export type IsolatedContext = Omit<JobContext, 'value' | 'finishWith'>

@@ -6,7 +6,7 @@ import type { Duration } from '../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import type { Priority } from '../checks.js'
 import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../checks.js'
-import type { IsolatedModule, Isolation } from '../ports/isolation.js'
+import type { IsolatedModule, IsolatedRun, Isolation } from '../ports/isolation.js'
 import type { JobSettings, JobType } from '../write/contract.js'
 import type { RateLimitOptions } from '../write/limits.js'
 import { toRateLimit, toRoles } from '../write/limits.js'
@@ -110,12 +110,16 @@ export const isRunnable = ({ handle, isolated }: JobDefinition): boolean =>
   handle !== undefined || isolated !== undefined
 
 /** With a handler to call. Throws InvalidOption where the file of its module is not there. */
-export function toRunnable(definition: JobDefinition, isolation: Isolation, maxBodyBytes: number): RunnableDefinition {
+export function toRunnable(
+  definition: JobDefinition,
+  isolation: Isolation,
+  world: Pick<IsolatedRun, 'maxBodyBytes' | 'job'>,
+): RunnableDefinition {
   const { isolated: module } = definition
   if (module === undefined) return definition as RunnableDefinition
   if (!isolation.has(module)) throw new InvalidOption('defineJob.module', 'a file that is there', module.module)
   const handle = (payload: unknown, context: JobContext): unknown =>
-    isolation.run({ module, payload, context, maxBodyBytes })
+    isolation.run({ module, payload, context, ...world })
   return { ...definition, handle }
 }
 

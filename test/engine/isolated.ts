@@ -68,7 +68,13 @@ const MODULE = `
       return { run: ctx.run, attempt: ctx.attempt }
     },
     badSnooze: (_, ctx) => ctx.snooze('soon'),
-    ledger: (_, ctx) => ctx.ledger,
+    async enqueue({ type, payload, options }, ctx) {
+      const one = await ctx.ledger.enqueue(jobledger.defineJob({ type }), payload ?? (() => {}), options)
+      const many = await ctx.ledger.enqueueMany([1, 2].map((n) => ({ job: { type }, payload: { do: 'echo', value: n } })))
+      const said = ({ id, outcome }) => ({ id, outcome })
+      return { one: said(one), many: many.map(said), wait: await one.result().catch((error) => error.code) }
+    },
+    batch: ({ batch }, ctx) => ctx.ledger.enqueueMany(batch),
     finishWith: (_, ctx) => ctx.finishWith(() => {}),
     value: (_, ctx) => ctx.value,
     async limited(_, ctx) {

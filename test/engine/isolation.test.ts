@@ -4,6 +4,7 @@ import { filter, firstValueFrom } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { InvalidOption } from '../../domain/errors.js'
 import type { Ledger } from '../../runtime/ledger.js'
+import type { HistoryEntry } from '../../runtime/read/queries.js'
 import type { JobContext } from '../../runtime/work/context.js'
 import { defineJob } from '../../runtime/work/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
@@ -132,8 +133,37 @@ describe('a handler in a child process', () => {
     expect(await ledger.result(id)).toMatchObject(['in time', 'TIMEOUT', deadline])
   })
 
+  it('enqueues jobs, as deeds of its own run', async () => {
+    const options = { id: 'follow-up', delay: '1h' }
+    const { id } = await ledger.enqueue(
+      task,
+      { do: 'enqueue', type: 'task', payload: { do: 'echo' }, options },
+      { user: 'ann' },
+    )
+    const { one, many, wait } = (await ledger.result(id)) as { one: unknown; many: { id: string }[]; wait: string }
+    expect(one).toEqual({ id: 'follow-up', outcome: 'created' })
+    expect(wait).toBe('NOT_IN_CHILD')
+    expect(await Promise.all(many.map((each) => ledger.result(each.id)))).toEqual([1, 2])
+    const [{ data, metadata }] = (await ledger.history('follow-up')) as [HistoryEntry]
+    expect(data).toMatchObject({ context: { user: 'ann' }, runAt: expect.any(Number) })
+    expect(metadata).toMatchObject({ $causationId: id, $correlationId: id })
+  })
+
+  it('is told what is wrong with what it enqueues', async () => {
+    const message = async (payload: Task) => ((await failure(payload)).body as { message: string }).message
+    expect(await message({ do: 'enqueue', type: 'nobody', payload: 1 })).toMatch(
+      /`enqueue.job`.*in `jobs`, got "nobody"/,
+    )
+    expect(await message({ do: 'enqueue', type: 'task' })).toMatch(/could not be cloned/)
+    expect(await message({ do: 'enqueue', type: 'task', payload: 1, options: { priority: 'x' } })).toMatch(
+      /enqueue.priority/,
+    )
+    expect(await message({ do: 'batch', batch: 1 })).toMatch(/`enqueueMany`/)
+    expect(await message({ do: 'batch', batch: [null] })).toMatch(/`enqueueMany\[0\].job`/)
+  })
+
   it('cannot reach what belongs to the parent', async () => {
-    for (const what of ['ledger', 'value', 'finishWith']) {
+    for (const what of ['value', 'finishWith']) {
       const { error, body } = await failure({ do: what })
       expect({ error, body }).toMatchObject({
         error: 'NotInChild',

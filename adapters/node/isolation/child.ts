@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -7,7 +8,9 @@ import type { Cancel, Clock } from '../../../runtime/ports/clock.js'
 import type { IsolatedModule, IsolatedRun } from '../../../runtime/ports/isolation.js'
 import type { JobContext } from '../../../runtime/work/context.js'
 import { Fatal } from '../../../runtime/work/handler-errors.js'
+import { enqueueFor } from './enqueueing.js'
 import { onLines } from './lines.js'
+import { writeLine } from './log-lines.js'
 import type { ContextFacts, FromChild, Request, Stored, ToChild } from './messages.js'
 import { fromSent, toSent } from './sent-errors.js'
 
@@ -28,6 +31,9 @@ const HAS_GROUPS = process.platform !== 'win32'
 interface Turn {
   readonly number: number
   readonly context: JobContext
+  readonly job: IsolatedRun['job']
+  /** With `currentJob()` answering for the run, which messages know nothing of. */
+  inCourse(call: () => Promise<unknown>): Promise<unknown>
   resolve(result: unknown): void
   reject(error: unknown): void
 }
@@ -85,7 +91,8 @@ export class Child {
   }
 
   /** What the handler has returned; rejects as the port says. */
-  async run({ payload, context, maxBodyBytes }: IsolatedRun): Promise<unknown> {
+  async run(run: IsolatedRun): Promise<unknown> {
+    const { payload, context, maxBodyBytes } = run
     const { signal } = context
     signal.throwIfAborted()
     let cancel: Cancel = () => {}
@@ -94,7 +101,7 @@ export class Child {
     }
     signal.addEventListener('abort', abort, { once: true })
     try {
-      return await this.#begin(context, {
+      return await this.#begin(run, {
         kind: 'run',
         module: toUrl(this.#module.module).href,
         payload,
@@ -108,12 +115,13 @@ export class Child {
     }
   }
 
-  #begin(context: JobContext, order: Omit<Extract<ToChild, { kind: 'run' }>, 'turn'>): Promise<unknown> {
+  #begin({ context, job }: IsolatedRun, order: Omit<Extract<ToChild, { kind: 'run' }>, 'turn'>): Promise<unknown> {
     this.turns += 1
     this.#context = context
     this.#lastLines.length = 0
     return new Promise((resolve, reject) => {
-      this.#turn = { number: this.turns, context, resolve, reject }
+      const inCourse = AsyncResource.bind((call: () => Promise<unknown>) => call())
+      this.#turn = { number: this.turns, context, job, inCourse, resolve, reject }
       try {
         this.#send({ ...order, turn: this.turns })
       } catch (error) {
@@ -144,7 +152,8 @@ export class Child {
     }
   }
 
-  #follow(message: FromChild, { context, resolve, reject }: Turn): void {
+  #follow(message: FromChild, turn: Turn): void {
+    const { context, resolve, reject } = turn
     switch (message.kind) {
       case 'done':
         return resolve(unstored(message.result))
@@ -155,13 +164,17 @@ export class Child {
         this.end()
         return reject(new ModuleUnusable(this.#module.module, fromSent(message.error)))
       case 'log':
-        return context.log[message.level]({ ...message.facts, ...revived(message.errors) }, message.message)
+        return writeLine(context.log, message)
       case 'noRetry':
         return context.noRetry()
       case 'snooze':
         return context.snooze(message.until)
       case 'question':
-        return void this.#answer(message.question, message.turn, ask(context, message.request))
+        return void this.#answer(
+          message.question,
+          message.turn,
+          turn.inCourse(() => ask(turn, message.request)),
+        )
     }
   }
 
@@ -238,8 +251,10 @@ function factsOf(context: JobContext): ContextFacts {
   }
 }
 
-function ask(context: JobContext, request: Request): Promise<unknown> {
+function ask({ context, job }: Turn, request: Request): Promise<unknown> {
   switch (request.ask) {
+    case 'enqueue':
+      return enqueueFor(context.ledger, job, request)
     case 'heartbeat':
       return context.heartbeat(request.progress, unstored(request.partial))
     case 'dependencies':
@@ -250,6 +265,3 @@ function ask(context: JobContext, request: Request): Promise<unknown> {
 }
 
 const unstored = (content: Stored): unknown => (typeof content === 'string' ? JSON.parse(content) : content)
-
-const revived = (errors: Readonly<Record<string, Parameters<typeof fromSent>[0]>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(errors).map(([key, error]) => [key, fromSent(error)]))

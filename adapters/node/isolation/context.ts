@@ -1,6 +1,6 @@
 /** What a handler in a child process is told about its run. Whatever only the parent can do, it asks the parent for. */
 import type { Duration } from '../../../domain/duration.js'
-import { InvalidOption, show } from '../../../domain/errors.js'
+import { InvalidOption, InvalidPayload } from '../../../domain/errors.js'
 import { LeaseLost } from '../../../domain/rejection.js'
 import { NotInChild } from '../../../runtime/errors.js'
 import type { Logger } from '../../../runtime/ports/logger.js'
@@ -11,13 +11,13 @@ import { limitStep } from '../../../runtime/work/time-limit.js'
 import { encode } from '../../../runtime/write/codec.js'
 import type { Enqueueing, TraceCarrier } from '../../../runtime/write/contract.js'
 import { systemClock } from '../clock.js'
-import type { ContextFacts, FromChild, Level, Request, Stored } from './messages.js'
-import { LEVELS } from './messages.js'
-import { toSent } from './sent-errors.js'
+import { ledgerTo } from './enqueueing.js'
+import { loggerTo } from './log-lines.js'
+import type { ContextFacts, FromChild, Request, Stored } from './messages.js'
 
 /** Without the turn, which whoever sends it adds. */
 type Unsent<Message> = Message extends unknown ? Omit<Message, 'turn'> : never
-export type Say = (message: Unsent<FromChild>) => void
+type Say = (message: Unsent<FromChild>) => void
 
 interface Waiting {
   resolve(value: unknown): void
@@ -27,6 +27,7 @@ interface Waiting {
 export class ChildContext implements JobContext {
   retries: boolean
   readonly log: Logger
+  readonly ledger: Enqueueing
   readonly #facts: ContextFacts
   readonly #maxBodyBytes: number
   readonly #say: Say
@@ -40,8 +41,9 @@ export class ChildContext implements JobContext {
     this.#maxBodyBytes = maxBodyBytes
     this.#say = say
     this.retries = facts.retries
-    this.log = loggerTo((level, line, message) => {
-      if (!this.#isOver) sayLine(say, level, line, message)
+    this.ledger = ledgerTo((request) => this.#ask(request))
+    this.log = loggerTo((line) => {
+      if (!this.#isOver) say(line)
     })
   }
 
@@ -93,9 +95,6 @@ export class ChildContext implements JobContext {
   get deadline(): Date | undefined {
     return this.#facts.deadline
   }
-  get ledger(): Enqueueing {
-    throw new NotInChild('ctx.ledger')
-  }
   get value(): unknown {
     throw new NotInChild('ctx.value')
   }
@@ -143,8 +142,12 @@ export class ChildContext implements JobContext {
     if (this.#isOver) return Promise.reject(this.#late())
     const question = ++this.#questions
     return new Promise((resolve, reject) => {
-      this.#waiting.set(question, { resolve, reject })
-      this.#say({ kind: 'question', question, request })
+      try {
+        this.#say({ kind: 'question', question, request })
+        this.#waiting.set(question, { resolve, reject })
+      } catch (error) {
+        reject(new InvalidPayload(request.ask, 'what can be sent to another process', (error as Error).message))
+      }
     })
   }
 
@@ -168,39 +171,5 @@ export class ChildContext implements JobContext {
     this.#isOver = true
     for (const { reject } of this.#waiting.values()) reject(this.#late())
     this.#waiting.clear()
-  }
-}
-
-type Write = (level: Level, facts: object, message: string) => void
-
-function loggerTo(write: Write, bindings: object = {}): Logger {
-  const methods = LEVELS.map((level) => [
-    level,
-    (facts: object, message: string): void => write(level, { ...bindings, ...facts }, message),
-  ])
-  return {
-    ...Object.fromEntries(methods),
-    child: (more: object) => loggerTo(write, { ...bindings, ...more }),
-  } as Logger
-}
-
-/** Errors among the facts arrive as errors, and what cannot be sent at all as text: a log line never fails a run. */
-function sayLine(say: Say, level: Level, facts: object, message: string): void {
-  const entries = Object.entries(facts)
-  const failures = entries.filter(([, value]) => value instanceof Error).map(([key, error]) => [key, toSent(error)])
-  const others = entries.filter(([, value]) => !(value instanceof Error))
-  const line = { kind: 'log', level, message: `${message}`, errors: Object.fromEntries(failures) } as const
-  try {
-    say({ ...line, facts: Object.fromEntries(others) })
-  } catch {
-    say({ ...line, facts: Object.fromEntries(others.map(([key, value]) => [key, tame(value)])) })
-  }
-}
-
-function tame(value: unknown): unknown {
-  try {
-    return structuredClone(value)
-  } catch {
-    return show(value)
   }
 }

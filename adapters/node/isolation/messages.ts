@@ -1,5 +1,7 @@
 /** What parent and child tell each other. Sent by structured clone: bytes, dates, maps and the like arrive as they were. */
 import type { JobContext } from '../../../runtime/work/context.js'
+import type { EnqueueRequest } from './enqueueing.js'
+import type { SentLine } from './log-lines.js'
 import type { SentError } from './sent-errors.js'
 
 /** What a run is told of itself as it begins. */
@@ -37,14 +39,12 @@ export type ToChild = { readonly turn: number } & (
   | { readonly kind: 'refusal'; readonly question: number; readonly error: SentError }
 )
 
-export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
-export type Level = (typeof LEVELS)[number]
-
 /** What only the parent can do. */
 export type Request =
   | { readonly ask: 'heartbeat'; readonly progress: number | undefined; readonly partial: Stored }
   | { readonly ask: 'dependencies' }
   | { readonly ask: 'dependencyErrors' }
+  | EnqueueRequest
 
 /** A value in the form the log keeps: JSON text, or bytes. */
 export type Stored = string | Uint8Array | undefined
@@ -54,14 +54,7 @@ export type FromChild = { readonly turn: number } & (
   | { readonly kind: 'threw'; readonly error: SentError }
   /** The module cannot be loaded, or has no handler. */
   | { readonly kind: 'unusable'; readonly error: SentError }
-  | {
-      readonly kind: 'log'
-      readonly level: Level
-      readonly message: string
-      readonly facts: object
-      /** Those of the facts that are errors. */
-      readonly errors: Readonly<Record<string, SentError>>
-    }
+  | SentLine
   | { readonly kind: 'question'; readonly question: number; readonly request: Request }
   | { readonly kind: 'noRetry' }
   | { readonly kind: 'snooze'; readonly until: Date | number }
