@@ -4,8 +4,11 @@ import type { LedgerOptions } from '../runtime/options.js'
 import { checkLedgerOptions } from '../runtime/options.js'
 import type { Clock } from '../runtime/ports/clock.js'
 import type { EventStore } from '../runtime/ports/event-store.js'
+import type { Gate } from '../runtime/ports/gate.js'
 import type { Ids } from '../runtime/ports/ids.js'
+import type { Scope } from '../runtime/ports/scope.js'
 import type { Views } from '../runtime/ports/views.js'
+import type { JobContext } from '../runtime/work/context.js'
 import { systemClock } from './node/clock.js'
 import { currentJobScope, noScope } from './node/current-job.js'
 import { nodeDigest } from './node/digest.js'
@@ -64,6 +67,39 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
     await storage.store.close()
     throw error
   }
+}
+
+/** A world made for a test. */
+export interface OwnWorld {
+  readonly clock: Clock
+  /** Fills a buffer with random bytes. */
+  readonly fill: (buffer: Uint8Array) => void
+  readonly gate?: Gate
+  /** What is to stand before the store in memory, or in its place. Default: nothing. */
+  readonly before?: (memory: EventStore) => EventStore
+}
+
+export interface OwnLedger {
+  readonly ledger: Ledger
+  readonly store: EventStore
+  readonly ids: Ids
+  /** Tells in the course of which run something is called. */
+  readonly scope: Scope<JobContext>
+}
+
+/** For the testing kit: a ledger in memory, in a world of the caller's. Throws InvalidOption, DuplicateType. */
+export async function openInWorld(world: OwnWorld, options: LedgerOptions): Promise<OwnLedger> {
+  const { clock, fill, gate } = world
+  checkLedgerOptions(options)
+  const memory = await openMemory()
+  const store = world.before?.(memory.store) ?? memory.store
+  // The log is in this process: no worker's process is ever gone, and none need be looked for.
+  const host = { ...nodeHost, isGone: () => false }
+  const own = { clock, host, digest: nodeDigest, scope: currentJobScope, isolation: new ChildPool(clock) }
+  const ids = new PooledIds(clock, fill)
+  const ports = { ...own, store, views: memory.views, ids, ...(gate !== undefined && { gate }) }
+  const ledger = await Ledger.open(ports, options)
+  return { ledger, store, ids, scope: currentJobScope }
 }
 
 function checkMethods(given: object, methods: readonly string[], option: string): void {

@@ -7,6 +7,7 @@ import type { Clock } from './ports/clock.js'
 import type { Digest } from './ports/digest.js'
 import type { EventStore } from './ports/event-store.js'
 import { StoreUnavailable } from './ports/event-store.js'
+import type { Gate } from './ports/gate.js'
 import type { Host } from './ports/host.js'
 import type { Ids } from './ports/ids.js'
 import type { Isolation } from './ports/isolation.js'
@@ -50,6 +51,8 @@ export interface LedgerPorts {
   readonly digest: Digest
   readonly scope: Scope<JobContext>
   readonly isolation: Isolation
+  /** Absent: always open. */
+  readonly gate?: Gate
 }
 
 /** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
@@ -122,6 +125,7 @@ export class Engine {
     this.relay = new LogRelay(clock)
     this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)
+    ports.gate?.onOpen(() => journal.wake())
   }
 
   /** Brings the projections up to the end of the log, then begins its duties. Called once. */
@@ -196,11 +200,11 @@ export class Engine {
   }
 
   async #startWorker(options: WorkerOptions, ledger: Enqueueing): Promise<boolean> {
-    const { clock, ids, host, scope, store } = this.ports
+    const { clock, ids, host, scope, store, gate } = this.ports
     const { feed, journal, relay, dependencies } = this
     const { maxBodyBytes, codeVersion } = this.#settings
     const worker = new Worker(options, {
-      ...{ feed, journal, clock, ids, host, relay, codeVersion },
+      ...{ feed, journal, clock, ids, host, relay, codeVersion, gate },
       log: this.#log,
       payloads: this.#payloads,
       attempts: {

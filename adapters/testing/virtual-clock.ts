@@ -1,3 +1,4 @@
+import { setImmediate as realSetImmediate } from 'node:timers'
 import TinyQueue from 'tinyqueue'
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
@@ -11,6 +12,9 @@ interface Timer {
 
 /** Turns of the event loop that what a timer sets off gets before the next timer: a few commits with all that follows. */
 const TURNS = 25
+
+/** The real one, also where a test has put fake timers in its place later. */
+export const nextTurn: (call: () => void) => void = realSetImmediate
 
 /** Time that passes only when told to. Work goes on in real turns of the event loop; deadlines wait for `advance`. */
 export class VirtualClock implements Clock {
@@ -36,25 +40,31 @@ export class VirtualClock implements Clock {
   }
 
   soon(call: () => void): void {
-    setImmediate(call)
+    nextTurn(call)
   }
 
   /** Lets time pass: every timer rings at its own instant, and what it sets off is done before the next one. */
   async advance(duration: Duration): Promise<void> {
     const end = this.#now + toMs(duration, 'advance')
-    await this.settle()
-    for (let timer = this.#timers.peek(); timer !== undefined && timer.instant <= end; timer = this.#timers.peek()) {
+    do await this.settle()
+    while (this.step(end))
+  }
+
+  /** Time goes on to the next timer, which rings. False: none is due by `until`, and that is the time now. */
+  step(until: number): boolean {
+    for (let timer = this.#timers.peek(); timer !== undefined && timer.instant <= until; timer = this.#timers.peek()) {
       this.#timers.pop()
       if (timer.call === undefined) continue
       this.#now = Math.max(this.#now, timer.instant)
       timer.call()
-      await this.settle()
+      return true
     }
-    this.#now = end
+    this.#now = Math.max(this.#now, until)
+    return false
   }
 
   /** Lets what is under way go on without any time passing. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    for (let turn = 0; turn < TURNS; turn += 1) await new Promise<void>((resolve) => nextTurn(resolve))
   }
 }

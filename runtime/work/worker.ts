@@ -6,6 +6,7 @@ import { ShuttingDown } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import { StoreUnavailable } from '../ports/event-store.js'
+import type { Gate } from '../ports/gate.js'
 import type { Host } from '../ports/host.js'
 import type { Ids } from '../ports/ids.js'
 import type { Logger } from '../ports/logger.js'
@@ -54,6 +55,7 @@ export interface WorkerServices {
   readonly payloads: Payloads
   readonly codeVersion: string | undefined
   readonly relay: LogRelay
+  readonly gate: Gate | undefined
   readonly attempts: Pick<
     AttemptServices,
     'maxBodyBytes' | 'transactions' | 'ledger' | 'scope' | 'dependencies' | 'dependencyErrors'
@@ -85,7 +87,7 @@ export class Worker {
   #failure: Error | undefined
 
   constructor(options: WorkerOptions, services: WorkerServices) {
-    const { clock, ids, feed, journal, codeVersion, payloads, relay, attempts } = services
+    const { clock, ids, feed, journal, codeVersion, payloads, relay, gate, attempts } = services
     this.id = ids.uuid()
     this.#options = options
     this.#services = services
@@ -117,7 +119,8 @@ export class Worker {
       leaseMs: options.leaseMs,
       codeVersion,
       accepts: ({ type, queue }) => options.definitions.has(type) && (options.queues?.includes(queue) ?? true),
-      free: () => (this.#leasing ? options.concurrency - this.#running.size - this.#commits.size : 0),
+      free: () =>
+        this.#leasing && (gate?.isOpen ?? true) ? options.concurrency - this.#running.size - this.#commits.size : 0,
       fetch: (job) => payloads.fetch(job),
       begin: (job, lease, brief) => this.#begin(job, lease, () => brief ?? payloads.load(job)),
     })

@@ -98,7 +98,7 @@ function unlessGone(verdict: Verdict<unknown>, gone: Set<string>): Verdict<unkno
 }
 
 /** Once per decision; a resend keeps id, time and salt. */
-function stamp(draft: Draft, common: Metadata | undefined, at: number, ids: Ids): NewEvent {
+export function stamp(draft: Draft, common: Metadata | undefined, at: number, ids: Ids): NewEvent {
   const { stream, type, data, body } = draft
   const content = body === undefined ? undefined : { salt: ids.salt(), content: body }
   const version = versionOf(type)

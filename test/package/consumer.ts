@@ -35,9 +35,16 @@ export class Consumer {
     for (const name of LINKED) this.link(name)
   }
 
-  private link(name: string): void {
+  /** One more package, from the registry or its cache. */
+  async add(name: string): Promise<void> {
+    const options = ['--omit=optional', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
+    await runOrThrow('npm', ['install', name, ...options], { cwd: this.folder, guardMs: GUARD_MS })
+    for (const linked of LINKED) this.link(linked)
+  }
+
+  link(name: string): void {
     const [installed, path] = [join(this.root, 'node_modules', name), join(this.folder, 'node_modules', name)]
-    if (!existsSync(installed)) return
+    if (!existsSync(installed) || existsSync(path)) return
     mkdirSync(dirname(path), { recursive: true })
     symlinkSync(installed, path, 'junction')
   }
@@ -52,16 +59,39 @@ export class Consumer {
     await runOrThrow(command, args, { cwd: this.folder, guardMs: GUARD_MS })
   }
 
+  write(file: string, text: string): void {
+    const path = join(this.folder, file)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+  }
+
   /** Runs a program that stands in the project; gives back what it printed. */
   async run(file: string, source: string): Promise<string> {
-    writeFileSync(join(this.folder, file), source)
+    this.write(file, source)
     return await runOrThrow('node', ['--no-warnings', file], { cwd: this.folder, guardMs: GUARD_MS })
   }
 
   /** Runs the command that the package installs. */
   async command(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
-    const binary = join(this.folder, 'node_modules', '.bin', 'jobledger')
-    return await runGuarded(binary, args, { cwd: this.folder, guardMs: GUARD_MS })
+    return await this.execute(this.binary('jobledger'), args)
+  }
+
+  /** In `folder` of the project. */
+  async execute(
+    program: string,
+    args: readonly string[],
+    folder = '.',
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<{ readonly code: number | null; readonly output: string }> {
+    // What runs these tests must not be taken for what runs those.
+    const { NODE_TEST_CONTEXT: _, VITEST: __, ...ours } = process.env
+    const cwd = join(this.folder, folder)
+    return await runGuarded(program, args, { cwd, guardMs: GUARD_MS, env: { ...ours, NO_COLOR: '1', ...env } })
+  }
+
+  /** A program of one of the packages in the project. */
+  binary(name: string): string {
+    return join(this.folder, 'node_modules', '.bin', name)
   }
 
   /**

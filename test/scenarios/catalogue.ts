@@ -54,6 +54,7 @@ export const ROWS: Readonly<Record<number, string>> = {
   75: 'retention',
   76: 'recovery when a log is opened',
   77: 'an unreadable record skipped',
+  80: 'ledgers in memory, for tests and for nothing at all, and assertions about what was enqueued',
 }
 
 export const RESOLUTIONS: Readonly<Record<string, string>> = {

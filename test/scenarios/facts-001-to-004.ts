@@ -1,6 +1,7 @@
 /**
  * What the tests of 001 to 003 pin down of the contract of a job; those of 004 pin down nothing. What belongs to other work
  * comes with it. 001: poll strategies, handlers registered after the start, schedules, the test queue,
+ * comes with it. 001: poll strategies, handlers registered after the start, schedules, the registry of pools,
  * figures and lists of the admin pages. 002: triggers of every kind with their
  * poller and debounce, client-run jobs. 003: the size of a queue by priority.
  */
@@ -23,6 +24,11 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '001.14': 'a waiting job can be deleted; a running one can be neither deleted nor moved to another time',
   '001.50': 'a pool is listed with its name, queues, slots, version and types',
   '001.51': 'the lengths of the queues are told by state and by type',
+  '001.40': 'a ledger for tests runs nothing of its own accord',
+  '001.41': 'asked whether it is empty, how many jobs there are and of which types, it answers pass or fail',
+  '001.42':
+    'it gives all jobs in their order, the first, the n-th counted from 1, and the same of one type; of what is not there, nothing',
+  '001.43': 'to make one takes no handle of a test framework; what it is given instead is checked',
   '002.1': 'payloads stored in an older form are still understood',
   '002.2': 'a type that nobody knows is refused where it is enqueued',
   '002.3': 'a handler that blows up has had an ordinary failed run, and is tried again',

@@ -1,0 +1,215 @@
+import type { Duration } from '../../domain/duration.js'
+import { toMs } from '../../domain/duration.js'
+import { InvalidOption } from '../../domain/errors.js'
+import type { RecordedEvent } from '../../domain/event.js'
+import type { Finished } from '../../domain/job/events.js'
+import { jobStream } from '../../domain/job/events.js'
+import { JobUnknown } from '../../domain/rejection.js'
+import type { JobStatusName } from '../../projections/job-status.js'
+import { JOB_STATUS_NAMES } from '../../projections/job-status.js'
+import type { Instant } from '../../runtime/checks.js'
+import { checkKeys, toCount, toInstant, toName } from '../../runtime/checks.js'
+import { NoHandlers } from '../../runtime/errors.js'
+import type { Ledger } from '../../runtime/ledger.js'
+import type { LedgerOptions } from '../../runtime/options.js'
+import type { EventStore } from '../../runtime/ports/event-store.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import type { JobStatus } from '../../runtime/read/queries.js'
+import type { OwnLedger } from '../open-ledger.js'
+import { openInWorld } from '../open-ledger.js'
+import { Assertions } from './assertions.js'
+import { Conductor } from './conductor.js'
+import { WaitTimeout } from './errors.js'
+import type { PastEvent } from './history.js'
+import { seededBytes } from './random.js'
+import { Roll } from './roll.js'
+import type { JobStory } from './story.js'
+import { tell } from './story.js'
+import type { VirtualClock } from './virtual-clock.js'
+import { watched } from './watched-store.js'
+
+export interface TestLedgerOptions extends LedgerOptions {
+  /** When virtual time begins. Default 2026-01-01T00:00:00Z. */
+  readonly start?: Instant
+  /** The same seed, the same ids and the same jitter. A whole number, default 1. */
+  readonly seed?: number
+  /**
+   * How long a run may go on in real time without a sign of life, while a call of the test waits for it; then it is taken to
+   * wait for virtual time. Default 250 ms.
+   */
+  readonly patience?: Duration
+  /**
+   * Runs that may follow each other while time stands still, beyond one for each job that is there; then it is taken to be
+   * endless. Default 100,000.
+   */
+  readonly maxRuns?: number
+  /** Told of assertions that are false and have a message. Default: the logger's `error`, without a logger `console.error`. */
+  readonly report?: (text: string) => void
+}
+
+/** What a test ledger can do beside all that a ledger can. */
+export interface TestVerbs extends Pick<Assertions, keyof Assertions> {
+  /** The ledger's time, for handlers that need to tell or to wait. Its `advance` is the ledger's. */
+  readonly clock: VirtualClock
+  /**
+   * Runs every job that is due, and what follows from that, until nothing is ready; time stands still. Answers with the ids
+   * of the jobs that still run: they wait for time to pass, or for longer than `patience`. Throws EndlessRuns.
+   */
+  drain(): Promise<string[]>
+  /** Lets time pass; what falls due meanwhile (delays, retries, timeouts, leases) happens at its own instant. */
+  advance(duration: Duration): Promise<void>
+  /**
+   * Lets time pass until the job is in this state, or has been in it since the call; answers with its status then.
+   * Throws WaitTimeout when it was not within so much virtual time (default 1 h). The job need not exist yet.
+   */
+  waitFor(
+    job: string | { readonly id: string },
+    state: JobStatusName,
+    options?: { readonly within?: Duration },
+  ): Promise<JobStatus>
+  /** Jobs with this history; what `when` does to them, `then` judges. */
+  given(...history: readonly PastEvent[]): JobStory
+}
+
+export type TestLedger = Ledger & TestVerbs
+
+/**
+ * A ledger in memory on virtual time: nothing runs until `drain`, `advance` or `waitFor`, which start it if need be.
+ * Throws InvalidOption, DuplicateType.
+ */
+export async function testLedger(options: TestLedgerOptions = {}): Promise<TestLedger> {
+  const { start, seed, patience, maxRuns, report, ...rest } = checked(options)
+  const roll = new Roll()
+  const conductor: Conductor = new Conductor({
+    now: start,
+    patienceMs: patience,
+    maxRuns,
+    jobs: () => roll.size,
+    job: () => own.scope.current()?.id,
+    begin: () => begin(own.ledger),
+  })
+  const before = (memory: EventStore): EventStore => watched(memory, () => conductor.happens())
+  const own = await openInWorld(
+    { clock: conductor.clock.engine, fill: seededBytes(seed), gate: conductor, before },
+    rest,
+  )
+  own.ledger.events$.subscribe((event) => {
+    roll.follow(event)
+    conductor.follow(event)
+  })
+  return withVerbs(own, conductor, new Assertions(roll, report ?? reporter(rest.logger)))
+}
+
+const DEFAULTS = { start: Date.UTC(2026, 0, 1), seed: 1, patience: 250, maxRuns: 100_000 }
+
+function checked(options: TestLedgerOptions) {
+  if (typeof options !== 'object' || options === null) throw new InvalidOption('testLedger', 'an object', options)
+  const { start, seed, patience, maxRuns, report } = { ...DEFAULTS, ...options }
+  if (report !== undefined && typeof report !== 'function') {
+    throw new InvalidOption('testLedger.report', 'a function', report)
+  }
+  return {
+    ...options,
+    start: toInstant(start, 'testLedger.start'),
+    seed: toCount(seed, 'testLedger.seed', 0),
+    patience: toMs(patience, 'testLedger.patience'),
+    maxRuns: toCount(maxRuns, 'testLedger.maxRuns', 1),
+  }
+}
+
+function reporter(logger: Logger | undefined): (text: string) => void {
+  return logger === undefined ? (text) => console.error(text) : (text) => logger.error({}, text)
+}
+
+/** One without handlers has nothing to run, and may be drained all the same. */
+async function begin(ledger: Ledger): Promise<void> {
+  await ledger.start().catch((error) => {
+    if (!(error instanceof NoHandlers)) throw error
+  })
+}
+
+function withVerbs({ ledger, store, ids }: OwnLedger, conductor: Conductor, assertions: Assertions): TestLedger {
+  const { clock } = conductor
+  const close = ledger.close.bind(ledger)
+  const start = ledger.start.bind(ledger)
+  const verbs: TestVerbs = {
+    clock,
+    drain: () => conductor.drain(),
+    advance: (duration) => conductor.advance(duration),
+    waitFor: (job, state, options) => waitFor(ledger, conductor, job, state, options),
+    given: (...history) => ({
+      when: (act) => tell({ ledger, store, clock, ids, quiet: () => conductor.quiet() }, history, act),
+    }),
+    ...bound(assertions),
+  }
+  const ours: Partial<Ledger> = {
+    // What a close waits for comes only with time.
+    close: (options) => conductor.passWhile(close(options)),
+    start: async (options) => {
+      const started = await start(options)
+      conductor.hasBegun()
+      return started
+    },
+  }
+  return Object.assign(ledger, verbs, ours)
+}
+
+const bound = (assertions: Assertions): Pick<Assertions, keyof Assertions> => ({
+  contains: (type, message) => assertions.contains(type, message),
+  notContains: (type, message) => assertions.notContains(type, message),
+  empty: (message) => assertions.empty(message),
+  notEmpty: (message) => assertions.notEmpty(message),
+  total: (count, message) => assertions.total(count, message),
+  jobs: () => assertions.jobs(),
+  get: (position) => assertions.get(position),
+  getFirst: () => assertions.getFirst(),
+  getOf: (type, position) => assertions.getOf(type, position),
+  getFirstOf: (type) => assertions.getFirstOf(type),
+})
+
+async function waitFor(
+  ledger: Ledger,
+  conductor: Conductor,
+  job: string | { readonly id: string },
+  state: JobStatusName,
+  options: { readonly within?: Duration } = {},
+): Promise<JobStatus> {
+  const id = toName(typeof job === 'string' ? job : job?.id, 'waitFor.job')
+  if (!JOB_STATUS_NAMES.includes(state)) {
+    throw new InvalidOption('waitFor.state', `one of ${JOB_STATUS_NAMES.join(', ')}`, state)
+  }
+  checkKeys(options, new Set(['within']), 'waitFor')
+  const ms = toMs(options.within ?? '1h', 'waitFor.within')
+  // A state that a job is in for no time at all is seen only in passing.
+  const passed = new Set<string | undefined>()
+  const watching = ledger.events$.subscribe((event) => {
+    if (event.stream === jobStream(id)) passed.add(stateAfter(event))
+  })
+  let found: JobStatusName | undefined
+  const isReached = async (): Promise<boolean> => {
+    found = await stateOf(ledger, id)
+    return found === state || passed.has(state)
+  }
+  try {
+    // From scheduled to ready leads nothing but time.
+    if (await conductor.passUntil(ms, isReached, state === 'ready')) return await ledger.status(id)
+  } finally {
+    watching.unsubscribe()
+  }
+  throw new WaitTimeout(id, state, found, ms)
+}
+
+function stateAfter({ type, data }: RecordedEvent): JobStatusName | undefined {
+  if (type === 'Leased') return 'running'
+  if (type === 'Cancelled') return 'cancelled'
+  return type === 'Finished' ? (data as Finished).outcome : undefined
+}
+
+async function stateOf(ledger: Ledger, id: string): Promise<JobStatusName | undefined> {
+  try {
+    return (await ledger.status(id)).state
+  } catch (error) {
+    if (error instanceof JobUnknown) return undefined
+    throw error
+  }
+}
