@@ -1,4 +1,6 @@
 /** What is published works for those who install it, whatever way they load and compile it. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -52,6 +54,23 @@ describe('installed', () => {
   test('keeps its ledger in a file', async (context) => {
     context.skip(!consumer.has('better-sqlite3'), 'the optional driver is not installed here')
     expect(await consumer.run('file.mjs', IMPORT + helloProgram({ url: 'sqlite:./jobs.db' }))).toBe('hello x\n')
+  })
+
+  test('runs handlers in child processes', async () => {
+    const module = join(consumer.folder, 'double.mjs')
+    writeFileSync(
+      module,
+      `import { Fatal } from 'jobledger'\nexport default (n) => { if (n > 9) throw new Fatal('big'); return n * 2 }\n`,
+    )
+    const program = `
+      const double = defineJob({ type: 'double', isolate: 'process', module: ${JSON.stringify(module)} })
+      const ledger = await openLedger({ url: 'memory:', jobs: [double] })
+      await ledger.start()
+      console.log(await (await ledger.enqueue(double, 4)).result())
+      await (await ledger.enqueue(double, 10)).result().catch(({ error }) => console.log(error))
+      await ledger.close()
+    `
+    expect(await consumer.run('isolated.mjs', IMPORT + program)).toBe('8\nFatal\n')
   })
 
   test('brings its command', async () => {
