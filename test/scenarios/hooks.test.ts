@@ -450,7 +450,12 @@ scenario([47], 'a shutdown waits for commits, and runs that are given back have 
   const ends: [string, string][] = []
   const go = gate()
   const began = gate()
-  const { job, started } = standing('standing', { commit: (end, { id }) => void ends.push([id, end.outcome]) })
+  const { job, started } = standing('standing', {
+    commit: async (end, { id }) => {
+      await new Promise<void>((resolve) => world.clock.at(world.clock.now() + 1_500, resolve))
+      ends.push([id, end.outcome])
+    },
+  })
   const slow = defineJob({
     type: 'slow',
     commit: async (end, { id }) => {
