@@ -52,8 +52,8 @@ async function report(output: Output, handle: JobHandle, flags: EnqueueFlags): P
   const { id, outcome } = handle
   const { wait } = flags
   const told = toldOf(handle, flags)
-  if (wait === undefined || outcome === 'skipped') {
-    output.data({ id, outcome }, () => id)
+  if (wait === undefined) {
+    output.data({ id, outcome }, () => (outcome === 'skipped' ? '' : id))
     output.talk(told)
     return
   }

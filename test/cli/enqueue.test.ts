@@ -184,6 +184,21 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     expect(stderr).toMatch(/defines no job type "note"/)
   })
 
+  test('records nothing that the type of a config does not want', async () => {
+    const before = "before({ a }) { if (a < 0) throw new RangeError('below zero'); return a !== 0 },"
+    desk.write('choosy.js', CONFIG_JS.replace("type: 'add',", `type: 'add', ${before}`))
+    const enqueue = (payload: string, ...flags: readonly string[]) =>
+      desk.run(['enqueue', 'add', payload, '--config', 'choosy.js', ...flags])
+    const told = 'Its type wants no such job: nothing was enqueued.\n'
+    expect(await enqueue('{"a":0}')).toEqual({ code: 0, stdout: '', stderr: told })
+    const asJson = await enqueue('{"a":0}', '--id', 'zero', '--json')
+    expect(asJson).toEqual({ code: 0, stdout: '{"id":"zero","outcome":"skipped"}\n', stderr: '' })
+    expect(await enqueue('{"a":0}', '--wait')).toMatchObject({ code: 1, stderr: expect.stringMatching(/was skipped/) })
+    const refused = await enqueue('{"a":-1}')
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/refuses .*below zero/) })
+    expect(await desk.run(['status', 'zero'])).toMatchObject({ code: 3 })
+  })
+
   test('takes schema and defaults from a config', async () => {
     const { id } = await desk.json<{ id: string }>('enqueue', 'add', '{"a":1,"b":2}', '--config', 'jobs.ts')
     expect(await desk.status(id)).toMatchObject({ queue: 'sums', maxAttempts: 3 })
