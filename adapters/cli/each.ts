@@ -1,4 +1,4 @@
-/** One deed on several jobs, each by itself: a refusal is that job's own and does not keep the others back. */
+/** One deed on several jobs or workers, each by itself: a refusal is its own and does not keep the others back. */
 import { codeOf, EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import type { Output } from './output.js'
 
@@ -7,7 +7,7 @@ export interface Refusal {
   readonly message: string
 }
 
-/** A job, and what came of the deed. */
+/** A job or worker, and what came of the deed. */
 export type Treated<Outcome extends object> = { readonly id: string; readonly error?: Refusal } & Outcome
 
 /** `undone`: what is said of a job that was refused. `hints`: what its user may do about a refusal, by its code. */
@@ -38,12 +38,14 @@ export function refusalOf(error: unknown, hints: Readonly<Record<string, string>
   return { code, message: hint === undefined ? messageOf(error) : `${messageOf(error)} ${hint}` }
 }
 
+/** `what` they are, in the document of --json. */
 export function report<Outcome extends object>(
   output: Output,
   jobs: readonly Treated<Outcome>[],
   told: (job: Treated<Outcome>) => string,
+  what: 'jobs' | 'workers' = 'jobs',
 ): void {
-  output.data({ jobs }, () => '')
+  output.data({ [what]: jobs }, () => '')
   for (const job of jobs) {
     if (job.error === undefined) output.talk(told(job))
     else output.complain(job.error.message)

@@ -47,6 +47,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   JOB_NOT_PENDING: EXIT.conflict,
   RATE_LIMITED: EXIT.conflict,
   LEASE_LOST: EXIT.conflict,
+  PAUSE_UNSETTLED: EXIT.timeout,
   WORKER_BUSY: EXIT.conflict,
   WORKER_GONE: EXIT.conflict,
   WORKER_NOT_ACTIVE: EXIT.conflict,

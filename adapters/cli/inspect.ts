@@ -1,8 +1,8 @@
-/** history, list, stats: looking, without touching. */
+/** history, list: looking, without touching. */
 import { type Command, Option } from 'commander'
 import { JOB_STATUS_NAMES, type JobStatusName } from '../../projections/job-status.js'
 import type { ListFilter } from '../../runtime/read/listing.js'
-import type { JobPage, JobSummary, QueueCounts } from '../../runtime/read/queries.js'
+import type { JobPage, JobSummary } from '../../runtime/read/queries.js'
 import { addFilter, addPage, type FilterFlags, oneOf, type PageFlags, repeated } from './flags.js'
 import { age, iso, type Output, printable } from './output.js'
 import { Session } from './session.js'
@@ -94,35 +94,4 @@ function about({ name, error, runAt, progress, priority }: JobSummary): string {
     priority !== 0 && `priority ${priority}`,
   ]
   return parts.filter(Boolean).join(', ')
-}
-
-export function addStats(program: Command): void {
-  program
-    .command('stats')
-    .summary('jobs per queue and state')
-    .description(
-      'Counts jobs per queue and state. Ended ones are counted over the life of the ledger, those that were removed since included.',
-    )
-    .addHelpText('after', '\nExamples:\n  $ jobledger stats\n  $ jobledger stats --json | jq .queues.default.failed')
-    .action(async (_flags: object, command: Command) => {
-      const session = new Session(command)
-      const queues = await session.read((ledger) => ledger.queues.stats())
-      session.output.data({ queues }, () => statsText(session.output, queues))
-      if (Object.keys(queues).length === 0) session.output.talk('No jobs yet.')
-    })
-}
-
-function statsText(output: Output, queues: Readonly<Record<string, QueueCounts>>): string {
-  const names = Object.keys(queues).sort()
-  if (names.length === 0) return ''
-  const row = (name: string, of: (state: JobStatusName) => number): string[] => [
-    name,
-    ...JOB_STATUS_NAMES.map((state) => String(of(state))),
-  ]
-  const rows = names.map((name) => row(printable(name) || '""', (state) => queues[name]?.[state] ?? 0))
-  const total = row('all', (state) => names.reduce((sum, name) => sum + (queues[name]?.[state] ?? 0), 0))
-  return output.table(
-    ['QUEUE', ...JOB_STATUS_NAMES.map((state) => state.toUpperCase())],
-    names.length > 1 ? [...rows, total] : rows,
-  )
 }

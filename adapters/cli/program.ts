@@ -7,10 +7,11 @@ import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
 import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
 import { name } from './flags.js'
-import { addHistory, addList, addStats } from './inspect.js'
+import { addHistory, addList } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
 import { addCancel, addPromote, addReschedule, addRetry } from './operate.js'
 import { oneLine } from './output.js'
+import { addQueues, addStats } from './queues.js'
 import { addExpunge, addRemove } from './remove.js'
 import { addRetention } from './retention.js'
 import { DEFAULT_LEDGER } from './session.js'
@@ -22,7 +23,17 @@ import { addLeases, addWorkers } from './workers.js'
 const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> = {
   'Run jobs:': [addEnqueue, addResult, addWork],
   'Look into them:': [addStatus, addHistory, addAttempts, addList, addStats, addWorkers, addLeases, addDoctor],
-  'Act on them:': [addCancel, addRetry, addPromote, addReschedule, addExpunge, addRemove, addDead, addRetention],
+  'Act on them:': [
+    addCancel,
+    addRetry,
+    addPromote,
+    addReschedule,
+    addExpunge,
+    addRemove,
+    addDead,
+    addQueues,
+    addRetention,
+  ],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { formatMs } from '../../domain/duration.js'
 import type { StaleLease } from '../../runtime/work/lease-protocol.js'
 import type { WorkerInfo } from '../../runtime/work/worker-desk.js'
+import { each, report } from './each.js'
 import { duration } from './flags.js'
 import { age, type Output, printable, when } from './output.js'
 import { Session } from './session.js'
@@ -12,36 +13,110 @@ interface AgeFlags {
 }
 
 export function addWorkers(program: Command): void {
-  program
+  const workers = program
     .command('workers')
-    .summary('who works')
+    .summary('who works; pause, resume and remove workers')
     .description(
-      'Lists workers that have neither stopped nor been lost, the longest silent first: processes of `work` or of your own, and workers that have registered through the lease protocol.',
+      'Lists workers that have neither stopped nor been lost, the longest silent first: processes of `work` or of your own, and workers that have registered through the lease protocol. SLOTS: in use, of all.',
     )
+    .allowExcessArguments(false)
     .option('--older-than <duration>', 'only those silent for longer than this', duration('--older-than'))
-    .addHelpText('after', '\nExamples:\n  $ jobledger workers\n  $ jobledger workers --older-than 5m --json')
+    .addHelpText('after', WORKERS_HELP)
     .action(async (flags: AgeFlags, command: Command) => {
       const session = new Session(command)
       const workers = await session.read((ledger) => ledger.workers.list(flags))
       session.output.data({ workers }, () => workersText(session.output, workers))
       if (workers.length === 0) session.output.talk('No workers.')
     })
+  for (const deed of DEEDS) addDeed(workers, deed)
+}
+
+const WORKERS_HELP = `
+Examples:
+  $ jobledger workers
+  $ jobledger workers --older-than 5m --json
+  $ jobledger workers pause 01a2189a-6c00-7a11-8c3e-51d2f0a1b010`
+
+interface Deed {
+  readonly verb: 'pause' | 'resume' | 'remove'
+  /** What is true of a worker afterwards. */
+  readonly done: 'paused' | 'resumed' | 'removed'
+  readonly summary: string
+  readonly description: string
+}
+
+const EACH = 'Each id is tried; the exit code is that of the first refusal.'
+const DEEDS: readonly Deed[] = [
+  {
+    ...{ verb: 'pause', done: 'paused', summary: 'they take no more jobs' },
+    description: `Pauses workers: they take no more jobs until they are resumed, and finish what they hold. --reason is recorded, also without --as. ${EACH}`,
+  },
+  {
+    ...{ verb: 'resume', done: 'resumed', summary: 'they take jobs again' },
+    description: `Resumes workers. One that is not paused is left as it is. ${EACH}`,
+  },
+  {
+    ...{ verb: 'remove', done: 'removed', summary: 'off the list, those that hold no jobs' },
+    description: `Takes workers off the list for good. One that holds jobs is refused (exit 4); a process that goes on working signs on anew. ${EACH}`,
+  },
+]
+
+function addDeed(workers: Command, { verb, done, summary, description }: Deed): void {
+  workers
+    .command(verb)
+    .summary(summary)
+    .description(description)
+    .argument('<id...>', 'worker ids')
+    .addHelpText('after', `\nExamples:\n  $ jobledger workers ${verb} 01a2189a-6c00-7a11-8c3e-51d2f0a1b010 --as ada`)
+    .action(async (ids: string[], _flags: object, command: Command) => {
+      const session = new Session(command)
+      const { reason } = session
+      if (verb !== 'pause') session.checkActor()
+      const told = await session.read((ledger) => {
+        const { workers } = session.speaking(ledger)
+        return each(ids, { [done]: false }, async (id) => {
+          await (verb === 'pause' ? workers.pause(id, reason === undefined ? {} : { reason }) : workers[verb](id))
+          return { [done]: true }
+        })
+      })
+      report(session.output, told, ({ id }) => `Worker ${printable(id)} is ${done}.`, 'workers')
+    })
 }
 
 function workersText(output: Output, workers: readonly WorkerInfo[]): string {
   if (workers.length === 0) return ''
-  const heading = ['ID', 'STATUS', 'SLOTS', 'SINCE', 'LAST SEEN', 'QUEUES', 'TYPES', 'NAME']
+  const heading = ['ID', 'STATUS', 'SLOTS', 'SINCE', 'LAST SEEN', 'POOL', 'WHERE', 'QUEUES', 'TYPES', 'ABOUT']
   const rows = workers.map((worker) => [
     worker.id,
     worker.status,
-    String(worker.concurrency),
+    `${worker.slotsInUse}/${worker.concurrency}`,
     age(worker.registeredAt),
     age(worker.lastSeenAt),
+    printable(worker.pool ?? ''),
+    whereabouts(worker),
     several(worker.queues),
     several(worker.types),
-    printable(worker.name ?? ''),
+    about(worker),
   ])
   return output.table(heading, rows)
+}
+
+/** `host/pid`; one that lives elsewhere is known by its word alone. */
+const whereabouts = ({ host, pid }: WorkerInfo): string =>
+  host === undefined ? 'elsewhere' : `${printable(host)}/${pid}`
+
+function about({ name, reason, arch, codeVersion, channels }: WorkerInfo): string {
+  const parts = [
+    name,
+    reason && `paused: ${reason}`,
+    channels && `channels ${several(channels)}`,
+    arch,
+    codeVersion && `version ${codeVersion}`,
+  ]
+  return parts
+    .filter(Boolean)
+    .map((part) => printable(part as string))
+    .join(', ')
 }
 
 /** Worth a line each in --json; here it is about the look of it. */

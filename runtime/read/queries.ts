@@ -1,6 +1,6 @@
 import { tries } from '../../domain/backoff.js'
 import type { RecordedEvent } from '../../domain/event.js'
-import type { DependencyEdge, JobEvent, Queued } from '../../domain/job/events.js'
+import type { DependencyEdge, JobEvent, Leased, Queued } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
@@ -54,6 +54,8 @@ export interface JobStatus extends JobSummary {
   /** Jobs that depend on this one, ended ones too. */
   readonly dependents: readonly string[]
   readonly lease?: { readonly workerId: string; readonly expiresAt: number }
+  /** Workers that have leased it in its life, each once, in the order of their first lease. */
+  readonly attemptedBy: readonly string[]
   /** Why it was cancelled. */
   readonly reason?: string
   /** Of the present run, as its last heartbeat gave it. */
@@ -138,6 +140,7 @@ export class Queries {
       ...(failure !== undefined && { errorMessage: messageOf(failure.body) }),
       dependsOn: state.dependsOn,
       blockedBy: open.map((edge) => edge.id),
+      attemptedBy: workersOf(events),
       ...(lease !== undefined && { lease: { workerId: lease.workerId, expiresAt: lease.expiresAt } }),
       ...(reason !== undefined && { reason }),
       ...(state.rare?.expunged && { erased: true as const }),
@@ -309,6 +312,10 @@ function partialOf(state: JobState, events: readonly RecordedEvent[]): unknown {
   const beat = events.slice(begun).findLast((event) => event.type === 'Heartbeat' && event.body !== undefined)
   return reveal(beat?.body)
 }
+
+const workersOf = (events: readonly RecordedEvent[]): string[] => [
+  ...new Set(events.filter(({ type }) => type === 'Leased').map(({ data }) => (data as Leased).workerId)),
+]
 
 const last = (events: readonly RecordedEvent[], type: string): RecordedEvent | undefined =>
   events.findLast((event) => event.type === type)

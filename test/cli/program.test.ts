@@ -10,9 +10,12 @@ afterAll(() => desk.remove())
 const VERBS = [
   ...['enqueue', 'result', 'work'],
   ...['status', 'history', 'attempts', 'list', 'stats', 'workers', 'leases', 'doctor'],
-  ...['cancel', 'retry', 'promote', 'reschedule', 'expunge', 'remove', 'dead', 'retention'],
+  ...['cancel', 'retry', 'promote', 'reschedule', 'expunge', 'remove', 'dead', 'queues', 'retention'],
 ]
-const NESTED = ['dead list', 'dead retry', 'dead clean', 'retention run']
+const NESTED = [
+  ...['dead list', 'dead retry', 'dead clean', 'retention run', 'queues pause', 'queues resume'],
+  ...['workers pause', 'workers resume', 'workers remove'],
+]
 
 describe('the command line', { timeout: PATIENCE }, () => {
   test('explains itself', async () => {

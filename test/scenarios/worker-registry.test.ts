@@ -74,6 +74,24 @@ scenario(
   },
 )
 
+scenario([53], 'a job says which workers have had it, each once, in the order in which they came', async (world) => {
+  const ledger = await world.open()
+  const [a, b] = [await ledger.workers.register(), await ledger.workers.register()]
+  await ledger.enqueue(build, null, { id: 'a', backoff: { min: 0, max: 0 } })
+  const by = async () => (await ledger.status('a')).attemptedBy
+  expect(await by()).toEqual([])
+  for (const worker of [b, a, b]) await ledger.fail((await take(ledger, worker)).token, new Error('again'))
+  expect(await by()).toEqual([b, a])
+  await ledger.finish((await take(ledger, a)).token)
+  await ledger.retry('a')
+  expect(await by()).toEqual([b, a])
+  // Also when it is taken out of the pending index by id, and when the worker is gone.
+  const late = await ledger.workers.register()
+  await ledger.finish((await ledger.leaseById('a', late)).token)
+  await ledger.workers.remove(late)
+  expect(await by()).toEqual([b, a, late])
+})
+
 scenario([53], 'one that only ever leases is among the silent when its leases are old', async (world) => {
   const ledger = await world.open()
   const [busy, idle] = [await ledger.workers.register(), await ledger.workers.register()]
