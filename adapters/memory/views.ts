@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
+import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
 
@@ -43,6 +43,16 @@ export class MemoryViews implements Views {
   async texts(): Promise<ReadonlyMap<string, string>> {
     this.#checkOpen()
     return new Map(this.#texts)
+  }
+
+  async atOneMoment<Result>(read: (kept: Kept) => Promise<Result>): Promise<Result> {
+    this.#checkOpen()
+    const copy = new MemoryViews()
+    copy.#checkpoint = this.#checkpoint
+    for (const [place, row] of this.#rows) copy.#rows.set(place, row)
+    for (const [name, text] of this.#texts) copy.#texts.set(name, text)
+    this.#seen = this.#checkpoint
+    return read(copy)
   }
 
   async save(changes: Changes): Promise<boolean> {

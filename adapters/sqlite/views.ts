@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Views } from '../../runtime/ports/views.js'
+import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
 import type { Database, Statement, Value } from './driver.js'
@@ -21,6 +21,7 @@ const SAVE_RETRY_MS = 50
 
 /** A row as the table has it: dependencies as JSON text, or ''. */
 type KeptRow = Omit<JobRow, 'dependsOn'> & { readonly dependsOn: string }
+type PlaceAndState = readonly [place: string, state: string]
 type Named = Pick<KeptRow, 'id' | 'dependsOn'>
 
 const COLUMNS = `
@@ -28,6 +29,7 @@ const COLUMNS = `
 const CHECKPOINT = 'SELECT log_id AS logId, position, stream, revision, event_id AS eventId, version FROM checkpoint'
 const SET_CHECKPOINT = `
   INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
+const TEXTS = 'SELECT name, text FROM texts'
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
 /** Passes over a kept row that names other dependencies: its edges have to go first. `expunged` stays as it is. */
 const SET_JOB = `
@@ -79,23 +81,47 @@ export class SqliteViews implements Views {
   }
 
   async checkpoint(): Promise<Checkpoint | undefined> {
-    this.#seen = this.#read((db) => db.prepare(CHECKPOINT).get() as Checkpoint | undefined)
-    return this.#seen
+    return this.#kept((read) => this.#read(read)).checkpoint()
   }
 
-  async *live(): AsyncIterable<string[]> {
-    let after = ''
-    for (;;) {
-      const rows = this.#read((db) => db.prepare(LIVE).raw(true).all(after) as [string, string][])
-      if (rows.length > 0) yield rows.map(([, state]) => state)
-      if (rows.length < PAGE_SIZE) return
-      after = rows.at(-1)?.[0] ?? after
-      await nextTurn()
-    }
+  live(): AsyncIterable<string[]> {
+    return this.#kept((read) => this.#read(read)).live()
   }
 
   async texts(): Promise<ReadonlyMap<string, string>> {
-    return this.#read((db) => new Map(db.prepare('SELECT name, text FROM texts').raw(true).all() as [string, string][]))
+    return this.#kept((read) => this.#read(read)).texts()
+  }
+
+  /** In one read transaction, on a handle of its own: WAL shows it the file as it was, and lets others write. */
+  async atOneMoment<Result>(read: (kept: Kept) => Promise<Result>): Promise<Result> {
+    // Looks whether the file is sound, and makes it anew if not.
+    this.#read((db) => db.prepare(CHECKPOINT).get())
+    const db = connectViews(this.#path)
+    try {
+      db.exec('BEGIN')
+      return await read(this.#kept((of) => this.#explained(() => of(db))))
+    } finally {
+      db.close()
+    }
+  }
+
+  #kept(read: <Result>(of: (db: Database) => Result) => Result): Kept {
+    return {
+      checkpoint: async () => {
+        this.#seen = read((db) => db.prepare(CHECKPOINT).get() as Checkpoint | undefined)
+        return this.#seen
+      },
+      live: () => livePages((after) => read((db) => db.prepare(LIVE).raw(true).all(after) as PlaceAndState[])),
+      texts: async () => new Map(read((db) => db.prepare(TEXTS).raw(true).all() as [string, string][])),
+    }
+  }
+
+  #explained<Result>(work: () => Result): Result {
+    try {
+      return work()
+    } catch (error) {
+      throw toStoreError(error, this.#path)
+    }
   }
 
   async save(changes: Changes): Promise<boolean> {
@@ -203,6 +229,17 @@ export class SqliteViews implements Views {
       // Rolls back whatever has not been committed.
       db?.close()
     }
+  }
+}
+
+async function* livePages(page: (after: string) => readonly PlaceAndState[]): AsyncIterable<string[]> {
+  let after = ''
+  for (;;) {
+    const rows = page(after)
+    if (rows.length > 0) yield rows.map(([, state]) => state)
+    if (rows.length < PAGE_SIZE) return
+    after = rows.at(-1)?.[0] ?? after
+    await nextTurn()
   }
 }
 

@@ -54,13 +54,19 @@ export interface Tombstone {
   readonly place: string
 }
 
-export interface Views {
+/** What a runtime starts from. */
+export interface Kept {
   /** The checkpoint of the rows kept, if any. */
   checkpoint(): Promise<Checkpoint | undefined>
   /** Pages of the `state` texts of jobs that have not ended (waiting or leased), in order of `place`. */
   live(): AsyncIterable<string[]>
   /** Small texts kept beside the rows (totals, worker registry), by name. */
   texts(): Promise<ReadonlyMap<string, string>>
+}
+
+export interface Views extends Kept {
+  /** All that `read` is shown belongs together, whatever others save meanwhile: rows and the very checkpoint they are true of. */
+  atOneMoment<Result>(read: (kept: Kept) => Promise<Result>): Promise<Result>
   /**
    * Rows (by `place`), texts and checkpoint in one step, or not at all.
    * `since` is the position up to which the caller believes the kept rows are complete: if what is kept is at an earlier

@@ -16,7 +16,7 @@ import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
-import type { Checkpoint, Tombstone, Views } from '../ports/views.js'
+import type { Checkpoint, Kept, Tombstone, Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
 
 /**
@@ -58,25 +58,29 @@ export class Checkpointer {
 
   /** Restores the projections, if what is kept is of this log; else the feed starts from the beginning. */
   async load(): Promise<void> {
-    const checkpoint = await this.#views.checkpoint()
+    await this.#views.atOneMoment((kept) => this.#loadFrom(kept))
+  }
+
+  async #loadFrom(kept: Kept): Promise<void> {
+    const checkpoint = await kept.checkpoint()
     if (checkpoint === undefined) return
     if (!(await this.#fits(checkpoint))) {
       this.#log.info({ checkpoint }, 'views do not fit the log: they are built again')
       return
     }
     try {
-      await this.#restore(checkpoint)
+      await this.#restore(kept, checkpoint)
     } catch (error) {
       this.#log.warn({ err: error }, 'views cannot be read: they are built again')
       this.#feed.startOver()
     }
   }
 
-  async #restore({ position }: Checkpoint): Promise<void> {
+  async #restore(kept: Kept, { position }: Checkpoint): Promise<void> {
     const { board, workers, queues } = this.#feed
     const now = this.#clock.now()
-    for await (const page of this.#views.live()) for (const state of page) board.restore(fromRow(state), now)
-    const texts = await this.#views.texts()
+    for await (const page of kept.live()) for (const state of page) board.restore(fromRow(state), now)
+    const texts = await kept.texts()
     board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '[]') as SavedStats)
     queues.restore(JSON.parse(texts.get('queues') ?? '[]') as QueueState[])
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])

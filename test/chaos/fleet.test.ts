@@ -22,3 +22,15 @@ test('a fleet that is killed, frozen and stopped loses nothing and does nothing 
   expect(report.deeds.killed).toBeGreaterThan(0)
   expect(report.survey['leases lost']).toBeGreaterThan(0)
 })
+
+test('one process alone, killed and started again, takes jobs strictly by priority and age', GUARD, async () => {
+  const seed = Math.floor(Math.random() * 1_000_000)
+  console.log(`seed ${seed}`)
+  const report = await runFleet({
+    // More than it can do: there is always a choice.
+    ...{ seed, processes: 1, concurrency: 2, jobs: 500, perSecond: 100 },
+    pace: { leastMs: 1_000, mostMs: 3_000 },
+  })
+  console.log(renderReport(report))
+  expect(report.faults).toEqual([])
+})

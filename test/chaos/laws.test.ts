@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RecordedEvent } from '../../domain/event.js'
 import { faultsIn } from './fleet/laws.js'
+import { orderFaults } from './fleet/order.js'
 
 type Facts = Record<string, unknown>
 type Line = readonly [job: string, type: string, data?: Facts, body?: unknown, at?: number]
@@ -308,5 +309,31 @@ describe('a log with a fault', () => {
     expect(faultsIn([first, second, { ...third, revision: 3 }])).toEqual(['job-a: revision 3 comes after 1'])
     expect(faultsIn([first, second, { ...third, position: '000001' }])).toEqual(['position 000001 comes after 000002'])
     expect(faultsIn([first, second, { ...third, id: first.id }])).toEqual(['job-a: event event 0 is there twice'])
+  })
+})
+
+describe('the order of leases', () => {
+  const log = (...lines: Line[]): string[] => orderFaults(logOf(lines))
+  const at = (line: Line, ms: number): Line => [line[0], line[1], line[2] ?? {}, undefined, ms]
+
+  it('is by priority, then age', () => {
+    const jobs = [queued('a'), queued('b', { priority: -1 }), queued('c')]
+    const [a, b, c] = ['a', 'b', 'c'].map((job) => leased(job, 1)) as [Line, Line, Line]
+    expect(log(...jobs, at(b, 3_000), at(a, 3_000), at(c, 3_000))).toEqual([])
+    expect(log(...jobs, at(a, 3_000), at(b, 3_000), at(c, 3_000))).toEqual([
+      'job a: is leased before b, which is more urgent',
+    ])
+    expect(log(...jobs, at(b, 3_000), at(c, 3_000), at(a, 3_000))).toEqual([
+      'job c: is leased before a, which is more urgent',
+    ])
+  })
+
+  it('asks nothing of a job that is not ready, or has been for a moment only', () => {
+    const first = { priority: -1 }
+    const later = at(leased('a', 1), 3_000)
+    expect(log(queued('a'), queued('b', { ...first, runAt: 2_500 }), later)).toEqual([])
+    expect(log(queued('a'), queued('b', { ...first, runAt: 1_500 }), later)).toHaveLength(1)
+    expect(log(queued('a'), queued('b', { ...first, held: true }), later)).toEqual([])
+    expect(log(queued('a'), at(queued('b', first), 2_500), later)).toEqual([])
   })
 })

@@ -10,7 +10,7 @@ and shut down and started again, at random. Then the log alone must show that no
   --jobs N        how many jobs (default 20,000)
   --minutes N     as many jobs as come in so many minutes, instead
   --rate N        how many come in per second, on average (default 200)
-  --processes N   default 4
+  --processes N   default 4; one alone is never frozen, and must take jobs strictly in order
   --concurrency N runs at once in each process (default 10)
   --keep          leave the files, also when all is well
   --help          print this

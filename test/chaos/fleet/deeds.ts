@@ -24,6 +24,8 @@ export interface Pace {
   /** How long a process is left alone between two deeds. */
   readonly leastMs: number
   readonly mostMs: number
+  /** Default true. */
+  readonly freezes?: boolean
 }
 
 export function* deedsFor(seed: number, slot: number, pace: Pace): Generator<Deed, never> {
@@ -31,13 +33,13 @@ export function* deedsFor(seed: number, slot: number, pace: Pace): Generator<Dee
   for (;;) yield deed(draw, pace)
 }
 
-function deed(draw: Draw, { leastMs, mostMs }: Pace): Deed {
+function deed(draw: Draw, { leastMs, mostMs, freezes = true }: Pace): Deed {
   const afterMs = between(draw, leastMs, mostMs)
   const kind = draw()
   const length = draw()
   const span = (least: number, most: number): number => Math.round(least + length * (most - least))
   if (kind < KILLS) return { afterMs, what: 'kill', forMs: span(0, 1_500) }
-  if (kind >= KILLS + FREEZES) return { afterMs, what: 'stop', forMs: span(0, 500) }
+  if (kind >= KILLS + FREEZES || !freezes) return { afterMs, what: 'stop', forMs: span(0, 500) }
   // One in three is short enough for the process to go on with its leases; the others are past all of them.
   const isShort = draw() < 1 / 3
   const forMs = isShort ? span(50, LEASE_MS / 2) : span(LEASE_MS + GRACE_MS + 1_200, LEASE_MS + GRACE_MS + 4_000)

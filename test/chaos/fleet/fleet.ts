@@ -11,6 +11,7 @@ import { diaryFaults } from './diaries.js'
 import { Feeder } from './feeder.js'
 import { jobs } from './jobs.js'
 import { faultsIn } from './laws.js'
+import { orderFaults } from './order.js'
 import type { Survey } from './outcomes.js'
 import { outcomesOf } from './outcomes.js'
 import { Slot } from './slot.js'
@@ -125,9 +126,11 @@ class FleetRun {
   #slot(n: number): Slot {
     const { seed, pace, concurrency } = this.#options
     const url = `sqlite:${this.#path}`
+    // Alone it is judged by the order of its leases, too: frozen in the middle of a decision it would decide on what was.
+    const deeds = deedsFor(seed, n, { freezes: this.#options.processes > 1, ...pace })
     return new Slot({
       args: [url, join(this.#folder, `diary-${n}`), String(concurrency), String(LEASE_MS)],
-      deeds: deedsFor(seed, n, pace),
+      deeds,
       onDeed: (what) => add(this.#deeds, what),
       onSaid: ({ message, error }) => add(this.#said, error === undefined ? message : `${message}: ${error}`),
     })
@@ -136,13 +139,26 @@ class FleetRun {
   async judge(troubles: readonly string[]): Promise<Report> {
     const events = await wholeLog(this.#path)
     const { faults, survey } = outcomesOf(events, this.#promised)
+    const order = this.#options.processes === 1 ? orderFaults(events) : []
     return {
       folder: this.#folder,
-      faults: [...troubles, ...faultsIn(events), ...diaryFaults(await this.#diaries(), events), ...faults],
+      faults: [
+        ...troubles,
+        ...this.#misreadings(),
+        ...faultsIn(events),
+        ...order,
+        ...diaryFaults(await this.#diaries(), events),
+        ...faults,
+      ],
       deeds: Object.fromEntries(this.#deeds),
       survey: { ...survey, 'refused as duplicates of a key': this.#duplicates, 'enqueued again': this.#refused },
       said: Object.fromEntries(this.#said),
     }
+  }
+
+  /** A process that could not fold an event has read something that the log does not say. */
+  #misreadings(): string[] {
+    return [...this.#said.keys()].filter((what) => what.startsWith('event skipped'))
   }
 
   async #diaries(): Promise<string[]> {

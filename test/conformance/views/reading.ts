@@ -1,5 +1,15 @@
 import { expect, it } from 'vitest'
-import { changes, freshViews, live, position, row, type ViewsFactory } from './harness.js'
+import {
+  type Changes,
+  changes,
+  freshViews,
+  live,
+  position,
+  row,
+  rows,
+  type ViewsFactory,
+  withSecond,
+} from './harness.js'
 
 export function readTests(factory: ViewsFactory): void {
   const under = freshViews(factory)
@@ -7,9 +17,9 @@ export function readTests(factory: ViewsFactory): void {
   it('live gives the states of jobs that have not ended, in order of place', async () => {
     const { views } = under()
     const phases = ['waiting', 'leased', 'succeeded', 'failed', 'cancelled']
-    const rows = Array.from({ length: 25 }, (_, index) => row(25 - index, { phase: phases[(25 - index) % 5] ?? '' }))
-    await views.save(changes(25, rows, ''))
-    const expected = rows.filter(({ phase }) => phase === 'waiting' || phase === 'leased').reverse()
+    const all = Array.from({ length: 25 }, (_, index) => row(25 - index, { phase: phases[(25 - index) % 5] ?? '' }))
+    await views.save(changes(25, all, ''))
+    const expected = all.filter(({ phase }) => phase === 'waiting' || phase === 'leased').reverse()
     expect(await live(views)).toEqual(expected.map(({ state }) => state))
   })
 
@@ -28,6 +38,33 @@ export function readTests(factory: ViewsFactory): void {
     expect((await live(views)).length).toBe(2500)
   })
 
+  it('what is read at one moment belongs together, whatever another one saves meanwhile', async () => {
+    const { views } = under()
+    const texts = (text: string): Partial<Changes> => ({ texts: new Map([['totals', text]]) })
+    await views.save(changes(2_500, rows(1, 2_500), '', texts('before')))
+    await withSecond(under(), async (second) => {
+      const read = await views.atOneMoment(async (kept) => {
+        const { position: at } = (await kept.checkpoint()) ?? {}
+        const states: string[] = []
+        for await (const page of kept.live()) {
+          // In the middle of the pages: all jobs end, and one comes.
+          if (states.length === 0) {
+            const ended = rows(1, 2_500, { phase: 'succeeded', endPlace: position(1) })
+            await second.save(changes(5_001, [...ended, row(2_501)], position(2_500), texts('after')))
+          }
+          states.push(...page)
+        }
+        return { at, states, texts: await kept.texts() }
+      })
+      expect(read).toEqual({
+        at: position(2_500),
+        states: rows(1, 2_500).map(({ state }) => state),
+        texts: new Map([['totals', 'before']]),
+      })
+      expect(await live(views)).toEqual([row(2_501).state])
+    })
+  })
+
   it.each([
     ['nothing', {}, [6, 5, 4, 3, 2, 1]],
     ['type', { types: ['a'] }, [5, 3, 1]],
@@ -40,7 +77,7 @@ export function readTests(factory: ViewsFactory): void {
     ['place and number', { before: position(6), limit: 2 }, [5, 4]],
   ])('list by %s, newest first', async (_, filter, numbers) => {
     const { views } = under()
-    const rows = [1, 2, 3, 4, 5, 6].map((number) =>
+    const all = [1, 2, 3, 4, 5, 6].map((number) =>
       row(number, {
         type: number % 2 === 1 ? 'a' : 'b',
         queue: `q${(number + 2) % 3}`,
@@ -48,7 +85,7 @@ export function readTests(factory: ViewsFactory): void {
         phase: number % 2 === 0 ? 'failed' : 'waiting',
       }),
     )
-    await views.save(changes(6, rows, ''))
+    await views.save(changes(6, all, ''))
     expect((await views.list({ limit: 99, ...filter })).map(({ id }) => id)).toEqual(
       numbers.map((number) => `job-${number}`),
     )

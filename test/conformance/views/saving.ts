@@ -124,6 +124,7 @@ export function saveTests(factory: ViewsFactory): void {
       () => views.checkpoint(),
       () => views.texts(),
       () => live(views),
+      () => views.atOneMoment((kept) => kept.checkpoint()),
       () => idsOf(views),
       () => views.ended({ keep: 'rules', limit: 9 }),
       () => views.dependents('job-1'),
