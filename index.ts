@@ -34,6 +34,7 @@ export type { Instant, Priority } from './runtime/checks.js'
 export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from './runtime/dead-letters.js'
 export {
   ChildDied,
+  DuplicatePool,
   DuplicateType,
   EnqueueRefused,
   InitFailed,
@@ -55,7 +56,7 @@ export {
   UnknownType,
 } from './runtime/errors.js'
 export type { Ledger, TransactionalLedger } from './runtime/ledger.js'
-export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions, StartOptions } from './runtime/options.js'
+export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './runtime/options.js'
 export type { Clock } from './runtime/ports/clock.js'
 export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './runtime/ports/event-store.js'
 export type { Ids } from './runtime/ports/ids.js'
@@ -64,6 +65,13 @@ export type { QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/que
 export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'
 export type { ListFilter } from './runtime/read/listing.js'
 export type { HistoryEntry, JobPage, JobStatus, JobSummary, QueueCounts } from './runtime/read/queries.js'
+export type {
+  PoolCeilings,
+  PoolOptions,
+  PoolSettings,
+  StartOptions,
+  TypeOverrideOptions,
+} from './runtime/start-options.js'
 export type { Removed, RemoveOptions } from './runtime/upkeep/removal.js'
 export type {
   RetentionCounts,
@@ -78,6 +86,7 @@ export { defineJob } from './runtime/work/definition.js'
 export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/handler-errors.js'
 export type { EnqueueFacts, InitTools, JobHooks, RunEnd } from './runtime/work/hooks.js'
 export type { IsolateOptions } from './runtime/work/isolated.js'
+export type { TypeInfo } from './runtime/work/job-types.js'
 export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
 export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'
 export type { LogLine } from './runtime/work/log-relay.js'

@@ -1,5 +1,5 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
-import { filter, firstValueFrom } from 'rxjs'
+import { firstValueFrom } from 'rxjs'
 import { LedgerClosed, NoHandlers } from './errors.js'
 import type { LedgerOptions, LedgerSettings } from './options.js'
 import { checkLedgerOptions } from './options.js'
@@ -19,6 +19,7 @@ import { Dependencies } from './read/dependencies.js'
 import { Feed } from './read/feed.js'
 import { Outcomes } from './read/outcomes.js'
 import { Queries } from './read/queries.js'
+import { checkTypes } from './start-options.js'
 import { Bell } from './upkeep/bell.js'
 import { Cascade } from './upkeep/cascade.js'
 import { Checkpointer } from './upkeep/checkpointer.js'
@@ -26,15 +27,21 @@ import { Reaper } from './upkeep/reaper.js'
 import { Removal } from './upkeep/removal.js'
 import { Retention } from './upkeep/retention.js'
 import { Supervisor } from './upkeep/supervisor.js'
+import { Caps } from './work/caps.js'
+import { Claims } from './work/claims.js'
 import type { JobContext } from './work/context.js'
+import type { JobDefinition } from './work/definition.js'
 import { isRunnable, toRunnable } from './work/definition.js'
+import type { FleetPlan } from './work/fleet.js'
+import { Fleet } from './work/fleet.js'
 import { Inits } from './work/inits.js'
+import type { JobTypes } from './work/job-types.js'
 import { LeaseDesk } from './work/lease-desk.js'
 import { LeaseProtocol } from './work/lease-protocol.js'
 import { LogRelay } from './work/log-relay.js'
 import { Payloads } from './work/payloads.js'
-import type { WorkerOptions } from './work/worker.js'
-import { Worker } from './work/worker.js'
+import { SuspectLane } from './work/suspects.js'
+import type { Deadlines } from './work/worker.js'
 import { WorkerDesk } from './work/worker-desk.js'
 import type { Enqueueing } from './write/contract.js'
 import { Enqueuer } from './write/enqueuer.js'
@@ -73,24 +80,27 @@ export class Engine {
   readonly protocol: LeaseProtocol
   readonly workers: WorkerDesk
   readonly relay: LogRelay
+  readonly types: JobTypes
   readonly #settings: LedgerSettings
   readonly #log: Logger
   readonly #checkpointer: Checkpointer
   readonly #supervisor: Supervisor
   readonly #payloads: Payloads
+  readonly #fleet: Fleet
+  readonly #runtime: string
   readonly #inits: Inits
-  #worker: Worker | undefined
-  #starting: Promise<boolean> | undefined
   #closing: Promise<void> | undefined
 
   /** Throws InvalidOption, DuplicateType. */
   constructor(ports: LedgerPorts, options: LedgerOptions) {
     const settings = checkLedgerOptions(options)
-    const { definitions, maxBodyBytes, queues, strict, conceal } = settings
+    const { types, maxBodyBytes, queues, strict, conceal } = settings
     const { store, views, clock, ids, digest } = ports
     const { logger = silentLogger, codeVersion } = options
     this.ports = ports
     this.#settings = settings
+    this.types = types
+    this.#runtime = ids.uuid()
     this.#log = logger
     this.feed = new Feed({ store, clock, logger })
     const { feed } = this
@@ -102,9 +112,10 @@ export class Engine {
     this.dependencies = new Dependencies(store, queries)
     this.outcomes = new Outcomes(feed, queries)
     this.enqueuer = new Enqueuer({
-      ...{ journal, clock, ids, maxBodyBytes, codeVersion, queues, definitions, strict, conceal },
+      ...{ journal, clock, ids, maxBodyBytes, codeVersion, queues, strict, conceal },
+      ...{ definitions: types.definitions, overrides: types.overrides },
       removed: (ids) => queries.removed(ids),
-      onSubmitted: (job) => this.#worker?.anticipate(job),
+      onSubmitted: (job) => this.#fleet.anticipate(job),
     })
     this.retrier = new Retrier(journal, queries)
     this.removal = new Removal({ feed, journal, queries, digest })
@@ -126,6 +137,22 @@ export class Engine {
     this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)
     ports.gate?.onOpen(() => journal.wake())
+    this.#fleet = new Fleet({
+      ...{ clock, feed, log: logger, supervisor: this.#supervisor },
+      claims: new Claims({ feed, clock, runtime: this.#runtime }),
+      surroundings: { overrides: types.overrides, shared: this.#sharedCaps() },
+    })
+  }
+
+  /** Whatever pools there are: limits of a process. */
+  #sharedCaps(): Caps[] {
+    const queues = new Map<string, number>()
+    for (const [queue, { concurrency }] of this.#settings.queues)
+      if (concurrency !== undefined) queues.set(queue, concurrency)
+    const types = new Map<string, number>()
+    for (const [type, { concurrency }] of this.types.overrides)
+      if (concurrency !== undefined) types.set(type, concurrency)
+    return [new Caps(({ queue }) => queue, queues), new Caps(({ type }) => type, types)]
   }
 
   /** Brings the projections up to the end of the log, then begins its duties. Called once. */
@@ -140,8 +167,8 @@ export class Engine {
       if (board.doomed.size > 0) bell.ring()
     })
     const cascade = new Cascade(board, journal, bell)
-    const isOurs = (token: string): boolean => this.#worker?.holds(token) ?? false
-    const isOurWorker = (id: string): boolean => this.#worker?.id === id
+    const isOurs = (token: string): boolean => this.#fleet.holds(token)
+    const isOurWorker = (id: string): boolean => this.#fleet.employs(id)
     const reaper = new Reaper({ feed, journal, clock, host, log: this.#log, isOurs, isOurWorker })
     this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
     this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
@@ -174,54 +201,65 @@ export class Engine {
     }
   }
 
-  /**
-   * Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption, InitFailed. `ledger` is what
-   * handlers are given.
-   */
-  async start(options: Omit<WorkerOptions, 'definitions' | 'queueCaps'>, ledger: Enqueueing): Promise<boolean> {
-    const runnable = [...this.#settings.definitions.values()].filter(isRunnable)
+  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption, InitFailed. `ledger` is what handlers are given. */
+  async start(plan: FleetPlan, ledger: Enqueueing): Promise<boolean> {
+    const { runnable } = this.types
     if (runnable.length === 0) throw new NoHandlers()
-    if (this.#starting !== undefined) return this.#starting.then(() => false)
-    const { maxBodyBytes, definitions: known } = this.#settings
-    const world = { maxBodyBytes, job: (type: string) => known.get(type) }
-    const definitions = new Map(runnable.map((each) => [each.type, toRunnable(each, this.ports.isolation, world)]))
-    this.#starting = this.#startWorker({ ...options, definitions, queueCaps: this.#queueCaps() }, ledger)
-    return this.#starting.catch((error) => {
-      this.#starting = undefined
-      throw error
-    })
-  }
-
-  #queueCaps(): Map<string, number> {
-    const caps = new Map<string, number>()
-    for (const [queue, { concurrency }] of this.#settings.queues)
-      if (concurrency !== undefined) caps.set(queue, concurrency)
-    return caps
-  }
-
-  async #startWorker(options: WorkerOptions, ledger: Enqueueing): Promise<boolean> {
+    checkTypes(plan, new Set(runnable.map(({ type }) => type)))
     const { clock, ids, host, scope, store, gate } = this.ports
     const { feed, journal, relay, dependencies } = this
     const { maxBodyBytes, codeVersion } = this.#settings
-    const worker = new Worker(options, {
-      ...{ feed, journal, clock, ids, host, relay, codeVersion, gate },
-      log: this.#log,
-      payloads: this.#payloads,
-      attempts: {
-        ...{ maxBodyBytes, ledger, scope, transactions: store.capabilities.transactions },
-        dependencies: (job) => dependencies.results(job),
-        dependencyErrors: (job) => dependencies.errors(job),
+    return this.#fleet.start(
+      plan,
+      runnable.map((definition) => this.#toRun(definition)),
+      {
+        ...{
+          feed,
+          journal,
+          clock,
+          ids,
+          host,
+          relay,
+          codeVersion,
+          payloads: this.#payloads,
+          runtime: this.#runtime,
+          gate,
+        },
+        prepare: (types) => this.#inits.ready(types, ledger),
+        suspects: new SuspectLane(feed.board),
+        attempts: {
+          ...{ maxBodyBytes, ledger, scope, transactions: store.capabilities.transactions },
+          dependencies: (job) => dependencies.results(job),
+          dependencyErrors: (job) => dependencies.errors(job),
+        },
       },
-    })
-    await this.#inits.ready(options.definitions.values(), ledger)
-    await worker.start()
-    this.#worker = worker
-    // From now on what is enqueued here is likely to run here.
-    feed.events$
-      .pipe(filter(({ type, data }) => type === 'Queued' && options.definitions.has((data as { type: string }).type)))
-      .subscribe((event) => this.#payloads.remember(event))
-    this.#supervisor.start({ name: 'dispatcher', run: (signal) => worker.run(signal) })
-    return true
+    )
+  }
+
+  /** As `openLedger` was told. */
+  async autoStart(ledger: Enqueueing): Promise<void> {
+    const { autoStart } = this.#settings
+    if (autoStart !== undefined) await this.start(autoStart, ledger)
+  }
+
+  /** Stops leasing, lets running jobs end, then gives back what is left. False: nothing was started. */
+  async stop(deadlines: Deadlines): Promise<boolean> {
+    const stopped = await this.#fleet.stop(deadlines)
+    if (stopped) await this.ports.isolation.stop()
+    return stopped
+  }
+
+  /** One more type, also for pools that work already. Throws InvalidOption, DuplicateType. */
+  async register(definition: JobDefinition): Promise<void> {
+    this.types.add(definition, 'register')
+    if (isRunnable(definition)) await this.#fleet.takeUp(this.#toRun(definition))
+  }
+
+  /** With a handler, in this process or in one of its children. */
+  #toRun(definition: JobDefinition): ReturnType<typeof toRunnable> {
+    const { definitions } = this.types
+    const world = { maxBodyBytes: this.#settings.maxBodyBytes, job: (type: string) => definitions.get(type) }
+    return toRunnable(definition, this.ports.isolation, world)
   }
 
   get isClosed(): boolean {
@@ -229,21 +267,20 @@ export class Engine {
   }
 
   /** Stops leasing, lets running jobs end, then gives back what is left. Idempotent. */
-  close(deadlines: { readonly drainMs: number; readonly timeoutMs: number }): Promise<void> {
+  close(deadlines: Deadlines): Promise<void> {
     this.#closing ??= this.#close(deadlines)
     return this.#closing
   }
 
-  async #close({ drainMs, timeoutMs }: { readonly drainMs: number; readonly timeoutMs: number }): Promise<void> {
+  async #close(deadlines: Deadlines): Promise<void> {
     const { clock, views, store } = this.ports
     this.desk.close(new LedgerClosed())
     // A little longer, so that leases can still be given back at the deadline itself.
-    const cancel = clock.at(clock.now() + timeoutMs + LAST_WORDS, () => {
+    const cancel = clock.at(clock.now() + deadlines.timeoutMs + LAST_WORDS, () => {
       this.journal.abandon(new StoreUnavailable('The store did not answer before the ledger was closed.'))
     })
     this.#inits.stop(new LedgerClosed())
-    await this.#starting?.catch(() => {})
-    await this.#worker?.stop(drainMs, timeoutMs)
+    await this.#fleet.close(deadlines)
     await this.ports.isolation.stop()
     await this.journal.idle()
     cancel()

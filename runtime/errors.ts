@@ -152,6 +152,17 @@ function wordsOf(cause: unknown): string {
   }
 }
 
+/** Two pools of one name. */
+export class DuplicatePool extends JobledgerError {
+  readonly code = 'DUPLICATE_POOL'
+  readonly family = 'option'
+  readonly pool: string
+  constructor(pool: string) {
+    super(`Two pools have the name ${JSON.stringify(pool)}.`)
+    this.pool = pool
+  }
+}
+
 /** `start()` has nothing to run. */
 export class NoHandlers extends JobledgerError {
   readonly code = 'NO_HANDLERS'

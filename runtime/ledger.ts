@@ -10,20 +10,18 @@ import { DeadLetters } from './dead-letters.js'
 import type { LedgerPorts } from './engine.js'
 import { Engine } from './engine.js'
 import { JobSkipped, LedgerClosed } from './errors.js'
-import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions, StartOptions } from './options.js'
-import {
-  checkCancelOptions,
-  checkCloseOptions,
-  checkRemoveOptions,
-  checkStartOptions,
-  toRescheduleCommand,
-} from './options.js'
+import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './options.js'
+import { checkCancelOptions, checkCloseOptions, checkRemoveOptions, toRescheduleCommand } from './options.js'
 import { Queues } from './queues.js'
 import type { DependencyError } from './read/dependencies.js'
 import type { ListFilter } from './read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
+import type { StartOptions } from './start-options.js'
+import { checkStartOptions } from './start-options.js'
 import type { RemoveOptions } from './upkeep/removal.js'
 import type { RetentionReport, RetentionRun } from './upkeep/retention.js'
+import type { JobDefinition } from './work/definition.js'
+import type { TypeInfo } from './work/job-types.js'
 import type { JobLease, LeaseOptions } from './work/lease-desk.js'
 import type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './work/lease-protocol.js'
 import type { LogLine } from './work/log-relay.js'
@@ -55,9 +53,17 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     this.#actor = actor
   }
 
-  /** Use `openLedger`. Throws InvalidOption, DuplicateType. */
+  /** Use `openLedger`. Throws InvalidOption, DuplicateType, DuplicatePool; with `autoStart` also what `start` throws. */
   static async open(ports: LedgerPorts, options: LedgerOptions): Promise<Ledger> {
-    return new Ledger(await new Engine(ports, options).open())
+    const engine = await new Engine(ports, options).open()
+    const ledger = new Ledger(engine)
+    try {
+      await engine.autoStart(ledger)
+    } catch (error) {
+      await ledger.close({ drain: 0, timeout: 0 })
+      throw error
+    }
+    return ledger
   }
 
   /** Throws LedgerClosed. */
@@ -94,11 +100,32 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return this.#engine.relay.lines(toName(id, 'logs.id'))
   }
 
-  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InitFailed, InvalidOption, LedgerClosed. */
+  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InitFailed, InvalidOption, DuplicatePool, LedgerClosed. */
   async start(options: StartOptions = {}): Promise<boolean> {
     // Handlers act in the course of their own runs, not for whoever has started them.
     const unspoken = this.#actor === undefined ? this : new Ledger(this.#engine)
     return this.#engine.start(checkStartOptions(options), unspoken)
+  }
+
+  /**
+   * Stops leasing, lets running jobs end, gives back what is left; `start` may follow. False: nothing was started.
+   * Throws InvalidOption, LedgerClosed.
+   */
+  async stop(options: CloseOptions = {}): Promise<boolean> {
+    return this.#engine.stop(checkCloseOptions(options, 'stop'))
+  }
+
+  /**
+   * One more job type; pools that already work and name no types run it from now on. Resolves once they do.
+   * Throws InvalidOption, DuplicateType, LedgerClosed.
+   */
+  async register(job: JobDefinition): Promise<void> {
+    return this.#engine.register(job)
+  }
+
+  /** The job types that this process knows, with what holds for them here. */
+  types(): TypeInfo[] {
+    return this.#engine.types.list()
   }
 
   /**

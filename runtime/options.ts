@@ -4,14 +4,15 @@ import { InvalidOption } from '../domain/errors.js'
 import type { RescheduleCommand } from '../domain/job/decide.js'
 import type { Instant, Priority } from './checks.js'
 import { checkKeys, toCount, toFlag, toPriority, toText } from './checks.js'
-import { DuplicateType } from './errors.js'
 import type { Logger } from './ports/logger.js'
+import type { StartOptions, TypeOverrideOptions } from './start-options.js'
+import { checkStartOptions, toOverrides } from './start-options.js'
 import type { RemoveOptions } from './upkeep/removal.js'
 import type { RetentionOptions } from './upkeep/retention.js'
 import { toSchedule } from './upkeep/retention.js'
 import type { FullSettings, JobDefinition } from './work/definition.js'
-import { checkDefinition } from './work/definition.js'
-import type { WorkerOptions } from './work/worker.js'
+import type { FleetPlan } from './work/fleet.js'
+import { JobTypes } from './work/job-types.js'
 import { DEFAULT_MAX_BODY } from './write/codec.js'
 import type { QueueDefaults } from './write/contract.js'
 import { toQueueDefaults, toRunAt } from './write/enqueue-options.js'
@@ -34,27 +35,24 @@ export interface LedgerOptions {
   readonly conceal?: boolean
   /** Which ended jobs are removed or expunged, and how often that is looked at. Default: nothing is, every hour. */
   readonly retention?: RetentionOptions
+  /** Start at once: true, or what `start` is given. Default false. */
+  readonly autoStart?: boolean | StartOptions
+  /** What this process says of a type, whatever the type says itself; by type. */
+  readonly overrides?: Readonly<Record<string, TypeOverrideOptions>>
 }
 
 /** Those options, checked. */
 export interface LedgerSettings {
-  readonly definitions: ReadonlyMap<string, JobDefinition>
+  readonly types: JobTypes
   readonly maxBodyBytes: number
   readonly codeVersion: string | undefined
   readonly queues: ReadonlyMap<string, FullSettings>
   readonly strict: boolean
   readonly conceal: boolean
+  readonly autoStart: FleetPlan | undefined
 }
 
-export interface StartOptions {
-  /** Runs at once, 1 to 10,000, default 10. */
-  readonly concurrency?: number
-  /** Serve these queues only; default every queue. */
-  readonly queues?: readonly string[]
-  /** How long a lease lasts without a sign of life, at least 1 s, default 30 s. */
-  readonly lease?: Duration
-}
-
+/** What `close` and `stop` take. */
 export interface CloseOptions {
   /** Let running jobs end by themselves for this long (default 20 s), then abort their signals. */
   readonly drain?: Duration
@@ -91,8 +89,9 @@ const LEDGER_KEYS = new Set([
   'strict',
   'conceal',
   'retention',
+  'autoStart',
+  'overrides',
 ])
-const START_KEYS = new Set(['concurrency', 'queues', 'lease'])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
 const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error', 'child'] as const
@@ -112,13 +111,25 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
   }
   toSchedule(options.retention)
   return {
-    definitions: byType(options.jobs ?? []),
+    types: toTypes(options),
     maxBodyBytes: toCount(maxBodyBytes, 'openLedger.maxPayloadBytes', 1),
     codeVersion: codeVersion === undefined ? undefined : toText(codeVersion, 'openLedger.codeVersion'),
     queues: toQueues(options.queues ?? {}),
     strict: toFlag(strict, 'openLedger.strict'),
     conceal: toFlag(conceal, 'openLedger.conceal'),
+    autoStart: toAutoStart(options.autoStart),
   }
+}
+
+function toTypes({ jobs = [], overrides = {} }: LedgerOptions): JobTypes {
+  const types = new JobTypes(toOverrides(overrides))
+  types.addAll(jobs, 'openLedger.jobs')
+  return types
+}
+
+function toAutoStart(given: LedgerOptions['autoStart']): FleetPlan | undefined {
+  if (given === undefined || given === false) return undefined
+  return checkStartOptions(given === true ? {} : given)
 }
 
 function toQueues(given: NonNullable<LedgerOptions['queues']>): Map<string, FullSettings> {
@@ -126,40 +137,13 @@ function toQueues(given: NonNullable<LedgerOptions['queues']>): Map<string, Full
   return new Map(Object.entries(given).map(([name, own]) => [name, toQueueDefaults(own, `openLedger.queues.${name}`)]))
 }
 
-function byType(jobs: readonly JobDefinition[]): Map<string, JobDefinition> {
-  if (!Array.isArray(jobs)) throw new InvalidOption('openLedger.jobs', 'an array of job definitions', jobs)
-  const definitions = new Map<string, JobDefinition>()
-  for (const [index, job] of (jobs as JobDefinition[]).entries()) {
-    checkDefinition(job, `openLedger.jobs[${index}]`)
-    if (definitions.has(job.type)) throw new DuplicateType(job.type)
-    definitions.set(job.type, job)
-  }
-  return definitions
-}
-
 /** Throws InvalidOption. */
-export function checkStartOptions(options: StartOptions): Omit<WorkerOptions, 'definitions' | 'queueCaps'> {
-  checkKeys(options, START_KEYS, 'start')
-  const { concurrency = 10, queues, lease = '30s' } = options
-  toCount(concurrency, 'start.concurrency', 1, 10_000)
-  if (
-    queues !== undefined &&
-    !(Array.isArray(queues) && queues.length > 0 && queues.every((queue) => typeof queue === 'string'))
-  ) {
-    throw new InvalidOption('start.queues', 'an array of queue names', queues)
-  }
-  const leaseMs = toMs(lease, 'start.lease')
-  if (leaseMs < 1_000) throw new InvalidOption('start.lease', 'a duration of at least 1 s', lease)
-  return { concurrency, queues, leaseMs }
-}
-
-/** Throws InvalidOption. */
-export function checkCloseOptions(options: CloseOptions): { drainMs: number; timeoutMs: number } {
-  checkKeys(options, CLOSE_KEYS, 'close')
-  const timeoutMs = options.timeout === undefined ? 30_000 : toMs(options.timeout, 'close.timeout')
-  const drainMs = options.drain === undefined ? Math.min(20_000, timeoutMs) : toMs(options.drain, 'close.drain')
+export function checkCloseOptions(options: CloseOptions, path = 'close'): { drainMs: number; timeoutMs: number } {
+  checkKeys(options, CLOSE_KEYS, path)
+  const timeoutMs = options.timeout === undefined ? 30_000 : toMs(options.timeout, `${path}.timeout`)
+  const drainMs = options.drain === undefined ? Math.min(20_000, timeoutMs) : toMs(options.drain, `${path}.drain`)
   if (drainMs > timeoutMs)
-    throw new InvalidOption('close.drain', `at most \`close.timeout\` (${timeoutMs} ms)`, options.drain)
+    throw new InvalidOption(`${path}.drain`, `at most \`${path}.timeout\` (${timeoutMs} ms)`, options.drain)
   return { drainMs, timeoutMs }
 }
 

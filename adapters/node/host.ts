@@ -7,7 +7,7 @@ import type { Host } from '../../runtime/ports/host.js'
  * Linux tells boots, pid namespaces and start times apart through /proc. Elsewhere these are empty and the process number
  * alone has to do: a number used again then hides a dead worker until its leases expire.
  */
-export const nodeHost: Host = { identity, isGone }
+export const nodeHost: Host = { arch: process.arch, identity, isGone }
 
 let own: ProcessIdentity | undefined
 

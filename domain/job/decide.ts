@@ -156,24 +156,29 @@ export interface Failure {
   readonly nextRunAt?: number | undefined
 }
 
-/** `draw` in [0, 1) decides the jitter; the delay it gives is recorded, so that a replay needs no randomness. */
+/**
+ * `draw` in [0, 1) decides the jitter; the delay it gives is recorded, so that a replay needs no randomness. `ceiling`: attempts
+ * at most where the job ran, recorded where it made an end of the job.
+ */
 export function fail(
   id: string,
   state: JobState | undefined,
   token: string,
   failure: Failure,
-  at: { readonly now: number; readonly draw: number },
+  at: { readonly now: number; readonly draw: number; readonly ceiling?: number | undefined },
 ): Decision {
   const held = holding(id, state, token)
   if (held instanceof Error) return held
   const attempt = held.attempt + 1
   const { cause, error, retryable, details, nextRunAt } = failure
-  const failed = draft(id, 'Failed', { token, run: held.run, attempt, cause, error, retryable }, details)
   const runAt = nextRunAt ?? at.now + backoffDelay(held.backoff, attempt, at.draw)
   const limit = tries(held.backoff, held.maxAttempts)
-  const again = retryable && (limit === null || attempt < limit) && runAt <= expiresAt(held.backoff, held.roundAt)
+  const might = retryable && (limit === null || attempt < limit) && runAt <= expiresAt(held.backoff, held.roundAt)
+  const { ceiling } = at
+  const again = might && (ceiling === undefined || attempt < ceiling)
+  const facts = { token, run: held.run, attempt, cause, error, retryable, ...(might && !again && { ceiling }) }
   return [
-    failed,
+    draft(id, 'Failed', facts as Failed, details),
     again ? draft(id, 'Retried', { runAt, by: 'policy' }) : draft(id, 'Finished', { outcome: 'failed', error }),
   ]
 }

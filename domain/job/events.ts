@@ -102,6 +102,8 @@ export interface Failed {
   /** Name of the error; its message and stack are the body. */
   readonly error?: string
   readonly retryable: boolean
+  /** There was no further attempt because where it ran there are at most so many. */
+  readonly ceiling?: number
 }
 
 export interface Retried {

@@ -29,6 +29,9 @@ import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { Memory, StreamState } from '../write/command.js'
 
+/** Live pages whose lag is remembered. */
+const LAGS = 256
+
 interface Awaiting {
   readonly position: Position
   readonly resolve: () => void
@@ -52,6 +55,8 @@ export class Feed implements Memory {
   #awaiting: Awaiting[] = []
   #caughtUp = false
   #skipped = 0
+  readonly #lags = new Float64Array(LAGS)
+  #lagCount = 0
 
   constructor(options: { readonly store: EventStore; readonly clock: Clock; readonly logger: Logger }) {
     this.#store = options.store
@@ -140,6 +145,16 @@ export class Feed implements Memory {
       this.#position = event.position
     }
     this.#last = events.at(-1) ?? this.#last
+    if (this.#caughtUp && this.#last !== undefined) {
+      this.#lags[this.#lagCount % LAGS] = Math.max(0, now - this.#last.at)
+      this.#lagCount += 1
+    }
+  }
+
+  /** p99 of the time (ms) from a decision, here or elsewhere, to its fold here, of the latest pages. */
+  lag(): number {
+    const known = this.#lags.slice(0, Math.min(this.#lagCount, LAGS)).sort()
+    return known[Math.floor(known.length * 0.99)] ?? 0
   }
 
   /** One bad event must not stop the engine: it is left out, counted and reported. */

@@ -34,6 +34,12 @@ export class Supervisor {
     actor.start()
   }
 
+  /** Aborts one duty, which is then forgotten; it need not be there. */
+  end(name: string): void {
+    this.#actors.get(name)?.stop()
+    this.#actors.delete(name)
+  }
+
   /** `running`, `waiting` or `stopped` by duty. */
   states(): ReadonlyMap<string, string> {
     return new Map([...this.#actors].map(([name, actor]) => [name, String(actor.getSnapshot().value)]))

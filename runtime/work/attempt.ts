@@ -48,6 +48,8 @@ export interface AttemptServices {
   readonly ledger: Enqueueing
   readonly scope: Scope<JobContext>
   readonly clock: Clock
+  /** How long a run of this type may take at most where it runs (ms); Infinity: as long as its job says. */
+  longest(type: string): number
   log(job: JobState): Logger
   heartbeat(attempt: Attempt, progress: number | undefined, partial: string | undefined): Promise<void>
   dependencies(job: JobState): Promise<DependencyResult[]>
@@ -94,8 +96,8 @@ export class Attempt implements JobContext {
     this.job = job
     this.lease = lease
     this.beatAt = beatAt
-    this.timeoutAt = job.timeoutMs === null ? Number.POSITIVE_INFINITY : lease.at + job.timeoutMs
     this.#services = services
+    this.timeoutAt = this.#endOf(job.timeoutMs)
     this.#onEnd = onEnd
   }
 
@@ -313,8 +315,12 @@ export class Attempt implements JobContext {
     if (timeoutOf === undefined) return
     const given = this.#inCourse(() => timeoutOf(this.#runFacts))
     const ms = toTimeout(given, 'defineJob.timeout()')
-    this.timeoutAt = ms === null ? Number.POSITIVE_INFINITY : this.lease.at + ms
+    this.timeoutAt = this.#endOf(ms)
     this.#services.retime(this)
+  }
+
+  #endOf(timeoutMs: number | null): number {
+    return this.lease.at + Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, this.#services.longest(this.job.type))
   }
 
   #ended(result: unknown): AttemptOutcome {

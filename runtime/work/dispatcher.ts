@@ -9,7 +9,8 @@ import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Alarm } from './alarm.js'
 import type { Brief } from './payloads.js'
-import type { QueueCaps } from './queue-caps.js'
+import type { Pool } from './pool.js'
+import type { SuspectLane } from './suspects.js'
 
 /** Pause after a lease that the store could not record (ms): a full disk is not met with a busy loop. */
 const STORE_PAUSE = 1_000
@@ -21,12 +22,11 @@ export interface DispatcherOptions {
   readonly ids: Ids
   readonly log: Logger
   readonly workerId: string
-  readonly leaseMs: number
   readonly codeVersion: string | undefined
-  readonly caps: QueueCaps
-  accepts(lane: Lane): boolean
-  /** Slots that are neither running nor about to. */
-  free(): number
+  readonly pool: Pool
+  readonly suspects: SuspectLane
+  /** Whether anything is leased just now. */
+  isOpen(): boolean
   /** Begins to read what the run will need; undefined when it is at hand. */
   fetch(job: JobState): Promise<Brief> | undefined
   /** A lease is durable: run it. */
@@ -39,17 +39,20 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #due: Alarm
+  readonly #poll: Alarm
   #lanes: Lane[] = []
   #lanesSeen = -1
   #leasing = 0
-  /** The one job of those that have lost a lease that this runtime tries now, and until when it blocks the next. */
-  #suspect: { readonly id: string; readonly run: number; readonly until: number } | undefined
+  /** Leases begun: of every three, the last goes to a job that nobody has started by hand. */
+  #turn = 0
   #pausedUntil = 0
   #stopped = false
 
   constructor(options: DispatcherOptions) {
     this.#options = options
     this.#due = new Alarm(options.clock, () => options.journal.wake())
+    this.#poll = new Alarm(options.clock, () => options.journal.wake())
+    options.board.pending.serve(options.pool.order)
   }
 
   get leasing(): number {
@@ -58,80 +61,76 @@ export class Dispatcher {
 
   /** Takes what the free slots allow. All leases of one call end up in one commit. */
   dispatch(): void {
-    const { board, clock, free } = this.#options
-    if (this.#stopped) return
+    const { board, clock, pool, isOpen, journal } = this.#options
+    if (this.#stopped || !isOpen()) return
     const now = clock.now()
+    // Whoever is woken by events need not look: this is for what they might miss.
+    this.#poll.by(now + pool.pollMs)
     if (now < this.#pausedUntil) return this.#due.by(this.#pausedUntil)
     board.pending.promoteDue(now)
-    let lanes = this.#withRoom()
-    for (let slots = free() - this.#leasing; slots > 0; slots -= 1) {
-      const job = board.pending.take(lanes, { suspects: this.#suspectAllowed(now) })
-      if (job === undefined) break
-      if (job.lost > 0) this.#suspect = { id: job.id, run: job.run + 1, until: now + this.#options.leaseMs }
-      // Read while the lease is on its way: the store then also knows where the stream is.
-      const brief = this.#options.fetch(job)
-      void this.#lease(job.id, job.queue, commands.lease, { job, brief }).catch((error) => this.#failed(job, error))
-      lanes = this.#withRoom(lanes)
-    }
+    const begun = this.#leaseUpTo(Math.min(pool.room.free, pool.batch), now)
+    if (begun === pool.batch && pool.room.free > 0) journal.wake()
     const next = board.pending.nextDue()
     if (next !== undefined) this.#due.by(next)
+  }
+
+  #leaseUpTo(most: number, now: number): number {
+    const { board, pool, suspects, fetch } = this.#options
+    for (let begun = 0; begun < most; begun += 1) {
+      const closed = suspects.closedUntil(now)
+      if (closed !== undefined) this.#due.by(closed)
+      const job = board.pending.take(pool.room.among(this.#accepted()), {
+        order: pool.order,
+        suspects: closed === undefined,
+        first: this.#turn % 3 === 2 ? 'ordinary' : 'manual',
+      })
+      if (job === undefined) return begun
+      this.#turn += 1
+      if (job.lost > 0) suspects.enter(job, now + pool.leaseMs)
+      // Read while the lease is on its way: the store then also knows where the stream is.
+      const brief = fetch(job)
+      void this.#lease(job.id, job, commands.lease, { job, brief }).catch((error) => this.#failed(job, error))
+    }
+    return most
   }
 
   #accepted(): readonly Lane[] {
     const { pending } = this.#options.board
     if (pending.laneCount !== this.#lanesSeen) {
-      this.#lanes = [...pending.lanes].filter((lane) => this.#options.accepts(lane))
+      this.#lanes = [...pending.lanes].filter((lane) => this.#options.pool.accepts(lane))
       this.#lanesSeen = pending.laneCount
     }
     return this.#lanes
   }
 
-  /** Of the lanes accepted, those whose queue is not full. */
-  #withRoom(lanes: readonly Lane[] = this.#accepted()): readonly Lane[] {
-    const { caps } = this.#options
-    return caps.none ? lanes : lanes.filter((lane) => caps.hasRoom(lane.queue))
-  }
-
-  #suspectAllowed(now: number): boolean {
-    const { board } = this.#options
-    const suspect = this.#suspect
-    if (suspect === undefined) return true
-    const job = board.get(suspect.id)
-    // Its lease may still be on its way.
-    const isTried = job !== undefined && (job.phase === 'leased' || job.run < suspect.run)
-    if (isTried && now < suspect.until) {
-      this.#due.by(suspect.until)
-      return false
-    }
-    return true
-  }
-
   /**
    * A job that this process enqueues in this very tick, with a slot free and nothing before it: it is queued and leased in
-   * one commit. `job` says nothing of when it may run: call this only for one that may run at once.
+   * one commit. The lane says nothing of when it may run: call this only for a job that may run at once. True: it is leased.
    */
-  anticipate(id: string, lane: Lane): void {
-    const { board, accepts, caps, free, clock } = this.#options
-    if (!accepts(lane) || !caps.hasRoom(lane.queue) || free() - this.#leasing < 1 || clock.now() < this.#pausedUntil)
-      return
-    if (board.pending.isEmpty(this.#accepted()))
-      void this.#lease(id, lane.queue, commands.leaseNew).catch(() => this.#options.journal.wake())
+  anticipate(id: string, lane: Lane): boolean {
+    const { board, pool, isOpen, clock, journal } = this.#options
+    const isFree = isOpen() && pool.room.free > 0 && pool.accepts(lane) && pool.room.hasRoom(lane)
+    if (!isFree || clock.now() < this.#pausedUntil) return false
+    if (!board.pending.isEmpty(this.#accepted(), { order: pool.order })) return false
+    void this.#lease(id, lane, commands.leaseNew).catch(() => journal.wake())
+    return true
   }
 
   async #lease(
     id: string,
-    queue: string,
+    lane: Lane,
     command: typeof commands.lease,
     fetched?: { readonly job: JobState; readonly brief: Promise<Brief> | undefined },
   ): Promise<void> {
-    const { ids, workerId, leaseMs, codeVersion, journal, board, begin, caps } = this.#options
+    const { ids, workerId, codeVersion, journal, board, begin, pool } = this.#options
+    const { room, leaseMs } = pool
     const token = ids.uuid()
     this.#leasing += 1
-    caps.take(queue)
+    room.take(lane)
     try {
       await journal.submit(command(id, { token, workerId, leaseMs, codeVersion }))
     } catch (error) {
-      caps.give(queue)
+      room.give(lane)
       throw error
     } finally {
       this.#leasing -= 1
@@ -141,14 +140,14 @@ export class Dispatcher {
     const brief = leased?.rare?.payloadAt === fetched?.job.rare?.payloadAt ? fetched?.brief : undefined
     // Between the commit and now somebody may have cancelled it.
     if (leased?.lease?.token === token) return begin(leased, leased.lease, brief)
-    caps.give(queue)
+    room.give(lane)
     journal.wake()
   }
 
   /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */
   #failed(job: JobState, error: Error): void {
-    const { board, clock, log, journal } = this.#options
-    if (this.#suspect?.id === job.id) this.#suspect = undefined
+    const { board, clock, log, journal, suspects } = this.#options
+    suspects.leave(job.id)
     if (!(error instanceof JobledgerError && error.family === 'job')) {
       log.error({ err: error, jobId: job.id }, 'lease not recorded')
       this.#pausedUntil = clock.now() + STORE_PAUSE
@@ -161,5 +160,6 @@ export class Dispatcher {
   stop(): void {
     this.#stopped = true
     this.#due.stop()
+    this.#poll.stop()
   }
 }

@@ -1,45 +1,66 @@
-import type { Actor, AnyStateMachine } from 'xstate'
-import { createActor, fromPromise, setup } from 'xstate'
+import type { ActorRefFrom, AnyStateMachine } from 'xstate'
+import { fromPromise, sendParent, setup } from 'xstate'
 import type { Logger } from '../ports/logger.js'
 
 /** What a worker does on its way through life; each step is done before the next begins. */
 export interface WorkerSteps {
-  /** Makes itself known, then begins to lease. */
+  /** What the types that it runs want done before the first of their jobs. */
+  prepare(): Promise<void>
+  /** Makes itself known in the log. */
   register(): Promise<void>
   /** Stops leasing and waits for what runs, up to the drain deadline; then aborts, and waits to the last deadline. */
   drain(): Promise<void>
   /** Gives back what still runs and signs off. */
   stop(): Promise<void>
+  /** Lets what runs end, without a deadline: the log counts on this worker no more, its leases are still its own. */
+  fadeOut(): Promise<void>
 }
 
-export type WorkerActor = Actor<AnyStateMachine>
+export type WorkerSignal = { readonly type: 'stop' | 'pause' | 'resume' | 'lost' }
+export type WorkerActor = ActorRefFrom<AnyStateMachine>
 
-/** A worker as a live actor: registering -> active -> draining -> stopping -> stopped. `{ type: 'stop' }` ends it in order. */
-export function createWorkerActor(id: string, steps: WorkerSteps, log: Logger): WorkerActor {
-  const machine: AnyStateMachine = setup({
-    types: { events: {} as { type: 'stop' } },
+/**
+ * A worker as a live actor: preparing -> registering -> registered -> active <-> paused -> draining -> stopping -> stopped, or lost when the log
+ * says so. It leases while it is active. `{ type: 'stop' }` ends it in order; `workerLost` tells the parent.
+ */
+export function workerMachine(id: string, steps: WorkerSteps, log: Logger): AnyStateMachine {
+  return setup({
+    types: { events: {} as WorkerSignal },
     actors: {
       register: fromPromise(() => steps.register()),
+      prepare: fromPromise(() => steps.prepare()),
       drain: fromPromise(() => steps.drain()),
       stop: fromPromise(() => steps.stop()),
+      fadeOut: fromPromise(() => steps.fadeOut()),
     },
     actions: {
       report: ({ event }) =>
         log.error({ err: (event as { error?: unknown }).error, workerId: id }, 'worker step failed'),
+      tellLost: sendParent({ type: 'workerLost', workerId: id }),
     },
   }).createMachine({
     id: 'worker-actor',
-    initial: 'registering',
+    initial: 'preparing',
     states: {
+      preparing: {
+        invoke: { src: 'prepare', onDone: 'registering', onError: { target: 'stopped', actions: 'report' } },
+        on: { stop: 'stopped' },
+      },
       registering: {
-        invoke: { src: 'register', onDone: 'active', onError: { target: 'stopped', actions: 'report' } },
+        invoke: { src: 'register', onDone: 'registered', onError: { target: 'stopped', actions: 'report' } },
         on: { stop: 'draining' },
       },
-      active: { on: { stop: 'draining' } },
+      registered: { always: 'active' },
+      active: { on: { stop: 'draining', pause: 'paused', lost: 'lost' } },
+      paused: { on: { stop: 'draining', resume: 'active', lost: 'lost' } },
       draining: { invoke: { src: 'drain', onDone: 'stopping', onError: { target: 'stopping', actions: 'report' } } },
       stopping: { invoke: { src: 'stop', onDone: 'stopped', onError: { target: 'stopped', actions: 'report' } } },
+      lost: {
+        entry: 'tellLost',
+        invoke: { src: 'fadeOut', onDone: 'stopping', onError: { target: 'stopping', actions: 'report' } },
+        on: { stop: 'draining' },
+      },
       stopped: { type: 'final' },
     },
   })
-  return createActor(machine, { id: `worker-${id}` })
 }

@@ -1,22 +1,19 @@
 import type { Subscription } from 'rxjs'
+import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
+import { waitFor } from 'xstate'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { LeaseLost } from '../../domain/rejection.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { ShuttingDown } from '../errors.js'
-import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import { StoreUnavailable } from '../ports/event-store.js'
 import type { Gate } from '../ports/gate.js'
-import type { Host } from '../ports/host.js'
 import type { Ids } from '../ports/ids.js'
 import type { Logger } from '../ports/logger.js'
-import type { Feed } from '../read/feed.js'
 import type { Command } from '../write/command.js'
 import type { Ending } from '../write/commands.js'
 import * as commands from '../write/commands.js'
 import type { NewJob } from '../write/enqueue-command.js'
-import type { Journal } from '../write/journal.js'
-import * as workers from '../write/worker-commands.js'
 import type { AttemptOutcome, AttemptServices } from './attempt.js'
 import { Attempt } from './attempt.js'
 import type { Recorded } from './commits.js'
@@ -26,9 +23,12 @@ import { Dispatcher } from './dispatcher.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { LogRelay } from './log-relay.js'
 import type { Brief, Payloads } from './payloads.js'
-import { QueueCaps } from './queue-caps.js'
+import type { Pool } from './pool.js'
+import type { PresenceServices } from './presence.js'
+import { Presence } from './presence.js'
+import type { SuspectLane } from './suspects.js'
 import type { WorkerActor } from './worker-actor.js'
-import { createWorkerActor } from './worker-actor.js'
+import { workerMachine } from './worker-actor.js'
 
 /** Pause before an outcome is written again that the store could not record (ms). */
 const RECORD_PAUSE = 500
@@ -36,46 +36,46 @@ const RECORD_PAUSE = 500
 /** How long past the last deadline the hooks `commit` of runs that were given back then are waited for (ms). */
 const COMMIT_PATIENCE = 2_000
 
-export interface WorkerOptions {
-  readonly definitions: ReadonlyMap<string, RunnableDefinition>
-  readonly concurrency: number
-  readonly leaseMs: number
-  readonly queues: readonly string[] | undefined
-  /** Runs at once by queue, for those that say so. */
-  readonly queueCaps: ReadonlyMap<string, number>
+/** How long the end may take (ms): for runs to end by themselves, then in all. */
+export interface Deadlines {
+  readonly drainMs: number
+  readonly timeoutMs: number
 }
 
-export interface WorkerServices {
-  readonly feed: Feed
-  readonly journal: Journal
-  readonly clock: Clock
+export interface WorkerServices extends PresenceServices {
   readonly ids: Ids
-  readonly host: Host
-  readonly log: Logger
   readonly payloads: Payloads
-  readonly codeVersion: string | undefined
   readonly relay: LogRelay
   readonly gate: Gate | undefined
+  readonly suspects: SuspectLane
+  /** What these types want done before the first of their jobs. */
+  prepare(definitions: Iterable<RunnableDefinition>): Promise<void>
   readonly attempts: Pick<
     AttemptServices,
     'maxBodyBytes' | 'transactions' | 'ledger' | 'scope' | 'dependencies' | 'dependencyErrors'
   >
 }
 
-/** A pool of slots in this process: leases jobs, runs their handlers, records how they end. */
+/** Works for a pool of slots in this process: leases jobs, runs their handlers, records how they end. */
 export class Worker {
   readonly id: string
-  readonly #options: WorkerOptions
+  /** Its life, for the actor that supervises it. */
+  readonly machine: AnyStateMachine
+  readonly #pool: Pool
   readonly #services: WorkerServices
   readonly #log: Logger
   readonly #running = new Map<string, Attempt>()
   readonly #recording = new Set<Promise<Recorded>>()
   readonly #attemptServices: AttemptServices
   readonly #dispatcher: Dispatcher
-  readonly #caps: QueueCaps
   readonly #commits: Commits
   readonly #keeper: LeaseKeeper
-  readonly #actor: WorkerActor
+  readonly #presence: Presence
+  #actor: WorkerActor | undefined
+  #embody: (actor: WorkerActor) => void = () => {}
+  readonly #embodied = new Promise<WorkerActor>((resolve) => {
+    this.#embody = resolve
+  })
   readonly #closing = new AbortController()
   #subscriptions: Subscription[] = []
   #leasing = false
@@ -86,10 +86,10 @@ export class Worker {
   /** Why it could not make itself known. */
   #failure: Error | undefined
 
-  constructor(options: WorkerOptions, services: WorkerServices) {
-    const { clock, ids, feed, journal, codeVersion, payloads, relay, gate, attempts } = services
+  constructor(pool: Pool, services: WorkerServices) {
+    const { clock, ids, feed, journal, codeVersion, payloads, relay, attempts, suspects, gate } = services
     this.id = ids.uuid()
-    this.#options = options
+    this.#pool = pool
     this.#services = services
     this.#log = services.log.child({ workerId: this.id })
     this.#attemptServices = {
@@ -98,48 +98,66 @@ export class Worker {
       log: (job) => relay.wrap(this.#log.child({ jobId: job.id, jobType: job.type, run: job.run }), job),
       heartbeat: (attempt, progress, partial) => this.#beat(attempt, progress, partial),
       retime: (attempt) => this.#keeper.watch(attempt),
+      longest: (type) => pool.ceilings(type).timeoutMs,
     }
     this.#keeper = new LeaseKeeper({
       clock,
       running: this.#running,
-      leaseMs: options.leaseMs,
+      leaseMs: pool.leaseMs,
       beat: (attempt) =>
         void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
     })
-    this.#caps = new QueueCaps(options.queueCaps)
     this.#commits = new Commits({ clock, feed, onSettled: (attempt) => this.#vacate(attempt) })
+    this.#presence = new Presence(this.id, { ...services, log: this.#log }, (type) => this.#actor?.send({ type }))
     this.#dispatcher = new Dispatcher({
-      caps: this.#caps,
+      ...{ pool, suspects },
       board: feed.board,
       journal,
       clock,
       ids,
       log: this.#log,
       workerId: this.id,
-      leaseMs: options.leaseMs,
       codeVersion,
-      accepts: ({ type, queue }) => options.definitions.has(type) && (options.queues?.includes(queue) ?? true),
-      free: () =>
-        this.#leasing && (gate?.isOpen ?? true) ? options.concurrency - this.#running.size - this.#commits.size : 0,
+      isOpen: () => this.#leasing && (gate?.isOpen ?? true),
       fetch: (job) => payloads.fetch(job),
       begin: (job, lease, brief) => this.#begin(job, lease, () => brief ?? payloads.load(job)),
     })
-    this.#actor = createWorkerActor(
-      this.id,
-      { register: () => this.#register(), drain: () => this.#drain(), stop: () => this.#signOff() },
-      this.#log,
-    )
+    const steps = {
+      prepare: () => this.#attempted(services.prepare(pool.definitions.values())),
+      register: () => this.#attempted(this.#register()),
+      drain: () => this.#drain(),
+      stop: () => this.#signOff(),
+      fadeOut: async () => void (await this.#empty(undefined)),
+    }
+    this.machine = workerMachine(this.id, steps, this.#log)
+  }
+
+  /** The actor that lives this worker's life, before it starts. */
+  live(actor: WorkerActor): void {
+    this.#actor = actor
+    this.#embody(actor)
+    actor.subscribe(({ value }) => {
+      this.#leasing = value === 'active'
+      if (this.#leasing) this.#services.journal.wake()
+    })
+  }
+
+  /** Runs that have ended here, however. */
+  completed = 0
+
+  get running(): number {
+    return this.#running.size
   }
 
   holds(token: string): boolean {
     return this.#running.has(token)
   }
 
-  /** A job that is being enqueued in this tick; it is leased along if it may run at once and nothing is before it. */
-  anticipate({ id, facts, unique }: NewJob): void {
-    const { type, queue, channel = '', runAt, held, dependsOn } = facts
-    if (runAt === undefined && !held && dependsOn === undefined && unique === undefined)
-      this.#dispatcher.anticipate(id, { type, queue, channel })
+  /** A job that is being enqueued in this tick; it is leased along if it may run at once and nothing is before it. True: it is. */
+  anticipate({ id, facts, unique }: NewJob): boolean {
+    const { type, queue, channel = '', runAt, held, dependsOn, concurrency } = facts
+    const isPlain = runAt === undefined && !held && dependsOn === undefined && concurrency === undefined
+    return isPlain && unique === undefined && this.#dispatcher.anticipate(id, { type, queue, channel })
   }
 
   /** The dispatch loop, for the supervisor: once before each flush, until it throws or `signal` aborts. */
@@ -164,62 +182,55 @@ export class Worker {
   }
 
   /** Resolves once the worker is known in the log and leases; rejects when it cannot be recorded. */
-  start(): Promise<void> {
-    this.#actor.start()
-    return this.#reach('active')
+  async begun(): Promise<void> {
+    const { value } = await this.#reach((state) => state === 'active' || state === 'stopped')
+    if (value === 'stopped') throw this.#failure ?? new Error('the worker stopped')
   }
 
   /** Lets runs end until `drainMs`, then aborts them, waits until `timeoutMs`, gives back what is left. */
-  stop(drainMs: number, timeoutMs: number): Promise<void> {
+  async stop({ drainMs, timeoutMs }: Deadlines): Promise<void> {
     this.#deadlines = { drainMs, timeoutMs }
-    this.#actor.send({ type: 'stop' })
-    return this.#reach('stopped')
+    this.#actor?.send({ type: 'stop' })
+    await this.#reach((state) => state === 'stopped')
   }
 
-  #reach(state: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const { value } = this.#actor.getSnapshot()
-        if (value === state) resolve()
-        else if (value === 'stopped') reject(this.#failure ?? new Error('the worker stopped'))
-      }
-      this.#actor.subscribe({ next: look, complete: look })
-      look()
-    })
+  async #reach(isThere: (state: unknown) => boolean): Promise<AnyMachineSnapshot> {
+    return waitFor(await this.#embodied, ({ value }) => isThere(value))
   }
 
-  async #register(): Promise<void> {
-    const { feed, journal, host, codeVersion } = this.#services
-    const { definitions, queues, concurrency } = this.#options
+  /** Remembers why the worker could not begin. */
+  async #attempted(step: Promise<void>): Promise<void> {
     try {
-      const types = [...definitions.keys()]
-      await journal.submit(
-        workers.register(this.id, { process: host.identity(), types, queues, concurrency, codeVersion }),
-      )
+      await step
     } catch (error) {
       this.#failure = error as Error
       throw error
     }
+  }
+
+  async #register(): Promise<void> {
+    const { feed, journal } = this.#services
+    await this.#presence.signOn(this.#pool)
     this.#subscriptions = [
-      feed.pages$.subscribe(() => this.#services.journal.wake()),
+      feed.pages$.subscribe(() => journal.wake()),
       feed.changes$.subscribe((change) => this.#follow(change)),
     ]
-    this.#leasing = true
-    this.#services.journal.wake()
   }
 
   #begin(job: JobState, lease: Lease, load: () => Brief | Promise<Brief>): void {
     const attempt = new Attempt(job, lease, this.#keeper.beatAfter(lease.at), this.#attemptServices, (ended, outcome) =>
       this.#ended(ended, outcome),
     )
+    this.#presence.seen(lease.at)
     this.#running.set(lease.token, attempt)
     this.#keeper.watch(attempt)
-    const definition = this.#options.definitions.get(job.type) as RunnableDefinition
+    const definition = this.#pool.definitions.get(job.type) as RunnableDefinition
     void attempt.perform(definition, load)
   }
 
   #ended(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#running.delete(attempt.lease.token)
+    this.completed += 1
     const command = this.#commandFor(attempt, outcome)
     const recording = command && this.#record(attempt, outcome, command)
     if (recording !== undefined) {
@@ -232,7 +243,7 @@ export class Worker {
 
   /** Without `commit` as soon as the handler has settled: the next lease goes into the same commit as this outcome. */
   #vacate(attempt: Attempt): void {
-    this.#caps.give(attempt.queue)
+    this.#pool.room.give(attempt)
     if (this.#running.size === 0) this.#emptied?.()
     this.#services.journal.wake()
   }
@@ -245,7 +256,7 @@ export class Worker {
       case 'snoozed':
         return commands.release(id, lease.token, { by: 'snooze', runAt: outcome.runAt })
       case 'failed':
-        return commands.fail(id, lease.token, outcome.failure)
+        return commands.fail(id, lease.token, outcome.failure, this.#pool.ceilings(attempt.type).maxAttempts)
       case 'interrupted':
         return commands.release(id, lease.token)
       case 'superseded':
@@ -296,7 +307,8 @@ export class Worker {
     const { id, lease } = attempt
     if (attempt.concluded) return Promise.reject(new LeaseLost(id, lease.token))
     const beat = { token: lease.token, progress, partial }
-    return this.#services.journal.submit(commands.heartbeat(id, beat, this.#options.leaseMs))
+    this.#presence.seen(this.#services.clock.now())
+    return this.#services.journal.submit(commands.heartbeat(id, beat, this.#pool.leaseMs))
   }
 
   /** A run of ours whose lease is gone without our doing: cancelled by somebody, or taken for dead. */
@@ -313,23 +325,23 @@ export class Worker {
   }
 
   async #drain(): Promise<void> {
-    this.#leasing = false
     const { drainMs, timeoutMs } = this.#deadlines
+    await this.#presence.drain()
     if (await this.#empty(drainMs)) return
     for (const attempt of this.#running.values()) attempt.abort(new ShuttingDown())
     await this.#empty(Math.max(0, timeoutMs - drainMs))
   }
 
-  /** True once nothing runs, false when `ms` are over before. */
-  #empty(ms: number): Promise<boolean> {
+  /** True once nothing runs, false when `ms` are over before; undefined: however long that takes. */
+  #empty(ms: number | undefined): Promise<boolean> {
     const { clock } = this.#services
     const isIdle = (): boolean => this.#running.size + this.#commits.size + this.#dispatcher.leasing === 0
     if (isIdle()) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const cancel = clock.at(clock.now() + ms, () => resolve(false))
+      const cancel = ms === undefined ? undefined : clock.at(clock.now() + ms, () => resolve(false))
       this.#emptied = () => {
         if (!isIdle()) return
-        cancel()
+        cancel?.()
         resolve(true)
       }
     })
@@ -345,8 +357,8 @@ export class Worker {
     // Also those that were just given back.
     await this.#empty(COMMIT_PATIENCE)
     this.#commits.stop()
-    await this.#services.journal.submit(workers.stop(this.id))
     for (const subscription of this.#subscriptions) subscription.unsubscribe()
+    await this.#presence.signOff()
   }
 }
 

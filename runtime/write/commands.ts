@@ -90,12 +90,12 @@ export function finish(id: string, token: string, { result, aborted, effects }: 
   }
 }
 
-/** When it runs again (ms); undefined: it has ended. */
-export function fail(id: string, token: string, failure: Failure): Command<number | undefined> {
+/** When it runs again (ms); undefined: it has ended. `ceiling`: attempts at most where it ran. */
+export function fail(id: string, token: string, failure: Failure, ceiling?: number): Command<number | undefined> {
   return {
     streams: [jobStream(id)],
     decide(seen, now, draw) {
-      const decision = decide.fail(id, jobIn(seen, id), token, failure, { now, draw: draw() })
+      const decision = decide.fail(id, jobIn(seen, id), token, failure, { now, draw: draw(), ceiling })
       return verdict(decision, decision instanceof Error ? undefined : againAt(decision))
     },
   }

@@ -14,6 +14,7 @@ import type { TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { FullSettings, JobDefinition } from '../work/definition.js'
 import { checkDefinition, validate } from '../work/definition.js'
+import type { TypeOverride } from '../work/pool.js'
 import type { Candidate } from './before.js'
 import { unwanted, without, withSkipped } from './before.js'
 import { encode } from './codec.js'
@@ -52,6 +53,8 @@ export interface EnqueuerOptions {
   readonly maxBodyBytes: number
   readonly codeVersion: string | undefined
   readonly queues: ReadonlyMap<string, FullSettings>
+  /** What this process says of types. */
+  readonly overrides: ReadonlyMap<string, TypeOverride>
   /** The types that this ledger knows. */
   readonly definitions: ReadonlyMap<string, JobDefinition>
   /** Others are refused. */
@@ -179,7 +182,8 @@ export class Enqueuer {
   /** Stored is what the caller gave, not what the schema made of it: the schema is asked again before the run. */
   #command({ job, payload, options }: CheckedSpec, setting: EnqueueSetting, path: string): NewJob {
     const { ids, maxBodyBytes } = this.#options
-    const facts = toFacts(job, options, setting, path)
+    const override = this.#options.overrides.get(job.type)
+    const facts = toFacts(override === undefined ? job : { ...job, ...override }, options, setting, path)
     const id = options?.id === undefined ? ids.uuid() : toName(options.id, `${path}.id`)
     const body = encode(payload, `${path}.payload`, maxBodyBytes)
     const rate = this.#rateOf(job, facts)

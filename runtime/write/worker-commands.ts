@@ -91,6 +91,8 @@ export function inTheNameOf(id: string, lease: Command<void>): Command<void> {
   }
 }
 
+export const drain = (id: string): Command<void> => told(id, (state) => decide.tell(id, state, 'WorkerDraining', {}))
+
 export const stop = (id: string): Command<void> => told(id, (state) => decide.tell(id, state, 'WorkerStopped', {}))
 
 export const lose = (id: string, reason: string): Command<void> =>

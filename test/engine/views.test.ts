@@ -48,8 +48,8 @@ describe('opening a ledger', () => {
     const expected = await answers(before)
     await before.close()
     // Behind the last checkpoint there is only the worker's farewell.
-    const [farewell] = (await eventsAfter(store)).slice(-1)
-    expect(farewell?.type).toBe('WorkerStopped')
+    const farewell = (await eventsAfter(store)).slice(-2)
+    expect(farewell.map(({ type }) => type)).toEqual(['WorkerDraining', 'WorkerStopped'])
     const checkpoint = (await views.checkpoint())?.position
 
     const read: string[] = []
@@ -65,7 +65,7 @@ describe('opening a ledger', () => {
     })
     const after = await ledgerOn(spied, views, clock)
     expect(read).toEqual([checkpoint])
-    expect(await eventsAfter(store, checkpoint)).toEqual([farewell])
+    expect(await eventsAfter(store, checkpoint)).toEqual(farewell)
     expect(await answers(after)).toEqual(expected)
     await after.close()
   })

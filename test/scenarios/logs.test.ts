@@ -81,7 +81,7 @@ scenario(
         {
           level: 'info',
           message: 'copied',
-          facts: { workerId, jobId: id, jobType: 'talking', run: 1, step: 1, rows: 3 },
+          facts: { pool: 'default', workerId, jobId: id, jobType: 'talking', run: 1, step: 1, rows: 3 },
         },
       ])
     }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../runtime/ledger.js'
-import type { CancelOptions, CloseOptions, LedgerOptions, StartOptions } from '../../../runtime/options.js'
+import type { CancelOptions, CloseOptions, LedgerOptions } from '../../../runtime/options.js'
 import type { ListFilter } from '../../../runtime/read/listing.js'
+import type { StartOptions } from '../../../runtime/start-options.js'
 import type { JobDefaults } from '../../../runtime/work/definition.js'
 import { defineJob } from '../../../runtime/work/definition.js'
 import type { EnqueueOptions } from '../../../runtime/write/contract.js'
@@ -59,7 +60,7 @@ const ENQUEUE: readonly Row[] = [
 
 const START: readonly Row[] = [
   ['', null, /object/, 'null'],
-  ['.workers', { workers: 3 }, /^one of concurrency/, '"workers"'],
+  ['.workers', { workers: 3 }, /^one of queues, types/, '"workers"'],
   ['.concurrency', { concurrency: 0 }, /1 to 10000/, '0'],
   ['.concurrency', { concurrency: 10_001 }, /1 to 10000/, '10001'],
   ['.concurrency', { concurrency: '5' }, /integer/, '"5"'],

@@ -164,6 +164,7 @@ class Runtime {
         codeVersion: undefined,
         queues: new Map(),
         definitions: new Map(),
+        overrides: new Map(),
         strict: false,
         conceal: false,
       },

@@ -1,0 +1,286 @@
+/** All that works in this process: the engine's actor, and under it one for each worker. */
+import type { Subscription } from 'rxjs'
+import { filter } from 'rxjs'
+import type { Actor, AnyStateMachine } from 'xstate'
+import { assign, createActor, fromPromise, setup, waitFor } from 'xstate'
+import type { RecordedEvent } from '../../domain/event.js'
+import type { Queued } from '../../domain/job/events.js'
+import type { Clock } from '../ports/clock.js'
+import { delay } from '../ports/clock.js'
+import type { Logger } from '../ports/logger.js'
+import type { Feed } from '../read/feed.js'
+import type { Supervisor } from '../upkeep/supervisor.js'
+import type { NewJob } from '../write/enqueue-command.js'
+import { Alarm } from './alarm.js'
+import type { Claims } from './claims.js'
+import type { RunnableDefinition } from './definition.js'
+import type { PoolPlan, PoolSurroundings } from './pool.js'
+import { Pool } from './pool.js'
+import type { Deadlines, WorkerServices } from './worker.js'
+import { Worker } from './worker.js'
+
+/** What a `start` asks for, checked. */
+export interface FleetPlan {
+  readonly pools: readonly PoolPlan[]
+  /** How often a line says how much was done (ms); undefined: never. */
+  readonly reportMs: number | undefined
+}
+
+export interface FleetOptions {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly feed: Feed
+  readonly claims: Claims
+  readonly supervisor: Supervisor
+  readonly surroundings: PoolSurroundings
+}
+
+type FleetSignal =
+  | { readonly type: 'start'; readonly fleet: Running }
+  | { readonly type: 'stop'; readonly deadlines: Deadlines }
+  | { readonly type: 'hire'; readonly worker: Worker }
+  | { readonly type: 'workerLost'; readonly workerId: string }
+
+/** Pools and their workers between one start and the stop after it. */
+interface Running {
+  readonly plan: FleetPlan
+  readonly services: Omit<WorkerServices, 'log'>
+  readonly pools: readonly Pool[]
+  /** Of each pool its present worker. */
+  readonly workers: Map<Pool, Worker>
+  /** Those that others have taken the place of, until their last run has ended. */
+  readonly retired: Set<Worker>
+  readonly stopping: AbortController
+  readonly remembering: Subscription
+}
+
+/** Before a worker that could not begin is tried again (ms). */
+const PAUSE = 1_000
+/** A worker that another one takes the place of: what it runs may take its time. */
+const NO_HURRY: Deadlines = { drainMs: 2 ** 31, timeoutMs: 2 ** 31 }
+
+/**
+ * idle -> starting -> running -> stopping -> idle, as often as one likes. A worker that the log has given up, or that does
+ * not know a type that was added, is replaced by another one for the same slots.
+ */
+export class Fleet {
+  readonly #options: FleetOptions
+  readonly #actor: Actor<AnyStateMachine>
+  readonly #report: Alarm
+  #running: Running | undefined
+  #failure: Error | undefined
+  #reported = ''
+
+  constructor(options: FleetOptions) {
+    this.#options = options
+    this.#report = new Alarm(options.clock, () => this.#sayHowMuch())
+    this.#actor = createActor(this.#machine(), { id: 'fleet' })
+    this.#actor.start()
+  }
+
+  #machine(): AnyStateMachine {
+    return setup({
+      types: { events: {} as FleetSignal, context: {} as { readonly actors: readonly unknown[] } },
+      actors: {
+        startAll: fromPromise<void, FleetSignal>(({ input }) => this.#startAll((input as { fleet: Running }).fleet)),
+        stopAll: fromPromise<void, FleetSignal>(({ input }) =>
+          this.#stopAll((input as { deadlines: Deadlines }).deadlines),
+        ),
+      },
+      actions: {
+        hire: assign({
+          actors: ({ context, event, spawn }) => {
+            const { worker } = event as { worker: Worker }
+            const actor = spawn(worker.machine)
+            worker.live(actor)
+            return [...context.actors, actor]
+          },
+        }),
+        replace: ({ event }) => this.#replace((event as { workerId: string }).workerId),
+        failed: ({ event }) => {
+          this.#failure = (event as unknown as { error: Error }).error
+        },
+      },
+    }).createMachine({
+      id: 'fleet',
+      initial: 'idle',
+      context: { actors: [] },
+      on: { hire: { actions: 'hire' } },
+      states: {
+        idle: { entry: assign({ actors: [] }), on: { start: 'starting' } },
+        starting: {
+          invoke: {
+            src: 'startAll',
+            input: ({ event }) => event as FleetSignal,
+            onDone: 'running',
+            onError: { target: 'idle', actions: 'failed' },
+          },
+        },
+        running: { on: { stop: 'stopping', workerLost: { actions: 'replace' } } },
+        stopping: {
+          invoke: { src: 'stopAll', input: ({ event }) => event as FleetSignal, onDone: 'idle', onError: 'idle' },
+        },
+      },
+    })
+  }
+
+  #reach(...states: readonly string[]): Promise<unknown> {
+    return waitFor(this.#actor, ({ value }) => states.includes(String(value)))
+  }
+
+  /** False: it works already. Throws what keeps a worker from starting; then none does. */
+  async start(
+    plan: FleetPlan,
+    definitions: readonly RunnableDefinition[],
+    services: Omit<WorkerServices, 'log'>,
+  ): Promise<boolean> {
+    while (this.#actor.getSnapshot().value === 'stopping') await this.#reach('idle')
+    if (this.#actor.getSnapshot().value !== 'idle') {
+      await this.#reach('running', 'idle')
+      return false
+    }
+    const pools = plan.pools.map((each) => new Pool(each, this.#options.surroundings))
+    for (const pool of pools) for (const definition of definitions) pool.takeUp(definition)
+    this.#failure = undefined
+    const [workers, retired, stopping] = [new Map<Pool, Worker>(), new Set<Worker>(), new AbortController()]
+    const remembering = this.#remember(pools, services.payloads)
+    this.#actor.send({ type: 'start', fleet: { plan, services, pools, workers, retired, stopping, remembering } })
+    await this.#reach('running', 'idle')
+    if (this.#failure !== undefined) throw this.#failure
+    return true
+  }
+
+  /** False: it does not work. */
+  async stop(deadlines: Deadlines): Promise<boolean> {
+    if (this.#actor.getSnapshot().value === 'starting') await this.#reach('running', 'idle')
+    if (this.#actor.getSnapshot().value === 'idle') return false
+    this.#actor.send({ type: 'stop', deadlines })
+    await this.#reach('idle')
+    return true
+  }
+
+  /** For good. */
+  async close(deadlines: Deadlines): Promise<void> {
+    await this.stop(deadlines)
+    this.#actor.stop()
+  }
+
+  async #startAll(fleet: Running): Promise<void> {
+    this.#running = fleet
+    try {
+      await Promise.all(fleet.pools.map((pool) => this.#hire(fleet, pool)))
+    } catch (error) {
+      await this.#stopAll({ drainMs: 0, timeoutMs: 0 })
+      throw error
+    }
+    this.#options.claims.start()
+    this.#keepReporting(fleet)
+  }
+
+  /** What is enqueued here is likely to run here. */
+  #remember(pools: readonly Pool[], payloads: WorkerServices['payloads']): Subscription {
+    const isRunHere = ({ type, data }: RecordedEvent): boolean =>
+      type === 'Queued' && pools.some(({ definitions }) => definitions.has((data as Queued).type))
+    return this.#options.feed.events$.pipe(filter(isRunHere)).subscribe((event) => payloads.remember(event))
+  }
+
+  async #hire(fleet: Running, pool: Pool): Promise<void> {
+    const { supervisor, log } = this.#options
+    const worker = new Worker(pool, { ...fleet.services, log: log.child({ pool: pool.name }) })
+    fleet.workers.set(pool, worker)
+    this.#actor.send({ type: 'hire', worker })
+    await worker.begun()
+    supervisor.start({ name: dutyOf(worker), run: (signal) => worker.run(signal) })
+  }
+
+  async #stopAll(deadlines: Deadlines): Promise<void> {
+    const { claims, supervisor } = this.#options
+    const fleet = this.#running as Running
+    fleet.stopping.abort()
+    fleet.remembering.unsubscribe()
+    claims.stop()
+    this.#report.stop()
+    const workers = workersOf(fleet)
+    await Promise.all(workers.map((worker) => worker.stop(deadlines)))
+    for (const worker of workers) supervisor.end(dutyOf(worker))
+    this.#running = undefined
+  }
+
+  /** What the lost one still runs it may end: the slots are the pool's. */
+  #replace(workerId: string): void {
+    const fleet = this.#running as Running
+    for (const [pool, worker] of fleet.workers) {
+      if (worker.id !== workerId) continue
+      this.#options.log.warn({ workerId, pool: pool.name }, 'the log has given this worker up: another takes its place')
+      void this.#renew(fleet, pool, worker)
+    }
+  }
+
+  async #renew(fleet: Running, pool: Pool, old: Worker): Promise<void> {
+    const { clock, log, supervisor } = this.#options
+    const { stopping } = fleet
+    fleet.retired.add(old)
+    supervisor.end(dutyOf(old))
+    while (!stopping.signal.aborted) {
+      try {
+        return await this.#hire(fleet, pool)
+      } catch (error) {
+        log.error({ err: error, pool: pool.name }, 'no worker could take its place: tried again in a moment')
+        await delay(clock, PAUSE, stopping.signal).catch(() => {})
+      }
+    }
+  }
+
+  /** A type that was not there at the start: pools that run it get a worker that says so. */
+  async takeUp(definition: RunnableDefinition): Promise<void> {
+    await this.#reach('running', 'idle')
+    const fleet = this.#running
+    if (fleet === undefined) return
+    const renewals = [...fleet.workers].map(async ([pool, old]) => {
+      if (!pool.takeUp(definition)) return
+      this.#options.log.info({ pool: pool.name, type: definition.type }, 'pool takes up another type')
+      const retiring = old.stop(NO_HURRY)
+      await this.#renew(fleet, pool, old)
+      void retiring.finally(() => fleet.retired.delete(old))
+    })
+    await Promise.all(renewals)
+  }
+
+  /** Told of each job in the tick in which it is enqueued: who has a free slot for it leases it in the same commit. */
+  anticipate(job: NewJob): void {
+    for (const worker of this.#running?.workers.values() ?? []) if (worker.anticipate(job)) return
+  }
+
+  holds(token: string): boolean {
+    const fleet = this.#running
+    return fleet !== undefined && workersOf(fleet).some((worker) => worker.holds(token))
+  }
+
+  /** Whether this worker is one of ours. */
+  employs(workerId: string): boolean {
+    const fleet = this.#running
+    return fleet !== undefined && workersOf(fleet).some(({ id }) => id === workerId)
+  }
+
+  #keepReporting({ plan }: Running): void {
+    if (plan.reportMs !== undefined) this.#report.by(this.#options.clock.now() + plan.reportMs)
+  }
+
+  /** Only when something has changed since the last time. */
+  #sayHowMuch(): void {
+    const fleet = this.#running
+    if (fleet === undefined) return
+    const workers = workersOf(fleet)
+    const completed = workers.reduce((sum, worker) => sum + worker.completed, 0)
+    const active = workers.reduce((sum, worker) => sum + worker.running, 0)
+    let waiting = 0
+    for (const counts of this.#options.feed.board.stats.queues.values()) waiting += counts.waiting
+    const line = { completed, active, waiting }
+    if (this.#reported !== JSON.stringify(line)) this.#options.log.info(line, 'jobs so far')
+    this.#reported = JSON.stringify(line)
+    this.#keepReporting(fleet)
+  }
+}
+
+const dutyOf = ({ id }: Worker): string => `dispatcher of ${id}`
+const workersOf = ({ workers, retired }: Running): Worker[] => [...new Set([...workers.values(), ...retired])]
