@@ -13,6 +13,8 @@ const ENDS = new Set(['Released', 'Failed', 'Finished', 'Cancelled'])
 export class Runs {
   readonly #workers = new Set<string>()
   readonly #running = new Set<string>()
+  /** Those that have ended and whose hook `commit` goes on. */
+  readonly #committing = new Set<string>()
   /** Those that have been silent for longer than anybody would wait for them. */
   readonly #silent = new Set<string>()
   /** Timers of the virtual clock that each has set. */
@@ -51,18 +53,33 @@ export class Runs {
   }
 
   get areNone(): boolean {
-    return this.#running.size === 0
+    return this.#running.size + this.#committing.size === 0
   }
 
   /** Whether one goes on that waits for the world outside, as far as anybody can tell. */
   get isAnyBusy(): boolean {
-    for (const id of this.#running) if (!this.#silent.has(id) && !this.#sleeping.has(id)) return true
+    return this.#isAnyBusy(this.#running) || this.#isAnyBusy(this.#committing)
+  }
+
+  #isAnyBusy(ids: ReadonlySet<string>): boolean {
+    for (const id of ids) if (!this.#silent.has(id) && !this.#sleeping.has(id)) return true
     return false
   }
 
   /** Nobody waits for those in progress any more, until they show signs of life. */
   giveUp(): void {
-    for (const id of this.#running) this.#silent.add(id)
+    for (const id of [...this.#running, ...this.#committing]) this.#silent.add(id)
+  }
+
+  /** What the events do not tell: after its end a run may have something to do yet. */
+  async duringCommit<Answer>(id: string, commit: () => Answer): Promise<Awaited<Answer>> {
+    this.#silent.delete(id)
+    this.#committing.add(id)
+    try {
+      return await commit()
+    } finally {
+      this.#committing.delete(id)
+    }
   }
 
   /** It has set a timer of the virtual clock: it waits for that, not for the world. */

@@ -15,6 +15,7 @@ import type { LedgerOptions } from '../../runtime/options.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { JobStatus } from '../../runtime/read/queries.js'
+import type { JobDefinition } from '../../runtime/work/definition.js'
 import type { OwnLedger } from '../open-ledger.js'
 import { openInWorld } from '../open-ledger.js'
 import { Assertions } from './assertions.js'
@@ -89,10 +90,8 @@ export async function testLedger(options: TestLedgerOptions = {}): Promise<TestL
     begin: () => begin(own.ledger),
   })
   const before = (memory: EventStore): EventStore => watched(memory, () => conductor.happens())
-  const own = await openInWorld(
-    { clock: conductor.clock.engine, fill: seededBytes(seed), gate: conductor, before },
-    rest,
-  )
+  const world = { clock: conductor.clock.engine, fill: seededBytes(seed), gate: conductor, before }
+  const own = await openInWorld(world, { ...rest, ...(rest.jobs && { jobs: watchedCommits(rest.jobs, conductor) }) })
   own.ledger.events$.subscribe((event) => {
     roll.follow(event)
     conductor.follow(event)
@@ -115,6 +114,23 @@ function checked(options: TestLedgerOptions) {
     patience: toMs(patience, 'testLedger.patience'),
     maxRuns: toCount(maxRuns, 'testLedger.maxRuns', 1),
   }
+}
+
+/** What is no array of definitions is refused for that. */
+const watchedCommits = (jobs: readonly JobDefinition[], conductor: Conductor): readonly JobDefinition[] =>
+  Array.isArray(jobs) ? jobs.map((job) => watchedCommit(job, conductor)) : jobs
+
+function watchedCommit(job: JobDefinition, conductor: Conductor): JobDefinition {
+  const { commit } = job ?? {}
+  if (commit === undefined) return job
+  const watching: typeof commit = async (end, ctx) => {
+    try {
+      return await conductor.runs.duringCommit(ctx.id, () => commit(end, ctx))
+    } finally {
+      conductor.happens()
+    }
+  }
+  return { ...job, commit: watching }
 }
 
 function reporter(logger: Logger | undefined): (text: string) => void {

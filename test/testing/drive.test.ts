@@ -153,6 +153,23 @@ test('work in the world outside is waited for, and no time passes meanwhile', as
   expect(await later.result()).toBe('read')
 })
 
+test('what a run has to do after its end is waited for', async () => {
+  const committed: string[] = []
+  const job = defineJob({
+    type: 'committing',
+    handle: () => 'done',
+    async commit(end) {
+      await pause(20)
+      await turn()
+      committed.push(end.outcome)
+    },
+  })
+  await using ledger = await testLedger({ jobs: [job], patience: LONG })
+  await ledger.enqueue(job, null)
+  expect(await ledger.drain()).toEqual([])
+  expect(committed).toEqual(['succeeded'])
+})
+
 test('drain tells which jobs still run', async () => {
   const open = gate()
   const standing = defineJob({ type: 'standing', handle: () => open.promise })
