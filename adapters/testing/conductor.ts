@@ -33,7 +33,7 @@ export interface ConductorOptions {
   readonly maxRuns: number
   /** Jobs enqueued so far. */
   readonly jobs: () => number
-  /** Before handlers run for the first time. */
+  /** Makes handlers ready to run, if there are any. */
   readonly begin: () => Promise<void>
 }
 
@@ -78,7 +78,7 @@ export class Conductor implements Gate {
     this.#openers.push(call)
   }
 
-  /** Handlers have begun by other means. */
+  /** Handlers are ready to run. */
   hasBegun(): void {
     this.#begun = true
   }
@@ -151,7 +151,6 @@ export class Conductor implements Gate {
   #inTurn<Answer>(play: () => Promise<Answer>): Promise<Answer> {
     const played = this.#before.then(async () => {
       if (!this.#begun) await this.#options.begin()
-      this.#begun = true
       this.#isOpen = true
       for (const call of this.#openers) call()
       try {

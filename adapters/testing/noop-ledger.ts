@@ -17,7 +17,10 @@ const sleeplessClock: Clock = { now: Date.now, at: () => () => {}, soon: nextTur
  */
 export async function noopLedger(options: LedgerOptions = {}): Promise<Ledger> {
   const fill = (buffer: Uint8Array): void => void crypto.getRandomValues(buffer)
-  const { ledger } = await openInWorld({ clock: sleeplessClock, fill, before: () => new NullEventStore() }, options)
+  const { ledger } = await openInWorld(
+    { clock: sleeplessClock, fill, before: () => new NullEventStore() },
+    { ...options, autoStart: false },
+  )
   let isStarted = false
   const start = async (): Promise<boolean> => {
     // Throws LedgerClosed.

@@ -1,14 +1,9 @@
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
-import type { RecordedEvent } from '../../domain/event.js'
-import type { Finished } from '../../domain/job/events.js'
-import { jobStream } from '../../domain/job/events.js'
-import { JobUnknown } from '../../domain/rejection.js'
 import type { JobStatusName } from '../../projections/job-status.js'
-import { JOB_STATUS_NAMES } from '../../projections/job-status.js'
 import type { Instant } from '../../runtime/checks.js'
-import { checkKeys, toCount, toInstant, toName } from '../../runtime/checks.js'
+import { toCount, toInstant } from '../../runtime/checks.js'
 import { NoHandlers } from '../../runtime/errors.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { LedgerOptions } from '../../runtime/options.js'
@@ -20,13 +15,13 @@ import type { OwnLedger } from '../open-ledger.js'
 import { openInWorld } from '../open-ledger.js'
 import { Assertions } from './assertions.js'
 import { Conductor } from './conductor.js'
-import { WaitTimeout } from './errors.js'
 import type { PastEvent } from './history.js'
 import { seededBytes } from './random.js'
 import { Roll } from './roll.js'
 import type { JobStory } from './story.js'
 import { tell } from './story.js'
 import type { VirtualClock } from './virtual-clock.js'
+import { waitFor } from './wait-for.js'
 import { watched } from './watched-store.js'
 
 export interface TestLedgerOptions extends LedgerOptions {
@@ -79,7 +74,7 @@ export type TestLedger = Ledger & TestVerbs
  * Throws InvalidOption, DuplicateType.
  */
 export async function testLedger(options: TestLedgerOptions = {}): Promise<TestLedger> {
-  const { start, seed, patience, maxRuns, report, ...rest } = checked(options)
+  const { start, seed, patience, maxRuns, report, autoStart = false, ...rest } = checked(options)
   const roll = new Roll()
   const conductor: Conductor = new Conductor({
     now: start,
@@ -96,14 +91,17 @@ export async function testLedger(options: TestLedgerOptions = {}): Promise<TestL
     roll.follow(event)
     conductor.follow(event)
   })
-  return withVerbs(own, conductor, new Assertions(roll, report ?? reporter(rest.logger)))
+  const ledger = withVerbs(own, conductor, new Assertions(roll, report ?? reporter(rest.logger)))
+  // Not while it opens: nobody would have heard of its workers.
+  if (autoStart !== false) await ledger.start(autoStart === true ? {} : autoStart)
+  return ledger
 }
 
-const DEFAULTS = { start: Date.UTC(2026, 0, 1), seed: 1, patience: 250, maxRuns: 100_000 }
+const FIRST_DAY = Date.UTC(2026, 0, 1)
 
 function checked(options: TestLedgerOptions) {
   if (typeof options !== 'object' || options === null) throw new InvalidOption('testLedger', 'an object', options)
-  const { start, seed, patience, maxRuns, report } = { ...DEFAULTS, ...options }
+  const { start = FIRST_DAY, seed = 1, patience = 250, maxRuns = 100_000, report } = options
   if (report !== undefined && typeof report !== 'function') {
     throw new InvalidOption('testLedger.report', 'a function', report)
   }
@@ -137,7 +135,7 @@ function reporter(logger: Logger | undefined): (text: string) => void {
   return logger === undefined ? (text) => console.error(text) : (text) => logger.error({}, text)
 }
 
-/** One without handlers has nothing to run, and may be drained all the same. */
+/** One without handlers has nothing to run yet, and may be drained all the same. */
 async function begin(ledger: Ledger): Promise<void> {
   await ledger.start().catch((error) => {
     if (!(error instanceof NoHandlers)) throw error
@@ -146,8 +144,6 @@ async function begin(ledger: Ledger): Promise<void> {
 
 function withVerbs({ ledger, store, ids }: OwnLedger, conductor: Conductor, assertions: Assertions): TestLedger {
   const { clock } = conductor
-  const close = ledger.close.bind(ledger)
-  const start = ledger.start.bind(ledger)
   const verbs: TestVerbs = {
     clock,
     drain: () => conductor.drain(),
@@ -158,16 +154,26 @@ function withVerbs({ ledger, store, ids }: OwnLedger, conductor: Conductor, asse
     }),
     ...bound(assertions),
   }
-  const ours: Partial<Ledger> = {
-    // What a close waits for comes only with time.
-    close: (options) => conductor.passWhile(close(options)),
-    start: async (options) => {
+  return Object.assign(ledger, verbs, inTime(ledger, conductor))
+}
+
+/** What a ledger does otherwise than its class. */
+function inTime(ledger: Ledger, conductor: Conductor): Pick<Ledger, 'start' | 'stop' | 'close' | 'register'> {
+  const start = ledger.start.bind(ledger)
+  const stop = ledger.stop.bind(ledger)
+  const close = ledger.close.bind(ledger)
+  const register = ledger.register.bind(ledger)
+  return {
+    async start(options) {
       const started = await start(options)
       conductor.hasBegun()
       return started
     },
+    // What these wait for comes only with time.
+    stop: (options) => conductor.passWhile(stop(options)),
+    close: (options) => conductor.passWhile(close(options)),
+    register: (job) => register(watchedCommit(job, conductor)),
   }
-  return Object.assign(ledger, verbs, ours)
 }
 
 const bound = (assertions: Assertions): Pick<Assertions, keyof Assertions> => ({
@@ -182,50 +188,3 @@ const bound = (assertions: Assertions): Pick<Assertions, keyof Assertions> => ({
   getOf: (type, position) => assertions.getOf(type, position),
   getFirstOf: (type) => assertions.getFirstOf(type),
 })
-
-async function waitFor(
-  ledger: Ledger,
-  conductor: Conductor,
-  job: string | { readonly id: string },
-  state: JobStatusName,
-  options: { readonly within?: Duration } = {},
-): Promise<JobStatus> {
-  const id = toName(typeof job === 'string' ? job : job?.id, 'waitFor.job')
-  if (!JOB_STATUS_NAMES.includes(state)) {
-    throw new InvalidOption('waitFor.state', `one of ${JOB_STATUS_NAMES.join(', ')}`, state)
-  }
-  checkKeys(options, new Set(['within']), 'waitFor')
-  const ms = toMs(options.within ?? '1h', 'waitFor.within')
-  // A state that a job is in for no time at all is seen only in passing.
-  const passed = new Set<string | undefined>()
-  const watching = ledger.events$.subscribe((event) => {
-    if (event.stream === jobStream(id)) passed.add(stateAfter(event))
-  })
-  let found: JobStatusName | undefined
-  const isReached = async (): Promise<boolean> => {
-    found = await stateOf(ledger, id)
-    return found === state || passed.has(state)
-  }
-  try {
-    // From scheduled to ready leads nothing but time.
-    if (await conductor.passUntil(ms, isReached, state === 'ready')) return await ledger.status(id)
-  } finally {
-    watching.unsubscribe()
-  }
-  throw new WaitTimeout(id, state, found, ms)
-}
-
-function stateAfter({ type, data }: RecordedEvent): JobStatusName | undefined {
-  if (type === 'Leased') return 'running'
-  if (type === 'Cancelled') return 'cancelled'
-  return type === 'Finished' ? (data as Finished).outcome : undefined
-}
-
-async function stateOf(ledger: Ledger, id: string): Promise<JobStatusName | undefined> {
-  try {
-    return (await ledger.status(id)).state
-  } catch (error) {
-    if (error instanceof JobUnknown) return undefined
-    throw error
-  }
-}

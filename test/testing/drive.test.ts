@@ -58,6 +58,50 @@ test('a ledger that was started by the program under test waits all the same', a
   expect(await ledger.start()).toBe(false)
 })
 
+test('one that starts by itself, and one whose types come later', async () => {
+  await using own = await testLedger({ jobs: [echo], autoStart: { concurrency: 1 } })
+  expect(await own.start()).toBe(false)
+  const job = await own.enqueue(echo, 1)
+  await pause(5)
+  expect(await stateOf(own, job)).toBe('ready')
+  await own.drain()
+  expect(await stateOf(own, job)).toBe('succeeded')
+
+  const committed: string[] = []
+  const commit = async (): Promise<void> => void committed.push(String(await pause(20, 'committed')))
+  await using late = await testLedger({ patience: LONG })
+  const waiting = await late.enqueue(echo, 1)
+  await late.drain()
+  await late.register(defineJob({ type: 'echo', handle: (value: unknown) => value, commit }))
+  expect(await stateOf(late, waiting)).toBe('ready')
+  await late.drain()
+  expect(await stateOf(late, waiting)).toBe('succeeded')
+  expect(committed).toEqual(['committed'])
+})
+
+test('one that was stopped runs nothing until it is started again', async () => {
+  await using ledger = await testLedger({ jobs: [echo] })
+  await ledger.drain()
+  expect(await ledger.stop()).toBe(true)
+  const job = await ledger.enqueue(echo, 1)
+  await ledger.advance('1m')
+  expect(await stateOf(ledger, job)).toBe('ready')
+  await ledger.start()
+  await ledger.drain()
+  expect(await stateOf(ledger, job)).toBe('succeeded')
+})
+
+test('stopping lets pass the time that running jobs are given', async () => {
+  const open = gate()
+  const standing = defineJob({ type: 'standing', handle: () => open.promise })
+  await using ledger = await testLedger({ jobs: [standing], patience: 10 })
+  const job = await ledger.enqueue(standing, null)
+  await ledger.waitFor(job, 'running')
+  expect(await ledger.stop({ drain: '1m', timeout: '2m' })).toBe(true)
+  expect(await ledger.status(job.id)).toMatchObject({ state: 'ready', attempt: 0 })
+  expect(ledger.clock.now() - START).toBeGreaterThanOrEqual(120_000)
+})
+
 test('one that only enqueues is drained without a word', async () => {
   await using ledger = await testLedger()
   const job = await ledger.enqueue(echo, 1)
