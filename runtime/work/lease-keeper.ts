@@ -4,6 +4,8 @@ import type { Attempt } from './attempt.js'
 
 /** A lease is renewed when this part of it is over: short runs never beat. */
 const BEAT_PART = 3
+/** Beats that are due within this part of a lease go into one commit: a thousand runs do not make a commit each. */
+const SLACK_PART = 30
 
 /** Watches the runs in progress: heartbeats for those that take long, the end for those that take too long. */
 export class LeaseKeeper {
@@ -37,7 +39,7 @@ export class LeaseKeeper {
   #sweep(now: number): void {
     for (const attempt of this.#running.values()) {
       if (attempt.timeoutAt <= now) attempt.timeOut()
-      else if (attempt.beatAt <= now) {
+      else if (attempt.beatAt <= now + this.#leaseMs / SLACK_PART) {
         attempt.beatAt = this.beatAfter(now)
         this.#beat(attempt)
       }

@@ -190,7 +190,8 @@ export class Worker {
   /** Lets runs end until `drainMs`, then aborts them, waits until `timeoutMs`, gives back what is left. */
   async stop({ drainMs, timeoutMs }: Deadlines): Promise<void> {
     this.#deadlines = { drainMs, timeoutMs }
-    this.#actor?.send({ type: 'stop' })
+    const actor = await this.#embodied
+    if (actor.getSnapshot().status === 'active') actor.send({ type: 'stop' })
     await this.#reach((state) => state === 'stopped')
   }
 
