@@ -20,6 +20,7 @@ export {
   JobRemoved,
   JobRunning,
   JobUnknown,
+  KeyAtLimit,
   LeaseLost,
   RateLimited,
   WorkerBusy,
@@ -102,5 +103,5 @@ export type {
   TraceCarrier,
   UniqueOptions,
 } from './runtime/write/contract.js'
-export type { RateLimitOptions } from './runtime/write/limits.js'
+export type { ConcurrencyOptions, RateLimitOptions } from './runtime/write/limits.js'
 export type { Actor } from './runtime/write/speaker.js'

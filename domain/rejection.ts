@@ -108,6 +108,18 @@ export class JobNotPending extends JobRejection {
   }
 }
 
+/** As many jobs with this job's concurrency key run as may at once. */
+export class KeyAtLimit extends JobRejection {
+  readonly code = 'KEY_AT_LIMIT'
+  readonly key: string
+  readonly limit: number
+  constructor(jobId: string, key: string, limit: number) {
+    super(jobId, `Job ${jobId} cannot be leased: its key ${show(key)} is at its limit of ${limit}.`)
+    this.key = key
+    this.limit = limit
+  }
+}
+
 /** The token does not hold the job any more: the lease expired, was lost or given back, or the job ended. */
 export class LeaseLost extends JobRejection {
   readonly code = 'LEASE_LOST'

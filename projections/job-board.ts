@@ -6,6 +6,7 @@ import { isJobStream, jobIdOf } from '../domain/job/events.js'
 import type { JobState, Outcome } from '../domain/job/evolve.js'
 import { evolve, revive } from '../domain/job/evolve.js'
 import { DependencyGraph } from './dependency-graph.js'
+import { KeyLimits } from './key-limits.js'
 import { PendingIndex } from './pending-index.js'
 import type { SavedStats } from './queue-stats.js'
 import { QueueStats } from './queue-stats.js'
@@ -50,6 +51,7 @@ export class JobBoard {
   readonly #endedSince = new Set<string>()
   readonly graph: DependencyGraph = new DependencyGraph()
   readonly stats: QueueStats = new QueueStats()
+  readonly keys: KeyLimits = new KeyLimits()
   readonly pending: PendingIndex = new PendingIndex((id) => this.#jobs.get(id))
 
   get(id: string): JobState | undefined {
@@ -106,8 +108,10 @@ export class JobBoard {
 
   #keep(before: JobState | undefined, after: JobState, now: number): void {
     this.#jobs.set(after.id, after)
-    if (after.lease !== undefined) this.#leased.set(after.lease.token, after)
-    else if (before?.lease !== undefined) this.#giveBack(before, before.lease.token)
+    if (after.lease !== undefined) {
+      this.#leased.set(after.lease.token, after)
+      if (before?.lease === undefined) this.keys.began(after)
+    } else if (before?.lease !== undefined) this.#giveBack(before, before.lease.token)
     if (before === undefined || before.phase === 'ended') this.#addEdges(after)
     if (after.phase === 'waiting') this.#place(after, now)
   }
@@ -142,9 +146,11 @@ export class JobBoard {
     }
   }
 
-  #giveBack({ rare }: JobState, token: string): void {
+  #giveBack(job: JobState, token: string): void {
     this.#leased.delete(token)
-    if (rare?.concurrency !== undefined) this.pending.freed(rare.concurrency.key)
+    if (job.rare?.concurrency === undefined) return
+    this.keys.ended(job)
+    this.pending.freed(job.rare.concurrency.key)
   }
 
   #endLease({ lease }: JobState, after: JobState, now: number): void {

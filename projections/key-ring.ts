@@ -2,6 +2,22 @@ import type { JobState } from '../domain/job/evolve.js'
 import type { Compare } from './urgency-queue.js'
 import { UrgencyQueue } from './urgency-queue.js'
 
+/** Numbers the turns of all rings of an index: who came to the end of a round earlier goes earlier, also in another ring. */
+export class Turns {
+  #last = 0
+
+  next(): number {
+    this.#last += 1
+    return this.#last
+  }
+}
+
+interface Waiting {
+  readonly queue: UrgencyQueue
+  /** When it came to the end of the round. */
+  turn: number
+}
+
 /**
  * Jobs whose runs at once are limited by a key. The keys take turns, whatever the priorities of their jobs, so that one with
  * many jobs does not keep the others waiting; within a key the most urgent goes first. A key without room leaves the round
@@ -9,58 +25,70 @@ import { UrgencyQueue } from './urgency-queue.js'
  */
 export class KeyRing {
   readonly #compare: Compare
+  readonly #turns: Turns
   /** In the order of their turns. */
-  readonly #round = new Map<string, UrgencyQueue>()
-  readonly #full = new Map<string, UrgencyQueue>()
+  readonly #round = new Map<string, Waiting>()
+  readonly #full = new Map<string, Waiting>()
 
-  constructor(compare: Compare) {
+  constructor(compare: Compare, turns: Turns) {
     this.#compare = compare
+    this.#turns = turns
   }
 
   push(job: JobState): void {
     const key = keyOf(job)
-    let queue = this.#round.get(key) ?? this.#full.get(key)
-    if (queue === undefined) {
-      queue = new UrgencyQueue(this.#compare)
-      this.#round.set(key, queue)
+    let waiting = this.#round.get(key) ?? this.#full.get(key)
+    if (waiting === undefined) {
+      waiting = { queue: new UrgencyQueue(this.#compare), turn: 0 }
+      this.#toTheEnd(key, waiting)
     }
-    queue.push(job)
+    waiting.queue.push(job)
+  }
+
+  #toTheEnd(key: string, waiting: Waiting): void {
+    waiting.turn = this.#turns.next()
+    this.#round.set(key, waiting)
   }
 
   /** The job whose turn it is. `isCurrent`: it still waits; `hasRoom`: its key may run one more. */
   peek(isCurrent: (job: JobState) => boolean, hasRoom: (job: JobState) => boolean): JobState | undefined {
-    for (const [key, queue] of this.#round) {
-      const job = topOf(queue, isCurrent)
+    for (const [key, waiting] of this.#round) {
+      const job = topOf(waiting.queue, isCurrent)
       if (job !== undefined && hasRoom(job)) return job
       this.#round.delete(key)
-      if (job !== undefined) this.#full.set(key, queue)
+      if (job !== undefined) this.#full.set(key, waiting)
     }
     return undefined
+  }
+
+  /** Of the key of this job, which `peek` has just shown. */
+  turnOf(job: JobState): number {
+    return this.#round.get(keyOf(job))?.turn ?? 0
   }
 
   /** Takes out what `peek` has just shown; its key goes to the end of the round. */
   pop(job: JobState): void {
     const key = keyOf(job)
-    const queue = this.#round.get(key)
-    if (queue === undefined) return
-    queue.pop()
+    const waiting = this.#round.get(key)
+    if (waiting === undefined) return
+    waiting.queue.pop()
     this.#round.delete(key)
-    if (queue.peek() !== undefined) this.#round.set(key, queue)
+    if (waiting.queue.peek() !== undefined) this.#toTheEnd(key, waiting)
   }
 
   /** A run of this key has ended: it takes its turn again. */
   freed(key: string): void {
-    const queue = this.#full.get(key)
-    if (queue === undefined) return
+    const waiting = this.#full.get(key)
+    if (waiting === undefined) return
     this.#full.delete(key)
-    this.#round.set(key, queue)
+    this.#toTheEnd(key, waiting)
   }
 
   /** Everything, in no order. */
   *drain(): Iterable<JobState> {
-    for (const queues of [this.#round, this.#full]) {
-      for (const queue of queues.values()) for (let job = queue.pop(); job !== undefined; job = queue.pop()) yield job
-      queues.clear()
+    for (const part of [this.#round, this.#full]) {
+      for (const { queue } of part.values()) for (let job = queue.pop(); job !== undefined; job = queue.pop()) yield job
+      part.clear()
     }
   }
 }

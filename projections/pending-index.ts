@@ -1,6 +1,6 @@
 import TinyQueue from 'tinyqueue'
 import type { JobState } from '../domain/job/evolve.js'
-import { KeyRing } from './key-ring.js'
+import { KeyRing, Turns } from './key-ring.js'
 import type { Compare } from './urgency-queue.js'
 import { byTime, byUrgency, UrgencyQueue } from './urgency-queue.js'
 
@@ -47,12 +47,14 @@ class Line {
   readonly order: Order
   readonly rank: Rank
   readonly #plain: UrgencyQueue
+  readonly #turns: Turns
   /** Those whose runs at once are limited by a key. */
   #keyed: KeyRing | undefined
   /** The job on top that was found to be ours to claim. */
   ours: JobState | undefined
 
-  constructor(kind: Kind, order: Order, rank: Rank) {
+  constructor(kind: Kind, order: Order, rank: Rank, turns: Turns) {
+    this.#turns = turns
     this.kind = kind
     this.order = order
     this.rank = rank
@@ -61,7 +63,7 @@ class Line {
 
   push(job: JobState): void {
     if (job.rare?.concurrency === undefined) return this.#plain.push(job)
-    this.#keyed ??= new KeyRing(COMPARE[this.order])
+    this.#keyed ??= new KeyRing(COMPARE[this.order], this.#turns)
     this.#keyed.push(job)
   }
 
@@ -75,6 +77,11 @@ class Line {
     const keyed = this.#keyed.peek(isCurrent, hasRoom)
     if (plain === undefined || keyed === undefined) return plain ?? keyed
     return COMPARE[this.order](plain, keyed) < 0 ? plain : keyed
+  }
+
+  /** Whose turn this key is, of a job that `peek` has just shown; undefined: it has none. */
+  turnOf(job: JobState): number | undefined {
+    return job.rare?.concurrency === undefined ? undefined : this.#keyed?.turnOf(job)
   }
 
   /** Takes out what `peek` has just shown. */
@@ -98,8 +105,10 @@ class LaneLines implements Lane {
   readonly channel: string
   readonly type: string
   readonly lines: Line[] = []
+  readonly #turns: Turns
 
-  constructor({ queue, channel, type }: Lane) {
+  constructor({ queue, channel, type }: Lane, turns: Turns) {
+    this.#turns = turns
     this.queue = queue
     this.channel = channel
     this.type = type
@@ -107,7 +116,7 @@ class LaneLines implements Lane {
 
   line(kind: Kind, order: Order, rank: Rank): Line {
     for (const line of this.lines) if (line.kind === kind && line.order === order && line.rank === rank) return line
-    const line = new Line(kind, order, rank)
+    const line = new Line(kind, order, rank, this.#turns)
     this.lines.push(line)
     return line
   }
@@ -134,6 +143,7 @@ const ANY_ROOM = (): boolean => true
 export class PendingIndex {
   readonly #current: (id: string) => JobState | undefined
   readonly #lanes = new Map<string, LaneLines>()
+  readonly #turns = new Turns()
   /** Jobs come in crowds of one kind. */
   #lastLane: LaneLines | undefined
   readonly #scheduled = new TinyQueue<JobState>([], (a, b) => a.runAt - b.runAt)
@@ -314,7 +324,7 @@ export class PendingIndex {
     const key = JSON.stringify([job.queue, job.channel, job.type])
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      lane = new LaneLines(job)
+      lane = new LaneLines(job, this.#turns)
       this.#lanes.set(key, lane)
     }
     this.#lastLane = lane
@@ -327,11 +337,17 @@ function kindOf(job: JobState): Kind {
   return job.rare?.manual ? 'manual' : 'ordinary'
 }
 
-/** Who comes first of the tops of two lines of the same order. Jobs of one's own before others', within a priority. */
+/**
+ * Who comes first of the tops of two lines of the same order. Jobs of one's own before others', within a priority; then keys
+ * take turns, also those of different lanes.
+ */
 function precedes(line: Line, job: JobState, other: Line, top: JobState, first: Taking['first']): boolean {
   const isManual = line.kind === 'manual'
   if (first !== undefined && isManual !== (other.kind === 'manual')) return isManual === (first === 'manual')
   if (line.order === 'priority' && job.priority !== top.priority) return job.priority < top.priority
   if (line.rank !== other.rank) return line.rank < other.rank
+  const turn = line.turnOf(job)
+  const otherTurn = turn === undefined ? undefined : other.turnOf(top)
+  if (turn !== undefined && otherTurn !== undefined && turn !== otherTurn) return turn < otherTurn
   return COMPARE[line.order](job, top) < 0
 }

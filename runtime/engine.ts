@@ -36,6 +36,7 @@ import type { FleetPlan } from './work/fleet.js'
 import { Fleet } from './work/fleet.js'
 import { Inits } from './work/inits.js'
 import type { JobTypes } from './work/job-types.js'
+import { KeyRoom } from './work/key-room.js'
 import { LeaseDesk } from './work/lease-desk.js'
 import { LeaseProtocol } from './work/lease-protocol.js'
 import { LogRelay } from './work/log-relay.js'
@@ -86,6 +87,7 @@ export class Engine {
   readonly #checkpointer: Checkpointer
   readonly #supervisor: Supervisor
   readonly #payloads: Payloads
+  readonly #keys: KeyRoom
   readonly #fleet: Fleet
   readonly #runtime: string
   readonly #inits: Inits
@@ -125,9 +127,11 @@ export class Engine {
       sync: () => this.#checkpointer.save(),
     })
     this.#payloads = new Payloads(store)
+    this.#keys = new KeyRoom(feed, journal)
     const payloads = this.#payloads
     this.desk = new LeaseDesk({
       ...{ feed, journal, clock, ids, payloads, queries, codeVersion },
+      room: this.#keys,
       dependencies: this.dependencies,
       atomicGroups: store.capabilities.atomicGroups,
     })
@@ -227,6 +231,7 @@ export class Engine {
         },
         prepare: (types) => this.#inits.ready(types, ledger),
         suspects: new SuspectLane(feed.board),
+        keys: this.#keys,
         attempts: {
           ...{ maxBodyBytes, ledger, scope, transactions: store.capabilities.transactions },
           dependencies: (job) => dependencies.results(job),

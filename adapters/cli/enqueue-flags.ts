@@ -42,6 +42,8 @@ export interface EnqueueFlags extends UniqueFlags {
   readonly timeout?: number | 'none'
   readonly backoff?: BackoffOptions
   readonly retain?: number | 'forever'
+  readonly concurrencyKey?: string
+  readonly concurrencyLimit?: number
   readonly user?: string
   readonly traceparent?: string
   readonly manual?: true
@@ -78,6 +80,8 @@ export function addEnqueueFlags(command: Command): Command {
       'keep it so long after its end, whatever retention says; or forever',
       orWord('forever', span('--retain')),
     )
+    .option('--concurrency-key <key>', 'jobs with this key run only so many at once', name('--concurrency-key'))
+    .option('--concurrency-limit <n>', 'how many (default: 1)', integer('--concurrency-limit', 1))
     .option('--user <user>', 'on whose behalf (default: the user of --as)', name('--user'))
     .option('--traceparent <text>', 'W3C trace context, handed on to the handler', traceparent)
     .option('--manual', 'started by a person, not by the course of things')

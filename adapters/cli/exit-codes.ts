@@ -46,6 +46,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   JOB_EXPUNGED: EXIT.conflict,
   JOB_NOT_PENDING: EXIT.conflict,
   RATE_LIMITED: EXIT.conflict,
+  KEY_AT_LIMIT: EXIT.conflict,
   LEASE_LOST: EXIT.conflict,
   PAUSE_UNSETTLED: EXIT.timeout,
   WORKER_BUSY: EXIT.conflict,

@@ -33,7 +33,7 @@ async function look(ledger: Ledger, id: string): Promise<{ status: JobStatus; er
 
 function statusFacts(output: Output, job: JobStatus): Record<string, string | undefined> {
   const at = (instant: number | undefined): string | undefined => (instant === undefined ? undefined : when(instant))
-  const { lease, error, errorMessage, reason, progress, dependsOn } = job
+  const { lease, error, errorMessage, reason, progress, dependsOn, concurrency } = job
   return {
     id: printable(job.id),
     state: stateIn(output, job.state),
@@ -42,6 +42,7 @@ function statusFacts(output: Output, job: JobStatus): Record<string, string | un
     queue: printable(job.queue),
     channel: printable(job.channel) || undefined,
     priority: job.priority === 0 ? undefined : String(job.priority),
+    concurrency: concurrency && `${printable(concurrency.key)}, ${concurrency.limit} at once`,
     attempts: `${attempts(job)} spent, ${job.run} ${job.run === 1 ? 'run' : 'runs'} so far`,
     user: job.user && printable(job.user),
     correlation: job.correlationId === job.id ? undefined : job.correlationId && printable(job.correlationId),

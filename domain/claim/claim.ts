@@ -1,6 +1,6 @@
 /** What must hold across jobs: the last event of a claim stream says all there is to know. */
 import { IllegalEvent } from '../errors.js'
-import type { Draft } from '../event.js'
+import type { Draft, Position } from '../event.js'
 import type { JobState } from '../job/evolve.js'
 import type { ClaimEvent, Claimed } from './events.js'
 import { claimTypeOf } from './events.js'
@@ -8,6 +8,8 @@ import { claimTypeOf } from './events.js'
 /** The facts of a claim stream's last event. */
 export type ClaimState<Facts = Claimed> = Facts & {
   readonly revision: number
+  /** undefined while it is only decided. */
+  readonly position: Position | undefined
 }
 
 /** State after one more event. Throws IllegalEvent. */
@@ -16,7 +18,8 @@ export function evolveClaim(
   event: ClaimEvent,
 ): ClaimState<ClaimEvent['data']> {
   if (event.type !== claimTypeOf(event.stream)) throw new IllegalEvent(event.stream, event.type, 'a claim')
-  return { ...event.data, revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
+  const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
+  return { ...event.data, revision, position: event.position }
 }
 
 /**

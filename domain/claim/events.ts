@@ -19,27 +19,41 @@ export interface Counted {
   readonly refused?: true
 }
 
+/**
+ * Who runs of the jobs that share the key of this stream: those that were not known to be over, and the one that begins with
+ * this. Nobody gives back: a lease that has ended is in its job's own stream, and its token never comes again.
+ */
+export interface Taken {
+  /** Tokens of their leases. */
+  readonly holders: readonly string[]
+}
+
 interface ClaimEventMap {
   Claimed: Claimed
   Counted: Counted
+  Taken: Taken
 }
 
 export type ClaimEventType = keyof ClaimEventMap
 export type ClaimEvent = {
   [T in ClaimEventType]: Pick<NewEvent<T, ClaimEventMap[T]>, 'stream' | 'type' | 'at' | 'data'> &
-    Partial<Pick<RecordedEvent, 'revision'>>
+    Partial<Pick<RecordedEvent, 'revision' | 'position'>>
 }[ClaimEventType]
 
 const UNIQUE = 'unique-'
 const RATE = 'rate-'
+const LIMIT = 'limit-'
 
 /** `hash` of the key and what it is unique within. */
 export const uniqueStream = (hash: string): string => UNIQUE + hash
 /** `hash` of what is counted, and of the length of its windows. */
 export const rateStream = (hash: string): string => RATE + hash
+/** The key is no secret: it is a fact of the jobs that have it. */
+export const limitStream = (key: string): string => LIMIT + key
 
 /** What a claim stream holds; undefined for any other stream. */
 export function claimTypeOf(stream: string): ClaimEventType | undefined {
   if (stream.startsWith(UNIQUE)) return 'Claimed'
-  return stream.startsWith(RATE) ? 'Counted' : undefined
+  if (stream.startsWith(RATE)) return 'Counted'
+  return stream.startsWith(LIMIT) ? 'Taken' : undefined
 }

@@ -202,6 +202,14 @@ export class Feed implements Memory {
     })
   }
 
+  /**
+   * Whether a run that is named by an event at `position` may still be going on: it is unless it was seen to end, and was not
+   * seen to if that event was not. undefined: that event is only decided yet.
+   */
+  isHeld(token: string, position: Position | undefined): boolean {
+    return this.board.leased.has(token) || position === undefined || position > this.#position
+  }
+
   endSaysAll(stream: string): boolean {
     return stream === AUDIT_STREAM || claimTypeOf(stream) !== undefined
   }

@@ -1,6 +1,6 @@
 import { tries } from '../../domain/backoff.js'
 import type { RecordedEvent } from '../../domain/event.js'
-import type { DependencyEdge, JobEvent, Leased, Queued } from '../../domain/job/events.js'
+import type { DependencyEdge, JobEvent, KeyLimit, Leased, Queued } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
@@ -56,6 +56,8 @@ export interface JobStatus extends JobSummary {
   readonly lease?: { readonly workerId: string; readonly expiresAt: number }
   /** Workers that have leased it in its life, each once, in the order of their first lease. */
   readonly attemptedBy: readonly string[]
+  /** Its key, and how many jobs with this key may run at once. */
+  readonly concurrency?: KeyLimit
   /** Why it was cancelled. */
   readonly reason?: string
   /** Of the present run, as its last heartbeat gave it. */
@@ -142,6 +144,7 @@ export class Queries {
       blockedBy: open.map((edge) => edge.id),
       attemptedBy: workersOf(events),
       ...(lease !== undefined && { lease: { workerId: lease.workerId, expiresAt: lease.expiresAt } }),
+      ...(state.rare?.concurrency !== undefined && { concurrency: state.rare.concurrency }),
       ...(reason !== undefined && { reason }),
       ...(state.rare?.expunged && { erased: true as const }),
     }

@@ -8,8 +8,8 @@ import type { Priority } from '../checks.js'
 import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../checks.js'
 import type { IsolatedModule, IsolatedRun, Isolation } from '../ports/isolation.js'
 import type { JobSettings, JobType } from '../write/contract.js'
-import type { RateLimitOptions } from '../write/limits.js'
-import { toRateLimit, toRoles } from '../write/limits.js'
+import type { ConcurrencyOptions, RateLimitOptions, TypeConcurrency } from '../write/limits.js'
+import { toRateLimit, toRoles, toTypeConcurrency } from '../write/limits.js'
 import type { JobContext } from './context.js'
 import type { JobHooks } from './hooks.js'
 import type { IsolationOptions } from './isolated.js'
@@ -64,20 +64,21 @@ export interface JobDefaults<Payload, Value = unknown> extends JobSettings, Isol
 }
 
 interface SchemaOptions<Schema extends StandardSchemaV1, Result, Value>
-  extends JobDefaults<StandardSchemaV1.InferOutput<Schema>, Value> {
+  extends JobDefaults<StandardSchemaV1.InferOutput<Schema>, Value>,
+    ConcurrencyOptions<StandardSchemaV1.InferInput<Schema>> {
   /** Any Standard Schema (zod, valibot, arktype ...): checked at enqueue, and again before each run. */
   readonly schema: Schema
   /** Left out where jobs of this type are only enqueued. */
   handle?(payload: StandardSchemaV1.InferOutput<Schema>, ctx: JobContext<Value>): Result | Promise<Result>
 }
 
-interface PlainOptions<Payload, Result, Value> extends JobDefaults<Payload, Value> {
+interface PlainOptions<Payload, Result, Value> extends JobDefaults<Payload, Value>, ConcurrencyOptions<Payload> {
   readonly schema?: undefined
   handle?(payload: Payload, ctx: JobContext<Value>): Result | Promise<Result>
 }
 
 /** A job type: its name, its defaults and its handler. Made by `defineJob`. undefined: the queue's own default. */
-export interface JobDefinition<Payload = unknown, Result = unknown> extends JobType<Payload, Result> {
+export interface JobDefinition<Payload = unknown, Result = unknown> extends JobType<Payload, Result>, TypeConcurrency {
   readonly queue: string
   readonly priority: number
   readonly maxAttempts: number | null | undefined
@@ -149,6 +150,8 @@ const KEYS = new Set([
   'retain',
   'requiredRole',
   'rateLimit',
+  'concurrencyKey',
+  'concurrencyLimit',
   'version',
   'upcast',
   'schema',
@@ -200,6 +203,7 @@ export function defineJob(
     requiredRoles:
       options.requiredRole === undefined ? undefined : toRoles(options.requiredRole, 'defineJob.requiredRole'),
     rateLimit: options.rateLimit === undefined ? undefined : toRateLimit(options.rateLimit, 'defineJob.rateLimit'),
+    ...toTypeConcurrency(options as ConcurrencyOptions<never>),
     version: toCount(version, 'defineJob.version', 1),
     upcast: toFunction(options.upcast, 'upcast') as JobDefinition['upcast'],
     schema,

@@ -1,13 +1,17 @@
+import type { KeyClaim } from '../../domain/claim/key-limit.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
+import { KeyAtLimit } from '../../domain/rejection.js'
 import type { JobBoard } from '../../projections/job-board.js'
 import type { Lane } from '../../projections/pending-index.js'
 import type { Clock } from '../ports/clock.js'
 import type { Ids } from '../ports/ids.js'
 import type { Logger } from '../ports/logger.js'
+import type { Command } from '../write/command.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Alarm } from './alarm.js'
+import type { KeyRoom } from './key-room.js'
 import type { Brief } from './payloads.js'
 import type { Pool } from './pool.js'
 import type { SuspectLane } from './suspects.js'
@@ -24,6 +28,7 @@ export interface DispatcherOptions {
   readonly workerId: string
   readonly codeVersion: string | undefined
   readonly pool: Pool
+  readonly keys: KeyRoom
   readonly suspects: SuspectLane
   /** Whether anything is leased just now. */
   isOpen(): boolean
@@ -75,7 +80,7 @@ export class Dispatcher {
   }
 
   #leaseUpTo(most: number, now: number): number {
-    const { board, pool, suspects, fetch } = this.#options
+    const { board, pool, suspects, fetch, keys } = this.#options
     for (let begun = 0; begun < most; begun += 1) {
       const closed = suspects.closedUntil(now)
       if (closed !== undefined) this.#due.by(closed)
@@ -83,6 +88,7 @@ export class Dispatcher {
         order: pool.order,
         suspects: closed === undefined,
         first: this.#turn % 3 === 2 ? 'ordinary' : 'manual',
+        hasRoom: keys.hasRoom,
       })
       if (job === undefined) return begun
       this.#turn += 1
@@ -108,10 +114,10 @@ export class Dispatcher {
    * one commit. The lane says nothing of when it may run: call this only for a job that may run at once. True: it is leased.
    */
   anticipate(id: string, lane: Lane): boolean {
-    const { board, pool, isOpen, clock, journal } = this.#options
+    const { board, pool, isOpen, clock, journal, keys } = this.#options
     const isFree = isOpen() && pool.room.free > 0 && pool.accepts(lane) && pool.room.hasRoom(lane)
     if (!isFree || clock.now() < this.#pausedUntil) return false
-    if (!board.pending.isEmpty(this.#accepted(), { order: pool.order })) return false
+    if (!board.pending.isEmpty(this.#accepted(), { order: pool.order, hasRoom: keys.hasRoom })) return false
     void this.#lease(id, lane, commands.leaseNew).catch(() => journal.wake())
     return true
   }
@@ -122,13 +128,14 @@ export class Dispatcher {
     command: typeof commands.lease,
     fetched?: { readonly job: JobState; readonly brief: Promise<Brief> | undefined },
   ): Promise<void> {
-    const { ids, workerId, codeVersion, journal, board, begin, pool } = this.#options
+    const { ids, workerId, codeVersion, journal, board, begin, pool, keys } = this.#options
     const { room, leaseMs } = pool
     const token = ids.uuid()
     this.#leasing += 1
     room.take(lane)
     try {
-      await journal.submit(command(id, { token, workerId, leaseMs, codeVersion }))
+      const lease = (claim?: KeyClaim): Command<void> => command(id, { token, workerId, leaseMs, codeVersion }, claim)
+      await (fetched === undefined ? journal.submit(lease()) : keys.lease(fetched.job, token, lease))
     } catch (error) {
       room.give(lane)
       throw error
@@ -144,15 +151,20 @@ export class Dispatcher {
     journal.wake()
   }
 
-  /** A rival was faster: its event moves the job. A store that cannot write: the job is offered again after a pause. */
+  /**
+   * A rival was faster: its event moves the job. Its key is full: it is offered again when that has room. A store that cannot
+   * write: the job is offered again after a pause.
+   */
   #failed(job: JobState, error: Error): void {
     const { board, clock, log, journal, suspects } = this.#options
     suspects.leave(job.id)
-    if (!(error instanceof JobledgerError && error.family === 'job')) {
+    const isRefused = error instanceof JobledgerError && error.family === 'job'
+    if (!isRefused) {
       log.error({ err: error, jobId: job.id }, 'lease not recorded')
       this.#pausedUntil = clock.now() + STORE_PAUSE
-      if (board.get(job.id) === job) board.pending.push(job, clock.now())
     }
+    const isLeft = !isRefused || error instanceof KeyAtLimit
+    if (isLeft && board.get(job.id) === job) board.pending.push(job, clock.now())
     journal.wake()
   }
 

@@ -6,7 +6,7 @@ import { InvalidOption, JobledgerError } from '../../domain/errors.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import * as queueDecide from '../../domain/queue/decide.js'
 import { InPausedQueue } from '../../domain/queue/decide.js'
-import { JobNotPending, LeaseLost, WorkerNotActive, WorkerUnknown } from '../../domain/rejection.js'
+import { JobNotPending, KeyAtLimit, LeaseLost, WorkerNotActive, WorkerUnknown } from '../../domain/rejection.js'
 import { WorkerGone, whyNoLease } from '../../domain/worker/decide.js'
 import type { Lane } from '../../projections/pending-index.js'
 import { checkKeys, toName, toTexts } from '../checks.js'
@@ -25,6 +25,7 @@ import * as queues from '../write/queue-commands.js'
 import * as workers from '../write/worker-commands.js'
 import { Alarm } from './alarm.js'
 import { toFailure } from './failure.js'
+import type { KeyRoom } from './key-room.js'
 import type { Payloads } from './payloads.js'
 
 export interface LeaseOptions {
@@ -91,6 +92,7 @@ export interface LeaseDeskOptions {
   readonly clock: Clock
   readonly ids: Ids
   readonly payloads: Payloads
+  readonly room: KeyRoom
   readonly queries: Queries
   readonly dependencies: Dependencies
   readonly codeVersion: string | undefined
@@ -203,7 +205,7 @@ export class LeaseDesk {
     pending.promoteDue(now)
     for (const waiter of [...this.#waiters]) {
       if (!this.#mayTake(waiter)) continue
-      const job = pending.take(this.#openLanesOf(waiter), { anyRank: true })
+      const job = pending.take(this.#openLanesOf(waiter), { anyRank: true, hasRoom: this.#options.room.hasRoom })
       if (job === undefined) continue
       this.#waiters = this.#waiters.filter((other) => other !== waiter)
       void this.#hand(job, waiter)
@@ -254,7 +256,8 @@ export class LeaseDesk {
     const isTaken = error instanceof JobledgerError && error.family !== 'store' && !isBarred
     // What bars it is in the log: seen here too, the same is not tried again and again.
     if (isBarred) await queries.catchUp().catch(() => {})
-    if (!isTaken && feed.board.get(job.id) === job) feed.board.pending.push(job, clock.now())
+    const isLeft = !isTaken || error instanceof KeyAtLimit
+    if (isLeft && feed.board.get(job.id) === job) feed.board.pending.push(job, clock.now())
     if (!waiter.open) return
     if (isTaken || error instanceof WorkerNotActive || error instanceof InPausedQueue) this.#back(waiter)
     else waiter.fail(error)
@@ -268,11 +271,13 @@ export class LeaseDesk {
   }
 
   /** The token. */
-  async #take({ id, queue }: JobState, workerId: string, leaseMs: number): Promise<string> {
-    const { ids, journal, codeVersion } = this.#options
+  async #take(job: JobState, workerId: string, leaseMs: number): Promise<string> {
+    const { ids, room, codeVersion } = this.#options
+    const { id, queue } = job
     const token = ids.uuid()
-    const lease = commands.lease(id, { token, workerId, leaseMs, codeVersion })
-    await journal.submit(this.#fenced(id, queue, workerId, lease))
+    await room.lease(job, token, (claim) =>
+      this.#fenced(id, queue, workerId, commands.lease(id, { token, workerId, leaseMs, codeVersion }, claim)),
+    )
     return token
   }
 

@@ -20,6 +20,7 @@ import type { Recorded } from './commits.js'
 import { Commits, endOf, lossBy } from './commits.js'
 import type { RunnableDefinition } from './definition.js'
 import { Dispatcher } from './dispatcher.js'
+import type { KeyRoom } from './key-room.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { LogRelay } from './log-relay.js'
 import type { Brief, Payloads } from './payloads.js'
@@ -48,6 +49,7 @@ export interface WorkerServices extends PresenceServices {
   readonly relay: LogRelay
   readonly gate: Gate | undefined
   readonly suspects: SuspectLane
+  readonly keys: KeyRoom
   /** What these types want done before the first of their jobs. */
   prepare(definitions: Iterable<RunnableDefinition>): Promise<void>
   readonly attempts: Pick<
@@ -87,7 +89,7 @@ export class Worker {
   #failure: Error | undefined
 
   constructor(pool: Pool, services: WorkerServices) {
-    const { clock, ids, feed, journal, codeVersion, payloads, relay, attempts, suspects, gate } = services
+    const { clock, ids, feed, journal, codeVersion, payloads, relay, attempts, suspects, keys, gate } = services
     this.id = ids.uuid()
     this.#pool = pool
     this.#services = services
@@ -110,7 +112,7 @@ export class Worker {
     this.#commits = new Commits({ clock, feed, onSettled: (attempt) => this.#vacate(attempt) })
     this.#presence = new Presence(this.id, { ...services, log: this.#log }, (type) => this.#actor?.send({ type }))
     this.#dispatcher = new Dispatcher({
-      ...{ pool, suspects },
+      ...{ pool, suspects, keys },
       board: feed.board,
       journal,
       clock,

@@ -2,7 +2,12 @@
 
 import type { RemovedJob } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { ClaimState } from '../../domain/claim/claim.js'
 import { claim } from '../../domain/claim/claim.js'
+import type { Taken } from '../../domain/claim/events.js'
+import { limitStream } from '../../domain/claim/events.js'
+import type { KeyClaim } from '../../domain/claim/key-limit.js'
+import { take } from '../../domain/claim/key-limit.js'
 import type { JobledgerError } from '../../domain/errors.js'
 import type { Body, Draft } from '../../domain/event.js'
 import type {
@@ -24,6 +29,7 @@ import {
   JobNotPending,
   JobNotUnique,
   JobUnknown,
+  KeyAtLimit,
 } from '../../domain/rejection.js'
 import type { AppendGroup } from '../ports/event-store.js'
 import type { Command, Seen, Verdict } from './command.js'
@@ -49,10 +55,35 @@ function onJob(
   }
 }
 
-export function lease(id: string, command: Omit<LeaseCommand, 'now'>): Command<void> {
+/** `claim`: for a job whose runs are limited by a key; without it such a job is refused. */
+export function lease(id: string, command: Omit<LeaseCommand, 'now'>, claim?: KeyClaim): Command<void> {
+  if (claim !== undefined) return leaseOfKey(id, command, claim)
   // Spelt out: a spread would cost as much as the decision.
   const { token, workerId, leaseMs, codeVersion } = command
-  return onJob(id, (state, now) => decide.lease(id, state, { token, workerId, leaseMs, codeVersion, now }))
+  return onJob(
+    id,
+    (state, now) => unlimited(id, state) ?? decide.lease(id, state, { token, workerId, leaseMs, codeVersion, now }),
+  )
+}
+
+const unlimited = (id: string, state: JobState | undefined): JobNotPending | undefined =>
+  state?.rare?.concurrency === undefined ? undefined : new JobNotPending(id, 'limited by its key')
+
+/** The run and its place among those of the key, in one commit: the key's stream decides who comes first. */
+function leaseOfKey(id: string, command: Omit<LeaseCommand, 'now'>, claim: KeyClaim): Command<void> {
+  const { key, limit } = claim
+  const stream = limitStream(key)
+  return {
+    streams: [jobStream(id), stream],
+    decide(seen, now) {
+      const decided = verdict(decide.lease(id, jobIn(seen, id), { ...command, now }), undefined)
+      if (decided instanceof Error) return decided
+      const before = seen(stream).state as ClaimState<Taken> | undefined
+      const taken = take(stream, before, command.token, claim)
+      // Last: whoever has read it has read the lease of everyone that it names.
+      return taken === undefined ? new KeyAtLimit(id, key, limit) : { ...decided, drafts: [...decided.drafts, taken] }
+    },
+  }
 }
 
 /**
@@ -63,7 +94,7 @@ export const leaseNew = (id: string, command: Omit<LeaseCommand, 'now'>): Comman
   onJob(id, (state, now) =>
     state !== undefined && state.position !== ''
       ? new JobNotPending(id, 'not new')
-      : decide.lease(id, state, { ...command, now }),
+      : (unlimited(id, state) ?? decide.lease(id, state, { ...command, now })),
   )
 
 export const heartbeat = (id: string, beat: Omit<HeartbeatCommand, 'expiresAt'>, leaseMs: number): Command<void> =>

@@ -69,6 +69,10 @@ export interface EnqueueOptions extends JobSettings {
   readonly held?: boolean
   readonly dependsOn?: readonly (string | DependencyOption)[]
   readonly unique?: UniqueOptions
+  /** Jobs with the same key run only so many at once. Default: the key of its type, if that has one. */
+  readonly concurrencyKey?: string
+  /** Runs at once of all jobs with its key, in all processes, 1 to 1,000. Default: of its type, else 1. */
+  readonly concurrencyLimit?: number
   /** Of one run; null is none. */
   readonly timeout?: Duration | null
   /** How long after its end it is kept, whatever the retention rules say; null: for ever. */

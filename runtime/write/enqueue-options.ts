@@ -29,6 +29,8 @@ const KEYS = new Set([
   'held',
   'dependsOn',
   'unique',
+  'concurrencyKey',
+  'concurrencyLimit',
   'maxAttempts',
   'timeout',
   'backoff',

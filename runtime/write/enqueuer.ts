@@ -27,6 +27,7 @@ import { enqueue } from './enqueue-command.js'
 import type { EnqueueSetting } from './enqueue-options.js'
 import { toFacts, toReplacement, toUnique } from './enqueue-options.js'
 import type { Journal } from './journal.js'
+import { toConcurrency } from './limits.js'
 import type { Rate } from './rate.js'
 import type { Speaker } from './speaker.js'
 import type { Holder } from './unique.js'
@@ -42,6 +43,8 @@ export interface EnqueueSpec {
 type CheckedSpec = EnqueueSpec & { readonly job: JobDefinition }
 
 const SPEC_KEYS = new Set(['job', 'payload', 'options'])
+
+const NO_OPTIONS: EnqueueOptions = Object.freeze({})
 
 /** Namespace of the hashes that name claim streams. */
 const CLAIM_NAMESPACE = '3d1b3a9e-0c1f-4f0e-9a55-6f6a1f0f5c51'
@@ -180,10 +183,12 @@ export class Enqueuer {
   }
 
   /** Stored is what the caller gave, not what the schema made of it: the schema is asked again before the run. */
-  #command({ job, payload, options }: CheckedSpec, setting: EnqueueSetting, path: string): NewJob {
+  #command(spec: CheckedSpec, setting: EnqueueSetting, path: string): NewJob {
     const { ids, maxBodyBytes } = this.#options
+    const { job, payload, options } = spec
     const override = this.#options.overrides.get(job.type)
-    const facts = toFacts(override === undefined ? job : { ...job, ...override }, options, setting, path)
+    const given = toFacts(override === undefined ? job : { ...job, ...override }, options, setting, path)
+    const facts = this.#limited(spec, given, path)
     const id = options?.id === undefined ? ids.uuid() : toName(options.id, `${path}.id`)
     const body = encode(payload, `${path}.payload`, maxBodyBytes)
     const rate = this.#rateOf(job, facts)
@@ -196,6 +201,14 @@ export class Enqueuer {
     if (windowMs !== undefined) return { ...plain, unique: { stream, windowMs, replace } }
     // A claim that lasts until the end is made again by a retry.
     return { ...plain, facts: { ...facts, unique: stream }, unique: { stream, replace } }
+  }
+
+  /** Who comes with a definition of their own that names no key is held to the one that the ledger knows. */
+  #limited(spec: CheckedSpec, facts: Queued, path: string): Queued {
+    const { job, payload, options = NO_OPTIONS } = spec
+    const known = job.concurrencyKey === undefined ? this.#options.definitions.get(job.type) : undefined
+    const concurrency = toConcurrency(known ?? job, payload, options, path)
+    return concurrency === undefined ? facts : { ...facts, concurrency }
   }
 
   /** Each channel has its own count, and so has each length of window: after a change of it counting begins anew. */

@@ -1,10 +1,12 @@
-/** What a job type says about who may enqueue it, and how often. Each throws InvalidOption. */
+/** What a job type says about who may enqueue it, and how often, and how many run at once. Each throws InvalidOption. */
 
 import type { RateLimit } from '../../domain/claim/rate.js'
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
+import type { KeyLimit } from '../../domain/job/events.js'
 import { checkKeys, toCount, toName } from '../checks.js'
+import type { EnqueueOptions } from './contract.js'
 
 /** One or several; an empty list would let nobody in. */
 export function toRoles(value: unknown, option: string): readonly string[] {
@@ -28,4 +30,48 @@ export function toRateLimit(given: RateLimitOptions, option: string): RateLimit 
   const perMs = toMs(given.per, `${option}.per`)
   if (perMs < MIN_WINDOW) throw new InvalidOption(`${option}.per`, 'a duration of at least 1 s', given.per)
   return { limit: toCount(given.limit, `${option}.limit`, 1), perMs }
+}
+
+/** Jobs that share a key, of whatever type, run only so many at once. */
+export interface ConcurrencyOptions<Payload> {
+  /** 1 to 200 characters; or computed from the payload as it was given to `enqueue`, where undefined is no key. */
+  readonly concurrencyKey?: string | ((payload: Payload) => string | undefined)
+  /** Runs at once of all jobs with the key, in all processes, 1 to 1,000. Default 1. */
+  readonly concurrencyLimit?: number
+}
+
+/** Those of a type, checked. */
+export interface TypeConcurrency {
+  readonly concurrencyKey: string | ((payload: never) => string | undefined) | undefined
+  readonly concurrencyLimit: number | undefined
+}
+
+/** Every run that begins records all that are going on. */
+const MOST_AT_ONCE = 1_000
+
+const toLimit = (value: unknown, option: string): number => toCount(value, option, 1, MOST_AT_ONCE)
+
+export function toTypeConcurrency({ concurrencyKey, concurrencyLimit }: ConcurrencyOptions<never>): TypeConcurrency {
+  const isFixed = concurrencyKey !== undefined && typeof concurrencyKey !== 'function'
+  return {
+    concurrencyKey: isFixed ? toName(concurrencyKey, 'defineJob.concurrencyKey') : concurrencyKey,
+    concurrencyLimit:
+      concurrencyLimit === undefined ? undefined : toLimit(concurrencyLimit, 'defineJob.concurrencyLimit'),
+  }
+}
+
+/** Of one job: what is said of it, else what its type says. */
+export function toConcurrency(
+  { concurrencyKey, concurrencyLimit: ofType = 1 }: TypeConcurrency,
+  payload: unknown,
+  own: Pick<EnqueueOptions, 'concurrencyKey' | 'concurrencyLimit'>,
+  path: string,
+): KeyLimit | undefined {
+  const { concurrencyLimit } = own
+  const limit = concurrencyLimit === undefined ? ofType : toLimit(concurrencyLimit, `${path}.concurrencyLimit`)
+  if (own.concurrencyKey !== undefined) return { key: toName(own.concurrencyKey, `${path}.concurrencyKey`), limit }
+  const key = typeof concurrencyKey === 'function' ? concurrencyKey(payload as never) : concurrencyKey
+  if (key !== undefined) return { key: toName(key, 'defineJob.concurrencyKey()'), limit }
+  if (concurrencyLimit === undefined) return undefined
+  throw new InvalidOption(`${path}.concurrencyLimit`, 'absent where there is no `concurrencyKey`', concurrencyLimit)
 }

@@ -67,6 +67,17 @@ describe('enqueue', { timeout: PATIENCE }, () => {
     })
   })
 
+  test('records the key that it shares a limit with, and shows it', async () => {
+    const given = ['--concurrency-key', 'tenant-7', '--concurrency-limit', '2', '--held']
+    const { id } = await desk.json<{ id: string }>('enqueue', 'note', ...given)
+    const [queued] = await desk.with((ledger) => ledger.history(id))
+    expect(queued?.data).toMatchObject({ concurrency: { key: 'tenant-7', limit: 2 } })
+    const { stdout } = await desk.run(['status', id])
+    expect(stdout).toMatch(/^concurrency +tenant-7, 2 at once$/m)
+    const { code, stderr } = await desk.run(['enqueue', 'note', '--concurrency-limit', '2'])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--concurrency-limit')])
+  })
+
   test('records for whom, and how long it is kept', async () => {
     const policy = 'limit=3,expiration=1h,jitter=min'
     const trace = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`

@@ -133,6 +133,10 @@ describe('a log of version 2', () => {
       WorkerStopped: ['by'],
       QueuePaused: ['reason'],
       QueueResumed: [],
+      Queued: ['concurrency', 'unique'],
+      Claimed: ['until'],
+      Counted: ['refused'],
+      Taken: [],
     }
     const held = v2.flatMap(readEvents)
     for (const [type, fields] of Object.entries(facts)) {

@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { JobsRemoved } from '../../domain/audit/events.js'
+import { evolveClaim } from '../../domain/claim/claim.js'
+import type { ClaimEvent } from '../../domain/claim/events.js'
+import { claimTypeOf } from '../../domain/claim/events.js'
 import type { Body, ErasedBody, RecordedEvent } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
@@ -75,6 +78,7 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
   const now = events.at(-1)?.at ?? 0
   const jobs = new Map<string, JobState>()
   const workers = new Map<string, WorkerState>()
+  const claims = new Map<string, ReturnType<typeof evolveClaim>>()
   const board = new JobBoard()
   const registry = new WorkerRegistry()
   const queues = new QueueRegistry()
@@ -87,6 +91,9 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
       const id = jobIdOf(event.stream)
       jobs.set(id, evolve(jobs.get(id), event as RecordedEvent & JobEvent))
     }
+    if (claimTypeOf(event.stream) !== undefined) {
+      claims.set(event.stream, evolveClaim(claims.get(event.stream), event as RecordedEvent & ClaimEvent))
+    }
     if (isWorkerStream(event.stream)) {
       const id = workerIdOf(event.stream)
       workers.set(id, evolveWorker(workers.get(id), event as RecordedEvent & WorkerEvent))
@@ -98,6 +105,7 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
     attempts: Object.fromEntries(attempts),
     board: boardReading(board, now),
     workers: Object.fromEntries(workers),
+    claims: Object.fromEntries(claims),
     present: [...registry.workers.keys()].sort(),
     queues: queues.toJSON(),
     byType: board.stats.toSave(),
@@ -116,11 +124,15 @@ function boardReading(board: JobBoard, now: number): object {
     leased: idsOf(board.leased.values()),
     blocked: live.filter((id) => board.graph.isBlocked(id)),
     doomed: Object.fromEntries(board.doomed),
+    runningByKey: Object.fromEntries(keysOf(board).map((key) => [key, board.keys.running(key)])),
     ready: drain(board, false),
     suspects: drain(board, true),
     totals: board.stats.toJSON(),
   }
 }
+
+const keysOf = (board: JobBoard): string[] =>
+  [...board.jobs].map(({ rare }) => rare?.concurrency?.key).filter((key) => key !== undefined)
 
 const idsOf = (jobs: Iterable<JobState>): string[] => [...jobs].map(({ id }) => id).sort()
 

@@ -4,6 +4,7 @@ import type { Ids } from '../../runtime/ports/ids.js'
 import type { JobContext } from '../../runtime/work/context.js'
 import type { JobDefaults, JobDefinition } from '../../runtime/work/definition.js'
 import { defineJob } from '../../runtime/work/definition.js'
+import type { ConcurrencyOptions } from '../../runtime/write/limits.js'
 import type { Gate } from '../engine/support.js'
 import { factsOf, gate, next, randomIds, type World } from '../engine/support.js'
 
@@ -47,7 +48,10 @@ export interface Standing {
 }
 
 /** A type whose runs stand still until told to end. */
-export function standing(type = 'standing', more: Partial<JobDefaults<unknown>> = {}): Standing {
+export function standing(
+  type = 'standing',
+  more: Partial<JobDefaults<unknown> & ConcurrencyOptions<unknown>> = {},
+): Standing {
   const begun: Gate<JobContext>[] = []
   const ends: Gate<unknown>[] = []
   const at = <Value>(gates: Gate<Value>[], n: number): Gate<Value> => {

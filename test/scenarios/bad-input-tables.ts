@@ -111,7 +111,17 @@ const ORIGIN: readonly Row[] = [
   ['.trace.parent', { trace: { parent: traceparent } }, /^one of traceparent/, '"parent"'],
 ]
 
+const CONCURRENCY: readonly Row[] = [
+  ['.concurrencyKey', { concurrencyKey: '' }, TEXT, '""'],
+  ['.concurrencyKey', { concurrencyKey: long }, TEXT, shownLong],
+  ['.concurrencyKey', { concurrencyKey: () => 'k' }, TEXT, 'function concurrencyKey'],
+  ['.concurrencyLimit', { concurrencyKey: 'k', concurrencyLimit: 0 }, /^an integer from 1 to 1000$/, '0'],
+  ['.concurrencyLimit', { concurrencyKey: 'k', concurrencyLimit: null }, /^an integer from 1 to 1000$/, 'null'],
+  ['.concurrencyLimit', { concurrencyLimit: 2 }, /^absent where there is no `concurrencyKey`$/, '2'],
+]
+
 export const ENQUEUE: readonly Row[] = [
+  ...CONCURRENCY,
   ['', 5, /^an object$/, '5'],
   ['', null, /^an object$/, 'null'],
   ['', [], /^an object$/, 'an array of 0'],
@@ -192,6 +202,10 @@ export const DEFINE: readonly Row[] = [
   ['.rateLimit.per', { rateLimit: { limit: 1 } }, DURATION, 'undefined'],
   ['.rateLimit.per', { rateLimit: { limit: 1, per: '500ms' } }, /^a duration of at least 1 s$/, '"500ms"'],
   ['.rateLimit.every', { rateLimit: { limit: 1, per: '1h', every: 1 } }, /^one of limit, per$/, '"every"'],
+  ['.concurrencyKey', { concurrencyKey: '' }, TEXT, '""'],
+  ['.concurrencyKey', { concurrencyKey: null }, TEXT, 'null'],
+  ['.concurrencyLimit', { concurrencyLimit: 0 }, /^an integer from 1 to 1000$/, '0'],
+  ['.concurrencyLimit', { concurrencyLimit: 1_001 }, /^an integer from 1 to 1000$/, '1001'],
   ['.version', { version: 0 }, /^an integer >= 1$/, '0'],
   ['.version', { version: '2' }, /^an integer >= 1$/, '"2"'],
   ['.retain', { retain: -1 }, DURATION, '-1'],
