@@ -254,10 +254,16 @@ export class Engine {
     return stopped
   }
 
-  /** One more type, also for pools that work already. Throws InvalidOption, DuplicateType. */
+  /** One more type, also for pools that work already. Throws InvalidOption, DuplicateType, InitFailed. */
   async register(definition: JobDefinition): Promise<void> {
     this.types.add(definition, 'register')
-    if (isRunnable(definition)) await this.#fleet.takeUp(this.#toRun(definition))
+    if (!isRunnable(definition)) return
+    try {
+      await this.#fleet.takeUp(this.#toRun(definition))
+    } catch (error) {
+      this.types.drop(definition)
+      throw error
+    }
   }
 
   /** With a handler, in this process or in one of its children. */

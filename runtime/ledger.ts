@@ -117,7 +117,7 @@ export class Ledger implements AsyncDisposable, Enqueueing {
 
   /**
    * One more job type; pools that already work and name no types run it from now on. Resolves once they do.
-   * Throws InvalidOption, DuplicateType, LedgerClosed.
+   * Throws InvalidOption, DuplicateType, InitFailed, LedgerClosed; the type is not known then.
    */
   async register(job: JobDefinition): Promise<void> {
     return this.#engine.register(job)

@@ -168,6 +168,8 @@ export class Fleet {
   async #startAll(fleet: Running): Promise<void> {
     this.#running = fleet
     try {
+      // All of them, before any worker begins to lease.
+      await fleet.services.prepare(fleet.pools.flatMap(({ definitions }) => [...definitions.values()]))
       await Promise.all(fleet.pools.map((pool) => this.#hire(fleet, pool)))
     } catch (error) {
       await this.#stopAll({ drainMs: 0, timeoutMs: 0 })
@@ -231,11 +233,16 @@ export class Fleet {
     }
   }
 
-  /** A type that was not there at the start: pools that run it get a worker that says so. */
+  /**
+   * A type that was not there at the start: pools that run it get a worker that says so. What its `init` throws changes
+   * nothing.
+   */
   async takeUp(definition: RunnableDefinition): Promise<void> {
     await this.#reach('running', 'idle')
     const fleet = this.#running
-    if (fleet === undefined) return
+    if (fleet === undefined || !fleet.pools.some((pool) => pool.wants(definition.type))) return
+    await fleet.services.prepare([definition])
+    if (this.#running !== fleet) return
     const renewals = [...fleet.workers].map(async ([pool, old]) => {
       if (!pool.takeUp(definition)) return
       this.#options.log.info({ pool: pool.name, type: definition.type }, 'pool takes up another type')

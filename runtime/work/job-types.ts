@@ -20,7 +20,7 @@ export interface TypeInfo {
   readonly runnable: boolean
 }
 
-/** The job types that a ledger knows, by name; grows only. */
+/** The job types that a ledger knows, by name. */
 export class JobTypes {
   readonly #definitions = new Map<string, JobDefinition>()
   readonly overrides: ReadonlyMap<string, TypeOverride>
@@ -38,6 +38,11 @@ export class JobTypes {
     checkDefinition(definition, path)
     if (this.#definitions.has(definition.type)) throw new DuplicateType(definition.type)
     this.#definitions.set(definition.type, definition)
+  }
+
+  /** One that was just added and cannot be run after all. */
+  drop({ type }: JobDefinition): void {
+    this.#definitions.delete(type)
   }
 
   /** Throws InvalidOption, DuplicateType. */

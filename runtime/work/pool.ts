@@ -79,14 +79,18 @@ export class Pool {
     return this.#definitions
   }
 
-  /** Whether this type is one of those that it runs; from now on it is. */
-  takeUp(definition: RunnableDefinition): boolean {
-    const { type } = definition
+  /** Whether it is to run this type, once it has a handler for it. */
+  wants(type: string): boolean {
     const { types, perType } = this.#plan
     const isWanted = (types?.includes(type) ?? true) && perType.get(type) !== 0
-    if (!isWanted || this.#surroundings.overrides.get(type)?.concurrency === 0) return false
-    this.#definitions.set(type, definition)
-    return true
+    return isWanted && this.#surroundings.overrides.get(type)?.concurrency !== 0
+  }
+
+  /** Whether this type is one of those that it runs; from now on it is. */
+  takeUp(definition: RunnableDefinition): boolean {
+    const isWanted = this.wants(definition.type)
+    if (isWanted) this.#definitions.set(definition.type, definition)
+    return isWanted
   }
 
   accepts({ type, queue, channel }: Lane): boolean {

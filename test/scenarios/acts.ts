@@ -102,3 +102,38 @@ export async function loseLease(world: World, ledger: Ledger, id: string): Promi
   const lost = next(ledger, id, 'Failed')
   await world.pass(lost)
 }
+
+/** A type that notes every call; its payload says how many of its first attempts fail. */
+export function noting(calls: string[], more: Partial<JobDefaults<number>> = {}): JobDefinition<number, string> {
+  return defineJob({
+    type: 'noting',
+    backoff: { min: '10s', factor: 1, jitter: 'none' },
+    maxAttempts: 2,
+    init: () => void calls.push('init'),
+    start: (_: number, { run }) => {
+      calls.push(`start ${run}`)
+      return `value ${run}`
+    },
+    onError: (error, { run }) => void calls.push(`onError ${run}: ${(error as Error).message}`),
+    commit: ({ outcome, final }, { run, value }) => void calls.push(`commit ${run}: ${outcome} ${final} ${value}`),
+    ...more,
+    handle: (failures: number, ctx) => {
+      calls.push(`handle ${ctx.run}`)
+      if (ctx.attempt <= failures) throw new Error(`no ${ctx.run}`)
+      return 'done'
+    },
+  })
+}
+
+/** Enqueued and waited for, while time passes. */
+export async function runToEnd<Payload>(
+  world: World,
+  ledger: Ledger,
+  job: JobDefinition<Payload, unknown>,
+  payload: Payload,
+): Promise<unknown> {
+  const { id } = await ledger.enqueue(job, payload)
+  const end = await ended(world, ledger, id)
+  await world.clock.settle()
+  return end
+}
