@@ -8,6 +8,12 @@ import { evolveQueue } from '../domain/queue/evolve.js'
 export class QueueRegistry {
   readonly #queues = new Map<string, QueueState>()
   readonly #paused = new Set<string>()
+  #changes = 0
+
+  /** Grows with each pause and each end of one: what was made of them may be kept until then. */
+  get changes(): number {
+    return this.#changes
+  }
 
   get(name: string): QueueState | undefined {
     return this.#queues.get(name)
@@ -18,7 +24,6 @@ export class QueueRegistry {
     return this.#paused
   }
 
-  /** Hot path: asked for each lane that is about to be leased from. */
   isPaused(name: string): boolean {
     return this.#paused.size > 0 && this.#paused.has(name)
   }
@@ -32,6 +37,7 @@ export class QueueRegistry {
 
   #keep(state: QueueState): void {
     this.#queues.set(state.name, state)
+    this.#changes += 1
     if (state.status === 'paused') this.#paused.add(state.name)
     else this.#paused.delete(state.name)
   }

@@ -16,7 +16,8 @@ import * as workers from '../write/worker-commands.js'
 const INTERVAL = 1_000
 /** How long past its expiry a lease is left alone (ms): clocks of other machines differ. */
 const GRACE = 5_000
-/** A worker that lives elsewhere is given up when it has given no sign of life for longer than this (ms). */
+/** A worker is given up that has given no sign of life for longer than this (ms): one in a process; one that lives elsewhere. */
+const SILENCE = 120_000
 const SILENCE_ELSEWHERE = 3_600_000
 
 export interface ReaperOptions {
@@ -77,7 +78,7 @@ export class Reaper {
     const { feed, isOurWorker } = this.#options
     if (now <= this.#wokeAt + LIVE_MS) return []
     return [...feed.workers.workers.values()].filter(({ id, process }) => {
-      const limit = process === undefined ? SILENCE_ELSEWHERE : Number.POSITIVE_INFINITY
+      const limit = process === undefined ? SILENCE_ELSEWHERE : SILENCE
       return now - feed.workers.lastSeenAt(id) > limit && !dead.has(id) && !isOurWorker(id)
     })
   }

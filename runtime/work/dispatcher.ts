@@ -4,6 +4,7 @@ import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { KeyAtLimit } from '../../domain/rejection.js'
 import type { JobBoard } from '../../projections/job-board.js'
 import type { Lane } from '../../projections/pending-index.js'
+import type { QueueRegistry } from '../../projections/queue-registry.js'
 import type { Clock } from '../ports/clock.js'
 import type { Ids } from '../ports/ids.js'
 import type { Logger } from '../ports/logger.js'
@@ -21,6 +22,7 @@ const STORE_PAUSE = 1_000
 
 export interface DispatcherOptions {
   readonly board: JobBoard
+  readonly queues: QueueRegistry
   readonly journal: Journal
   readonly clock: Clock
   readonly ids: Ids
@@ -38,6 +40,13 @@ export interface DispatcherOptions {
   begin(job: JobState, lease: Lease, brief: Promise<Brief> | undefined): void
 }
 
+/** Leases that were begun between one `landed` and the next. */
+interface Wave {
+  underWay: number
+  readonly before: Promise<unknown> | undefined
+  over: (() => void) | undefined
+}
+
 /**
  * Pending index + free slots -> leases. The index only proposes; whether the job is ours is decided by the append.
  */
@@ -47,7 +56,9 @@ export class Dispatcher {
   readonly #poll: Alarm
   #lanes: Lane[] = []
   #lanesSeen = -1
+  #pausesSeen = -1
   #leasing = 0
+  #wave: Wave = { underWay: 0, before: undefined, over: undefined }
   /** Leases begun: of every three, the last goes to a job that nobody has started by hand. */
   #turn = 0
   #pausedUntil = 0
@@ -62,6 +73,18 @@ export class Dispatcher {
 
   get leasing(): number {
     return this.#leasing
+  }
+
+  /** Resolves once each lease that was begun before this call is recorded or refused. Those that come later are not waited for. */
+  async landed(): Promise<void> {
+    const wave = this.#wave
+    const over = new Promise<void>((resolve) => {
+      if (wave.underWay === 0) resolve()
+      else wave.over = resolve
+    })
+    const all = Promise.all([wave.before, over])
+    this.#wave = { underWay: 0, before: all, over: undefined }
+    await all
   }
 
   /** Takes what the free slots allow. All leases of one call end up in one commit. */
@@ -101,12 +124,19 @@ export class Dispatcher {
   }
 
   #accepted(): readonly Lane[] {
-    const { pending } = this.#options.board
-    if (pending.laneCount !== this.#lanesSeen) {
-      this.#lanes = [...pending.lanes].filter((lane) => this.#options.pool.accepts(lane))
+    const { board, queues } = this.#options
+    const { pending } = board
+    if (pending.laneCount !== this.#lanesSeen || queues.changes !== this.#pausesSeen) {
+      this.#lanes = [...pending.lanes].filter((lane) => this.#accepts(lane))
       this.#lanesSeen = pending.laneCount
+      this.#pausesSeen = queues.changes
     }
     return this.#lanes
+  }
+
+  #accepts(lane: Lane): boolean {
+    const { pool, queues } = this.#options
+    return pool.accepts(lane) && !queues.isPaused(lane.queue)
   }
 
   /**
@@ -115,7 +145,7 @@ export class Dispatcher {
    */
   anticipate(id: string, lane: Lane): boolean {
     const { board, pool, isOpen, clock, journal, keys } = this.#options
-    const isFree = isOpen() && pool.room.free > 0 && pool.accepts(lane) && pool.room.hasRoom(lane)
+    const isFree = isOpen() && pool.room.free > 0 && this.#accepts(lane) && pool.room.hasRoom(lane)
     if (!isFree || clock.now() < this.#pausedUntil) return false
     if (!board.pending.isEmpty(this.#accepted(), { order: pool.order, hasRoom: keys.hasRoom })) return false
     void this.#lease(id, lane, commands.leaseNew).catch(() => journal.wake())
@@ -131,7 +161,9 @@ export class Dispatcher {
     const { ids, workerId, codeVersion, journal, board, begin, pool, keys } = this.#options
     const { room, leaseMs } = pool
     const token = ids.uuid()
+    const wave = this.#wave
     this.#leasing += 1
+    wave.underWay += 1
     room.take(lane)
     try {
       const lease = (claim?: KeyClaim): Command<void> => command(id, { token, workerId, leaseMs, codeVersion }, claim)
@@ -141,6 +173,8 @@ export class Dispatcher {
       throw error
     } finally {
       this.#leasing -= 1
+      wave.underWay -= 1
+      if (wave.underWay === 0) wave.over?.()
     }
     const leased = board.get(id)
     // Until the commit its payload may have been replaced.

@@ -214,7 +214,8 @@ export class Fleet {
     for (const [pool, worker] of fleet.workers) {
       if (worker.id !== workerId) continue
       this.#options.log.warn({ workerId, pool: pool.name }, 'the log has given this worker up: another takes its place')
-      void this.#renew(fleet, pool, worker)
+      // Not within the actor's own step.
+      void Promise.resolve().then(() => this.#renew(fleet, pool, worker))
     }
   }
 

@@ -1,5 +1,8 @@
 import type { Subscription } from 'rxjs'
-import { filter } from 'rxjs'
+import type { Position } from '../../domain/event.js'
+import { START } from '../../domain/event.js'
+import { queueOf } from '../../domain/queue/events.js'
+import { WorkerUnknown } from '../../domain/rejection.js'
 import { WorkerGone } from '../../domain/worker/decide.js'
 import { workerStream } from '../../domain/worker/events.js'
 import { LIVE_MS } from '../../projections/worker-registry.js'
@@ -42,23 +45,35 @@ export class Presence {
   readonly #services: PresenceServices
   readonly #onSignal: (signal: WorkerSignal['type']) => void
   readonly #beats: Alarm
+  readonly #landed: () => Promise<void>
   #listening: Subscription | undefined
   #seenAt = 0
+  /** The last pause that it acts on and has not said so. */
+  #owed: Position = START
 
-  constructor(id: string, services: PresenceServices, onSignal: (signal: WorkerSignal['type']) => void) {
+  constructor(
+    id: string,
+    services: PresenceServices,
+    ways: {
+      onSignal(signal: WorkerSignal['type']): void
+      /** Resolves once no lease is on its way that was begun before. */
+      landed(): Promise<void>
+    },
+  ) {
     this.#id = id
     this.#services = services
-    this.#onSignal = onSignal
+    this.#onSignal = ways.onSignal
+    this.#landed = ways.landed
     this.#beats = new Alarm(services.clock, () => void this.#beat())
   }
 
   async signOn({ name, definitions, queues, channels, room }: Pool): Promise<void> {
     const { feed, journal, host, codeVersion, runtime, clock } = this.#services
-    const stream = workerStream(this.#id)
+    const own = workerStream(this.#id)
     // From the start: it may be paused as soon as it is known.
-    this.#listening = feed.events$.pipe(filter((event) => event.stream === stream)).subscribe(({ type }) => {
-      const signal = SIGNALS[type]
-      if (signal !== undefined) this.#onSignal(signal)
+    this.#listening = feed.events$.subscribe(({ stream, type, position }) => {
+      if (stream === own) this.#hear(type, position)
+      else if (type === 'QueuePaused' && (queues?.includes(queueOf(stream)) ?? true)) void this.#answer(position)
     })
     await journal.submit(
       workers.register(this.#id, {
@@ -70,21 +85,41 @@ export class Presence {
     this.#beats.by(this.#seenAt + BEAT)
   }
 
+  #hear(type: string, position: Position): void {
+    const signal = SIGNALS[type]
+    if (signal !== undefined) this.#onSignal(signal)
+    if (signal === 'pause') void this.#answer(position)
+  }
+
+  /** Whoever pauses is told, busy or not, as soon as no lease is on its way any more that rests on what was before. */
+  async #answer(position: Position): Promise<void> {
+    await this.#landed()
+    if (position > this.#owed) this.#owed = position
+    await this.#say()
+  }
+
   /** It has just written something (ms): no need to beat for a while. */
   seen(at: number): void {
     this.#seenAt = at
   }
 
   async #beat(): Promise<void> {
-    const { clock, journal, log } = this.#services
-    const now = clock.now()
+    const now = this.#services.clock.now()
     this.#beats.by(Math.max(this.#seenAt + BEAT, now + BEAT / 2))
-    if (now - this.#seenAt < BEAT) return
+    if (now - this.#seenAt >= BEAT || this.#owed !== START) await this.#say()
+  }
+
+  async #say(): Promise<void> {
+    const { clock, journal, log } = this.#services
+    const owed = this.#owed
     try {
-      await journal.submit(workers.beat(this.#id))
-      this.#seenAt = now
+      await journal.submit(workers.beat(this.#id, owed === START ? undefined : owed))
+      this.#seenAt = clock.now()
+      if (this.#owed === owed) this.#owed = START
     } catch (error) {
-      if (!(error instanceof WorkerGone)) log.warn({ err: error }, 'sign of life not recorded')
+      // Gone, or not there yet: nobody waits for it.
+      const isExpected = error instanceof WorkerGone || error instanceof WorkerUnknown
+      if (!isExpected) log.warn({ err: error }, 'sign of life not recorded')
     }
   }
 

@@ -8,6 +8,8 @@ export interface WorkerSteps {
   prepare(): Promise<void>
   /** Makes itself known in the log. */
   register(): Promise<void>
+  /** How it stands in the log by now: somebody may have been quick to pause or remove it. */
+  standing(): string
   /** Stops leasing and waits for what runs, up to the drain deadline; then aborts, and waits to the last deadline. */
   drain(): Promise<void>
   /** Gives back what still runs and signs off. */
@@ -33,6 +35,7 @@ export function workerMachine(id: string, steps: WorkerSteps, log: Logger): AnyS
       stop: fromPromise(() => steps.stop()),
       fadeOut: fromPromise(() => steps.fadeOut()),
     },
+    guards: { isLost: () => steps.standing() === 'lost', isPaused: () => steps.standing() === 'paused' },
     actions: {
       report: ({ event }) =>
         log.error({ err: (event as { error?: unknown }).error, workerId: id }, 'worker step failed'),
@@ -50,7 +53,9 @@ export function workerMachine(id: string, steps: WorkerSteps, log: Logger): AnyS
         invoke: { src: 'register', onDone: 'registered', onError: { target: 'stopped', actions: 'report' } },
         on: { stop: 'draining' },
       },
-      registered: { always: 'active' },
+      registered: {
+        always: [{ guard: 'isLost', target: 'lost' }, { guard: 'isPaused', target: 'paused' }, { target: 'active' }],
+      },
       active: { on: { stop: 'draining', pause: 'paused', lost: 'lost' } },
       paused: { on: { stop: 'draining', resume: 'active', lost: 'lost' } },
       draining: { invoke: { src: 'drain', onDone: 'stopping', onError: { target: 'stopping', actions: 'report' } } },

@@ -105,13 +105,17 @@ export class WorkerDesk {
     return this.#journal.submit(commands.beat(toName(workerId, 'touch.workerId')))
   }
 
-  /** It takes no more jobs until it is resumed; what it holds goes on. Throws WorkerUnknown, WorkerGone, InvalidOption. */
+  /**
+   * It takes no more jobs until it is resumed; what it holds goes on. Resolves once it acts on that. Throws WorkerUnknown,
+   * WorkerGone, InvalidOption.
+   */
   async pause(workerId: string, given: PauseOptions = {}, metadata?: Metadata): Promise<void> {
     const id = toName(workerId, 'workers.pause.workerId')
     checkKeys(given, PAUSE_KEYS, 'workers.pause')
     const { reason = metadata?.reason } = given
     const why = reason === undefined ? undefined : toName(reason, 'workers.pause.reason')
     await this.#journal.submit(commands.pause(id, why), metadata)
+    await this.#settle(id)
   }
 
   /** Throws WorkerUnknown, WorkerGone, InvalidOption. */

@@ -110,10 +110,15 @@ export class Worker {
         void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
     })
     this.#commits = new Commits({ clock, feed, onSettled: (attempt) => this.#vacate(attempt) })
-    this.#presence = new Presence(this.id, { ...services, log: this.#log }, (type) => this.#actor?.send({ type }))
+    this.#presence = new Presence(
+      this.id,
+      { ...services, log: this.#log },
+      { onSignal: (type) => this.#actor?.send({ type }), landed: () => this.#dispatcher.landed() },
+    )
     this.#dispatcher = new Dispatcher({
       ...{ pool, suspects, keys },
       board: feed.board,
+      queues: feed.queues,
       journal,
       clock,
       ids,
@@ -127,6 +132,7 @@ export class Worker {
     const steps = {
       prepare: () => this.#attempted(services.prepare(pool.definitions.values())),
       register: () => this.#attempted(this.#register()),
+      standing: () => feed.workers.get(this.id)?.status ?? 'lost',
       drain: () => this.#drain(),
       stop: () => this.#signOff(),
       fadeOut: async () => void (await this.#empty(undefined)),
@@ -183,9 +189,9 @@ export class Worker {
     })
   }
 
-  /** Resolves once the worker is known in the log and leases; rejects when it cannot be recorded. */
+  /** Resolves once the worker is known in the log and leases, unless it was paused; rejects when it cannot be recorded. */
   async begun(): Promise<void> {
-    const { value } = await this.#reach((state) => state === 'active' || state === 'stopped')
+    const { value } = await this.#reach((state) => ['active', 'paused', 'stopped'].includes(String(state)))
     if (value === 'stopped') throw this.#failure ?? new Error('the worker stopped')
   }
 

@@ -23,6 +23,7 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '001.13': 'closing what was never started does nothing and ends at once',
   '001.14': 'a waiting job can be deleted; a running one can be neither deleted nor moved to another time',
   '001.50': 'a pool is listed with its name, queues, slots, version and types',
+  '001.52': 'a pool that was silent for more than two minutes is listed no more',
   '001.51': 'the lengths of the queues are told by state and by type',
   '001.40': 'a ledger for tests runs nothing of its own accord',
   '001.41': 'asked whether it is empty, how many jobs there are and of which types, it answers pass or fail',

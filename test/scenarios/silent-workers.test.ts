@@ -1,6 +1,7 @@
 /** Workers that are not heard of for so long that nobody counts on them any more. */
 import { expect } from 'vitest'
 import type { RecordedEvent } from '../../domain/event.js'
+import { defineJob } from '../../runtime/work/definition.js'
 import type { World } from '../engine/support.js'
 import { rejection } from '../engine/support.js'
 import { build, code, LONG, take } from './remote.js'
@@ -65,6 +66,32 @@ scenario(
     await ledger.heartbeat(token)
     await ledger.finish(token, 'late, and in time')
     expect(await ledger.result('long')).toBe('late, and in time')
+  },
+)
+
+scenario(
+  [54, '001.52'],
+  'a worker in a process is off the list once it was silent for more than two minutes',
+  async (world) => {
+    const first = await world.open({ jobs: [defineJob({ type: 'idle', handle() {} })] })
+    await first.start()
+    const other = await world.open({ jobs: [defineJob({ type: 'idle', handle() {} })] })
+    await other.start()
+    const at = world.clock.now()
+    // Of a machine of which nothing is known here: it may be alive.
+    const process = { host: 'elsewhere', bootId: 'b', pidNamespace: 'n', pid: 1, startTime: '1' }
+    const stream = 'worker-far'
+    const id = crypto.randomUUID()
+    const registered = { stream, id, type: 'WorkerRegistered', at, data: { process, types: ['x'], concurrency: 1 } }
+    await (await world.store()).append([{ expect: new Map([[stream, 'none']]), events: [registered] }])
+    const listed = async () => (await first.workers.list()).map((worker) => worker.id)
+    await world.clock.advance('2m')
+    expect(await listed()).toContain('far')
+    await world.clock.advance(LOOK)
+    expect((await streamOf(world, 'far')).map(({ type }) => type)).toEqual(['WorkerRegistered', 'WorkerLost'])
+    // Those that have nothing to do say that they live.
+    await world.clock.advance('5m')
+    expect(await listed()).toHaveLength(2)
   },
 )
 
