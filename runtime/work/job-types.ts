@@ -1,3 +1,4 @@
+import type { RateLimit } from '../../domain/claim/rate.js'
 import { InvalidOption } from '../../domain/errors.js'
 import { DuplicateType } from '../errors.js'
 import type { JobDefinition } from './definition.js'
@@ -14,6 +15,12 @@ export interface TypeInfo {
   readonly timeoutMs: number | null | undefined
   /** Runs at once in this process, where it says so; 0: not run here. */
   readonly concurrency: number | undefined
+  /** Who may enqueue it, where it is reserved. */
+  readonly requiredRoles: readonly string[] | undefined
+  /** Enqueues per window, in each channel. */
+  readonly rateLimit: RateLimit | undefined
+  /** Runs at once of one key, in all processes, where its jobs have one. */
+  readonly concurrencyLimit: number | undefined
   /** Counts the shapes of its payload. */
   readonly version: number
   /** Whether it has a handler here. */
@@ -59,13 +66,28 @@ export class JobTypes {
   /** In the order in which they were made known. */
   list(): TypeInfo[] {
     return [...this.#definitions.values()].map((definition) => {
-      const { type, queue, priority, version } = definition
+      const { type, queue, priority, version, requiredRoles, rateLimit, concurrencyKey } = definition
       const {
         concurrency,
         maxAttempts = definition.maxAttempts,
         timeoutMs = definition.timeoutMs,
       } = this.overrides.get(type) ?? {}
-      return { type, queue, priority, maxAttempts, timeoutMs, concurrency, version, runnable: isRunnable(definition) }
+      const concurrencyLimit = concurrencyKey === undefined ? undefined : (definition.concurrencyLimit ?? 1)
+      return {
+        ...{
+          type,
+          queue,
+          priority,
+          maxAttempts,
+          timeoutMs,
+          concurrency,
+          requiredRoles,
+          rateLimit,
+          concurrencyLimit,
+          version,
+        },
+        runnable: isRunnable(definition),
+      }
     })
   }
 }

@@ -239,6 +239,25 @@ scenario([], 'jobs of one key with different limits each go by their own', async
   expect(await rejection(ledger.leaseById('one', worker))).toMatchObject({ code: 'KEY_AT_LIMIT' })
 })
 
+scenario([], 'the limits of a type are told with it', async (world) => {
+  const jobs = [
+    defineJob({ type: 'plain', handle: () => {} }),
+    defineJob({ type: 'keyed', concurrencyKey: 'k', handle: () => {} }),
+    defineJob({ type: 'held', requiredRole: 'admin', rateLimit: { limit: 9, per: '1m' }, handle: () => {} }),
+  ]
+  const told = (await world.open({ jobs })).types()
+  const limits = told.map(({ requiredRoles, rateLimit, concurrencyLimit }) => [
+    requiredRoles,
+    rateLimit,
+    concurrencyLimit,
+  ])
+  expect(limits).toEqual([
+    [undefined, undefined, undefined],
+    [undefined, undefined, 1],
+    [['admin'], { limit: 9, perMs: 60_000 }, undefined],
+  ])
+})
+
 scenario([], 'a retried attempt of a keyed job needs a place again', async (world) => {
   const job = failing(undefined, { maxAttempts: 3 })
   const ledger = await world.open({ jobs: [job] })
