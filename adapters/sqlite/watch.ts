@@ -1,17 +1,23 @@
 /**
  * Notices commits of other processes and handles while somebody listens: the file system tells of writes to the WAL file,
- * and a slow poll catches what it misses. `data_version` then says whether it really was somebody else.
+ * and a slow poll catches what it misses. `data_version` then says whether it really was somebody else. A writer tells of
+ * itself before its fsync, and its commit can be seen only after it, of which nobody tells: so we look again for a while.
  */
 import { type FSWatcher, watch } from 'node:fs'
 
 /** How long a missed commit may go unnoticed, in ms. */
 const POLL_MS = 1000
+/** From a write to the second look at it, in ms; each one after that waits longer by so much, up to the poll's own interval. */
+const AGAIN_MS = 2
+const AGAIN_GROWTH = 1.5
 
 export interface WatchOptions {
   readonly walPath: string
   /** SQLite's `data_version` on our handle. */
   readonly version: () => unknown
   readonly onForeignCommit: () => void
+  /** Default 1,000. */
+  readonly pollMs?: number
 }
 
 export class CommitWatch {
@@ -20,6 +26,7 @@ export class CommitWatch {
   #watcher: FSWatcher | undefined
   #poll: NodeJS.Timeout | undefined
   #check: NodeJS.Immediate | undefined
+  #again: NodeJS.Timeout | undefined
 
   constructor(options: WatchOptions) {
     this.#options = options
@@ -27,14 +34,15 @@ export class CommitWatch {
 
   start(): void {
     this.#version = this.#options.version()
-    this.#poll = setInterval(() => this.#tick(), POLL_MS).unref()
+    this.#poll = setInterval(() => this.#tick(), this.#options.pollMs ?? POLL_MS).unref()
     this.#watch()
   }
 
   stop(): void {
     clearInterval(this.#poll)
     clearImmediate(this.#check)
-    this.#check = undefined
+    clearTimeout(this.#again)
+    this.#poll = this.#check = this.#again = undefined
     this.#unwatch()
   }
 
@@ -63,12 +71,23 @@ export class CommitWatch {
     this.#watcher = undefined
   }
 
-  /** Many writes, one look. */
+  /** Many writes, one look; and some more, whatever that one sees: it may be of the commit before. */
   #soon(): void {
     this.#check ??= setImmediate(() => {
       this.#check = undefined
-      if (this.#poll !== undefined) this.#look()
+      if (this.#poll === undefined) return
+      clearTimeout(this.#again)
+      this.#look()
+      this.#lookAgain(AGAIN_MS)
     })
+  }
+
+  #lookAgain(ms: number): void {
+    const look = (): void => {
+      this.#look()
+      if (ms < POLL_MS) this.#lookAgain(ms * AGAIN_GROWTH)
+    }
+    this.#again = setTimeout(look, ms).unref()
   }
 
   #look(): void {
