@@ -47,6 +47,11 @@ const MODULE = `
       console.log('to stdout')
       console.error('to stderr')
     },
+    warn(_, ctx) {
+      console.error('to stderr')
+      ctx.log.warn({}, 'beware')
+      return never()
+    },
     async progress(_, ctx) {
       await ctx.heartbeat(40, { so: 'far' })
       return (await ctx.heartbeat(Number.NaN).catch((error) => error)).code

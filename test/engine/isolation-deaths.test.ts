@@ -10,7 +10,7 @@ import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import type { Task } from './isolated.js'
 import { gone, isAlive, pidOf, Workshop } from './isolated.js'
 import { Arena } from './rivals.js'
-import { factsOf, rejection, typesOf } from './support.js'
+import { factsOf, listeningLogger, rejection, typesOf } from './support.js'
 
 /** So that a test that hangs ends; nothing is measured by it. */
 const GUARD = { timeout: 120_000 }
@@ -202,6 +202,25 @@ describe('children', () => {
     const { pid } = (await ledger.result(await enqueue({ do: 'count' }))) as { pid: number }
     await gone(pid)
     expect(await ledger.result(await enqueue({ do: 'count' }))).toMatchObject({ runs: 1 })
+  })
+
+  it('are not used again when their run has failed on this side', GUARD, async () => {
+    const job = define()
+    const logger = listeningLogger([])
+    const broken = {
+      ...logger,
+      child: () => broken,
+      warn: () => {
+        throw new Error('disk full')
+      },
+    }
+    const ledger = await workshop.open([job], { logger: broken })
+    await ledger.start({ concurrency: 1 })
+    const { pid } = (await (await ledger.enqueue(job, { do: 'count' })).result()) as { pid: number }
+    const { id } = await ledger.enqueue(job, { do: 'warn' })
+    expect(await rejection(ledger.result(id))).toMatchObject({ message: expect.stringContaining('disk full') })
+    expect(await (await ledger.enqueue(job, { do: 'count' })).result()).toMatchObject({ runs: 1 })
+    await gone(pid)
   })
 
   it('leave Ctrl-C and the signals of a service manager to their parent', GUARD, async () => {

@@ -82,12 +82,20 @@ export class Child {
       const cancel = this.#clock.at(this.#clock.now() + LAST_WORDS, () => this.#dead(code, signal))
       child.once('close', cancel)
     })
-    onLines(child.stdout, (line) => this.#context?.log.debug({ stream: 'stdout' }, line))
+    onLines(child.stdout, (line) => this.#print('debug', 'stdout', line))
     onLines(child.stderr, (line) => {
       this.#lastLines.push(line)
       if (this.#lastLines.length > SHOWN_LINES) this.#lastLines.shift()
-      this.#context?.log.warn({ stream: 'stderr' }, line)
+      this.#print('warn', 'stderr', line)
     })
+  }
+
+  #print(level: 'debug' | 'warn', stream: string, line: string): void {
+    try {
+      this.#context?.log[level]({ stream }, line)
+    } catch {
+      // Nobody is there to be told that the log cannot be written.
+    }
   }
 
   /** What the handler has returned; rejects as the port says. */
@@ -147,7 +155,8 @@ export class Child {
     try {
       this.#follow(message, this.#turn)
     } catch (error) {
-      // A logger that throws, say: it would have thrown in the handler.
+      // A logger that throws, say: it would have thrown in the handler, which now goes on without us.
+      this.#isFit = false
       this.#turn.reject(error)
     }
   }
