@@ -31,7 +31,7 @@ import { Caps } from './work/caps.js'
 import { Claims } from './work/claims.js'
 import type { JobContext } from './work/context.js'
 import type { JobDefinition } from './work/definition.js'
-import { isRunnable, toRunnable } from './work/definition.js'
+import { checkDefinition, checkModule, isRunnable, toRunnable } from './work/definition.js'
 import type { FleetPlan } from './work/fleet.js'
 import { Fleet } from './work/fleet.js'
 import { Inits } from './work/inits.js'
@@ -229,7 +229,11 @@ export class Engine {
           runtime: this.#runtime,
           gate,
         },
-        prepare: (types) => this.#inits.ready(types, ledger),
+        prepare: async (types) => {
+          const definitions = [...types]
+          for (const each of definitions) checkModule(each, this.ports.isolation)
+          await this.#inits.ready(definitions, ledger)
+        },
         suspects: new SuspectLane(feed.board),
         keys: this.#keys,
         attempts: {
@@ -256,6 +260,8 @@ export class Engine {
 
   /** One more type, also for pools that work already. Throws InvalidOption, DuplicateType, InitFailed. */
   async register(definition: JobDefinition): Promise<void> {
+    checkDefinition(definition, 'register')
+    if (this.#fleet.works) checkModule(definition, this.ports.isolation)
     this.types.add(definition, 'register')
     if (!isRunnable(definition)) return
     try {

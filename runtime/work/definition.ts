@@ -110,7 +110,13 @@ export type RunnableDefinition = JobDefinition & { readonly handle: NonNullable<
 export const isRunnable = ({ handle, isolated }: JobDefinition): boolean =>
   handle !== undefined || isolated !== undefined
 
-/** With a handler to call. Throws InvalidOption where the file of its module is not there. */
+/** Throws InvalidOption where the file of its module is not there. */
+export function checkModule({ isolated }: JobDefinition, isolation: Isolation): void {
+  if (isolated === undefined || isolation.has(isolated)) return
+  throw new InvalidOption('defineJob.module', 'a file that is there', isolated.module)
+}
+
+/** With a handler to call. */
 export function toRunnable(
   definition: JobDefinition,
   isolation: Isolation,
@@ -118,7 +124,6 @@ export function toRunnable(
 ): RunnableDefinition {
   const { isolated: module } = definition
   if (module === undefined) return definition as RunnableDefinition
-  if (!isolation.has(module)) throw new InvalidOption('defineJob.module', 'a file that is there', module.module)
   const handle = (payload: unknown, context: JobContext): unknown =>
     isolation.run({ module, payload, context, ...world })
   return { ...definition, handle }

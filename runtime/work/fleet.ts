@@ -259,6 +259,10 @@ export class Fleet {
     for (const worker of this.#running?.workers.values() ?? []) if (worker.anticipate(job)) return
   }
 
+  get works(): boolean {
+    return this.#running !== undefined
+  }
+
   holds(token: string): boolean {
     const fleet = this.#running
     return fleet !== undefined && workersOf(fleet).some((worker) => worker.holds(token))

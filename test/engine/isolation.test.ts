@@ -9,7 +9,7 @@ import type { JobContext } from '../../runtime/work/context.js'
 import { defineJob } from '../../runtime/work/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import type { Task } from './isolated.js'
-import { Workshop } from './isolated.js'
+import { isAlive, Workshop } from './isolated.js'
 import { factsOf, rejection } from './support.js'
 
 const seen: { error: unknown; ctx: JobContext }[] = []
@@ -269,6 +269,42 @@ describe('a module', () => {
     const missing = define(workshop.path('missing.mjs'))
     const own = await workshop.open([missing])
     expect(await rejection(own.start())).toMatchObject({ code: 'INVALID_OPTION', option: 'defineJob.module' })
+  })
+})
+
+describe('a pool', () => {
+  const wanted = () => defineJob<Task, unknown>({ type: 'wanted', isolate: 'process', module: workshop.deeds })
+  const missing = () =>
+    defineJob<Task, unknown>({ type: 'missing', isolate: 'process', module: workshop.path('none.mjs') })
+
+  it('needs the modules of its own types only', async () => {
+    const own = await workshop.open([wanted(), missing()])
+    expect(await own.start({ types: ['wanted'] })).toBe(true)
+    expect(await (await own.enqueue(wanted(), { do: 'echo', value: 1 })).result()).toBe(1)
+  })
+
+  it('takes up an isolated type while it works, if its module is there', async () => {
+    const own = await workshop.open([defineJob({ type: 'other', handle: () => {} })])
+    await own.start()
+    expect(await rejection(own.register(missing()))).toMatchObject({
+      code: 'INVALID_OPTION',
+      option: 'defineJob.module',
+    })
+    expect(own.types().map(({ type }) => type)).toEqual(['other'])
+    await own.register(wanted())
+    expect(await (await own.enqueue(wanted(), { do: 'echo', value: 1 })).result()).toBe(1)
+  })
+
+  it('that was stopped has no children, and gets new ones when it starts again', async () => {
+    const own = await workshop.open([wanted()])
+    const count = async () => (await (await own.enqueue(wanted(), { do: 'count' })).result()) as { pid: number }
+    await own.start()
+    const { pid } = await count()
+    expect(isAlive(pid)).toBe(true)
+    await own.stop()
+    expect(isAlive(pid)).toBe(false)
+    await own.start()
+    expect(await count()).toMatchObject({ runs: 1 })
   })
 })
 
