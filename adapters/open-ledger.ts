@@ -37,7 +37,7 @@ export interface OpenLedgerOptions extends LedgerOptions {
 
 type OnUnreadable = (position: string, error: Error) => void
 
-interface Storage {
+export interface Storage {
   readonly store: EventStore
   readonly views: Views
 }
@@ -75,8 +75,8 @@ export interface OwnWorld {
   /** Fills a buffer with random bytes. */
   readonly fill: (buffer: Uint8Array) => void
   readonly gate?: Gate
-  /** What is to stand before the store in memory, or in its place. Default: nothing. */
-  readonly before?: (memory: EventStore) => EventStore
+  /** What is to stand before what is kept in memory, or in its place. Default: nothing. */
+  readonly before?: (memory: Storage) => Storage
 }
 
 export interface OwnLedger {
@@ -92,14 +92,14 @@ export async function openInWorld(world: OwnWorld, options: LedgerOptions): Prom
   const { clock, fill, gate } = world
   checkLedgerOptions(options)
   const memory = await openMemory()
-  const store = world.before?.(memory.store) ?? memory.store
+  const storage = world.before?.(memory) ?? memory
   // The log is in this process: no worker's process is ever gone, and none need be looked for.
   const host = { ...nodeHost, isGone: () => false }
   const own = { clock, host, digest: nodeDigest, scope: currentJobScope, isolation: new ChildPool(clock) }
   const ids = new PooledIds(clock, fill)
-  const ports = { ...own, store, views: memory.views, ids, ...(gate !== undefined && { gate }) }
+  const ports = { ...own, ...storage, ids, ...(gate !== undefined && { gate }) }
   const ledger = await Ledger.open(ports, options)
-  return { ledger, store, ids, scope: currentJobScope }
+  return { ledger, store: storage.store, ids, scope: currentJobScope }
 }
 
 function checkMethods(given: object, methods: readonly string[], option: string): void {

@@ -10,7 +10,7 @@ import { nextTurn } from './virtual-clock.js'
 
 /**
  * Turns of the event loop in which nothing happens: then nothing will, unless time passes or the world answers. All that the
- * engine does and does not finish in the same turn goes through the clock, the store or the feed, and is counted.
+ * engine does and does not finish in the same turn goes through the clock, the store, the views or the feed, and is counted.
  */
 const QUIET_TURNS = 3
 /** How many times the engine may be seen at rest before the event loop turns. */
@@ -50,7 +50,9 @@ export class Conductor implements Gate {
   #before: Promise<unknown> = Promise.resolve()
   /** Counts whatever happens in the engine. */
   #happened = 0
-  /** What it was when the engine last came to rest. */
+  /** Calls of the store and the views under way. */
+  #pending = 0
+  /** What `#happened` was when the engine last came to rest. */
   #calm = -1
   #looks = 0
   #onHappening: (() => void) | undefined
@@ -101,12 +103,14 @@ export class Conductor implements Gate {
     await this.#inTurn(() => this.#pass(this.clock.now() + ms))
   }
 
-  /**
-   * Lets time pass until `look` says so, at most for `ms`. It is asked when something has happened, or `always`: when any
-   * time has passed. False: it never did.
-   */
-  passUntil(ms: number, look: () => Promise<boolean>, always: boolean): Promise<boolean> {
-    return this.#inTurn(() => this.#pass(this.clock.now() + ms, look, always))
+  /** Lets time pass until `look`, asked when something has happened, says so; at most for `ms`. False: it never did. */
+  passUntil(ms: number, look: () => Promise<boolean>): Promise<boolean> {
+    return this.#inTurn(() => this.#pass(this.clock.now() + ms, look))
+  }
+
+  /** Lets `passUntil` look when it is that time. */
+  lookAt(instant: number): void {
+    this.clock.engine.at(instant, () => this.happens())
   }
 
   /** Lets time pass, without new runs, until something has happened. */
@@ -125,12 +129,12 @@ export class Conductor implements Gate {
 
   /** Resolves when the engine has nothing left to do but wait. Throws EndlessRuns. */
   quiet(mostRuns: number = Number.POSITIVE_INFINITY): Promise<void> {
-    const { runs, clock } = this
+    const { runs } = this
     return new Promise((resolve, reject) => {
       let left = QUIET_TURNS
       let seen = this.#happened
       const look = (): void => {
-        left = this.#happened === seen && clock.turns === 0 ? left - 1 : QUIET_TURNS
+        left = this.#happened === seen && this.#isIdle ? left - 1 : QUIET_TURNS
         seen = this.#happened
         if (left === 0) {
           this.#calm = seen
@@ -142,9 +146,13 @@ export class Conductor implements Gate {
       // can be. Now and then the world outside has its turn all the same.
       this.#looks += 1
       if (runs.areNone && this.#looks % LOOKS_PER_TURN > 0) {
-        afterPromises(() => (this.#happened === this.#calm && clock.turns === 0 ? resolve() : nextTurn(look)))
+        afterPromises(() => (this.#happened === this.#calm && this.#isIdle ? resolve() : nextTurn(look)))
       } else nextTurn(look)
     })
+  }
+
+  get #isIdle(): boolean {
+    return this.#pending === 0 && this.clock.turns === 0
   }
 
   /** Handlers run while `play` goes on, and not after. */
@@ -163,14 +171,14 @@ export class Conductor implements Gate {
     return played
   }
 
-  async #pass(end: number, look?: () => Promise<boolean>, always = false): Promise<boolean> {
+  async #pass(end: number, look?: () => Promise<boolean>): Promise<boolean> {
     let looked = -1
     do {
       await this.#settle()
-      if (look === undefined || (this.#happened === looked && !always)) continue
+      if (look === undefined || this.#happened === looked) continue
       if (await look()) return true
       // Looking is nothing that happens.
-      if (this.clock.turns === 0) this.#calm = this.#happened
+      if (this.#isIdle) this.#calm = this.#happened
       looked = this.#happened
     } while (this.clock.step(end))
     return false
@@ -206,6 +214,17 @@ export class Conductor implements Gate {
       const timer = startTimer(() => nextTurn(end), ms)
       this.#onHappening = end
     })
+  }
+
+  /** Something that the engine waits for has begun: it has not come to rest until that has ended. */
+  begins(): void {
+    this.#pending += 1
+    this.happens()
+  }
+
+  ends(): void {
+    this.#pending -= 1
+    this.happens()
   }
 
   /** Something goes on in the engine. */

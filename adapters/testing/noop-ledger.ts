@@ -2,6 +2,7 @@ import type { Ledger } from '../../runtime/ledger.js'
 import type { LedgerOptions } from '../../runtime/options.js'
 import type { Clock } from '../../runtime/ports/clock.js'
 import type { BatchElement, EnqueueOptions } from '../../runtime/write/contract.js'
+import type { Storage } from '../open-ledger.js'
 import { openInWorld } from '../open-ledger.js'
 import { NullEventStore } from './null-store.js'
 import { nextTurn } from './virtual-clock.js'
@@ -18,7 +19,7 @@ const sleeplessClock: Clock = { now: Date.now, at: () => () => {}, soon: nextTur
 export async function noopLedger(options: LedgerOptions = {}): Promise<Ledger> {
   const fill = (buffer: Uint8Array): void => void crypto.getRandomValues(buffer)
   const { ledger } = await openInWorld(
-    { clock: sleeplessClock, fill, before: () => new NullEventStore() },
+    { clock: sleeplessClock, fill, before: ({ views }: Storage) => ({ store: new NullEventStore(), views }) },
     { ...options, autoStart: false },
   )
   let isStarted = false

@@ -7,11 +7,10 @@ import { toCount, toInstant } from '../../runtime/checks.js'
 import { NoHandlers } from '../../runtime/errors.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { LedgerOptions } from '../../runtime/options.js'
-import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { JobStatus } from '../../runtime/read/queries.js'
 import type { JobDefinition } from '../../runtime/work/definition.js'
-import type { OwnLedger } from '../open-ledger.js'
+import type { OwnLedger, Storage } from '../open-ledger.js'
 import { openInWorld } from '../open-ledger.js'
 import { Assertions } from './assertions.js'
 import { Conductor } from './conductor.js'
@@ -22,7 +21,7 @@ import type { JobStory } from './story.js'
 import { tell } from './story.js'
 import type { VirtualClock } from './virtual-clock.js'
 import { waitFor } from './wait-for.js'
-import { watched } from './watched-store.js'
+import { watched } from './watched.js'
 
 export interface TestLedgerOptions extends LedgerOptions {
   /** When virtual time begins. Default 2026-01-01T00:00:00Z. */
@@ -84,7 +83,10 @@ export async function testLedger(options: TestLedgerOptions = {}): Promise<TestL
     job: () => own.scope.current()?.id,
     begin: () => begin(own.ledger),
   })
-  const before = (memory: EventStore): EventStore => watched(memory, () => conductor.happens())
+  const before = ({ store, views }: Storage): Storage => ({
+    store: watched(store, conductor),
+    views: watched(views, conductor),
+  })
   const world = { clock: conductor.clock.engine, fill: seededBytes(seed), gate: conductor, before }
   const own = await openInWorld(world, { ...rest, ...(rest.jobs && { jobs: watchedCommits(rest.jobs, conductor) }) })
   own.ledger.events$.subscribe((event) => {

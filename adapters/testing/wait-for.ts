@@ -28,33 +28,36 @@ export async function waitFor(
   checkKeys(options, new Set(['within']), 'waitFor')
   const ms = toMs(options.within ?? '1h', 'waitFor.within')
   // A state that a job is in for no time at all is seen only in passing.
-  const passed = new Set<string | undefined>()
+  const passed = new Set<string>()
   const watching = ledger.events$.subscribe((event) => {
-    if (event.stream === jobStream(id)) passed.add(stateAfter(event))
+    if (event.stream === jobStream(id)) for (const name of statesAfter(event)) passed.add(name)
   })
   let found: JobStatusName | undefined
   const isReached = async (): Promise<boolean> => {
-    found = await stateOf(ledger, id)
+    const status = await statusOf(ledger, id)
+    found = status?.state
+    // From scheduled to ready leads nothing but time.
+    if (state === 'ready' && status?.runAt !== undefined) conductor.lookAt(status.runAt)
     return found === state || passed.has(state)
   }
   try {
-    // From scheduled to ready leads nothing but time.
-    if (await conductor.passUntil(ms, isReached, state === 'ready')) return await ledger.status(id)
+    if (await conductor.passUntil(ms, isReached)) return await ledger.status(id)
   } finally {
     watching.unsubscribe()
   }
   throw new WaitTimeout(id, state, found, ms)
 }
 
-function stateAfter({ type, data }: RecordedEvent): JobStatusName | undefined {
-  if (type === 'Leased') return 'running'
-  if (type === 'Cancelled') return 'cancelled'
-  return type === 'Finished' ? (data as Finished).outcome : undefined
+/** What an event says that its job is now, or has just been. */
+function statesAfter({ type, data }: RecordedEvent): readonly JobStatusName[] {
+  if (type === 'Leased') return ['ready', 'running']
+  if (type === 'Cancelled') return ['cancelled']
+  return type === 'Finished' ? [(data as Finished).outcome] : []
 }
 
-async function stateOf(ledger: Ledger, id: string): Promise<JobStatusName | undefined> {
+async function statusOf(ledger: Ledger, id: string): Promise<JobStatus | undefined> {
   try {
-    return (await ledger.status(id)).state
+    return await ledger.status(id)
   } catch (error) {
     if (error instanceof JobUnknown) return undefined
     throw error

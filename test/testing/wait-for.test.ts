@@ -45,8 +45,18 @@ test('every state can be waited for', async () => {
 
 test('a state that was over at once has been all the same', async () => {
   await using ledger = await testLedger({ jobs })
-  const job = await ledger.enqueue(echo, 1, { delay: '1m' })
-  expect(await ledger.waitFor(job, 'running')).toMatchObject({ startedAt: START + 60_000 })
+  for (const state of ['ready', 'running'] as const) {
+    const job = await ledger.enqueue(echo, 1, { delay: '1m' })
+    const now = ledger.clock.now()
+    expect(await ledger.waitFor(job, state)).toMatchObject({ startedAt: now + 60_000 })
+  }
+})
+
+test('a job that nobody runs is ready in its time', async () => {
+  await using ledger = await testLedger()
+  const job = await ledger.enqueue(echo, 1, { delay: '12345ms' })
+  expect(await ledger.waitFor(job, 'ready')).toMatchObject({ state: 'ready', run: 0 })
+  expect(ledger.clock.now() - START).toBe(12_345)
 })
 
 test('a job that is yet to come is waited for', async () => {
