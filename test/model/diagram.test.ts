@@ -4,13 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { JOB_EVENT_TYPES } from '../../domain/job/events.js'
 import { PHASES } from '../../domain/job/lifecycle.js'
 import { jobMachine } from '../../domain/job/machine.js'
+import { queueMachine } from '../../domain/queue/machine.js'
 import { workerMachine } from '../../domain/worker/machine.js'
 import { JOB_STATUS_NAMES } from '../../projections/job-status.js'
 import { withDiagrams } from './state-diagram.js'
 
 const path = fileURLToPath(new URL('../../docs/lifecycle.md', import.meta.url))
 const page = readFileSync(path, 'utf8')
-const machines = { job: jobMachine, worker: workerMachine }
+const machines = { job: jobMachine, worker: workerMachine, queue: queueMachine }
 
 /** Names in the first column of the page's tables. */
 const rows = new Set([...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name as string))
@@ -27,6 +28,8 @@ describe('docs/lifecycle.md', () => {
     ['status that a user is shown', JOB_STATUS_NAMES],
     ['state of a worker', Object.keys(workerMachine.states)],
     ['event of a worker', workerMachine.events],
+    ['state of a queue', Object.keys(queueMachine.states)],
+    ['event of a queue', queueMachine.events],
   ])('says in a table what each %s means', (_, names) => {
     expect(names.filter((name) => !rows.has(name))).toEqual([])
   })
@@ -38,6 +41,8 @@ describe('docs/lifecycle.md', () => {
       ...JOB_STATUS_NAMES,
       ...Object.keys(workerMachine.states),
       ...workerMachine.events,
+      ...Object.keys(queueMachine.states),
+      ...queueMachine.events,
     ])
     expect([...rows].filter((name) => !known.has(name))).toEqual([])
   })

@@ -251,6 +251,20 @@ export const PAUSE: readonly Row[] = [
   ['.reason', { reason: '' }, TEXT, '""'],
 ]
 
+export const QUEUE_PAUSE: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.why', { why: 'x' }, /^one of reason, timeout, signal/, '"why"'],
+  ['.reason', { reason: '' }, TEXT, '""'],
+  ['.timeout', { timeout: 'a while' }, /^a duration/, '"a while"'],
+  ['.signal', { signal: {} }, /^an AbortSignal$/, 'an empty object'],
+]
+
+export const QUEUE_STATS: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.types', { types: ['a'] }, /^one of type/, '"types"'],
+  ['.type', { type: '' }, TEXT, '""'],
+]
+
 export const HEARTBEAT: readonly Row[] = [
   ['', null, /^an object$/, 'null'],
   ['.note', { note: 'x' }, /^one of progress, partial$/, '"note"'],

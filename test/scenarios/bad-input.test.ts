@@ -206,6 +206,22 @@ scenario([10, 11, 24], 'what a worker says wrongly is refused, and the run goes 
   await ledger.finish(token)
 })
 
+scenario([55, 73], 'a pause of a queue that makes no sense pauses nothing', async (world) => {
+  const ledger = await world.open()
+  await refuses('queues.pause', tables.QUEUE_PAUSE, (given) => ledger.queues.pause('q', given))
+  await refuses('queues.stats', tables.QUEUE_STATS, (given) => ledger.queues.stats(given))
+  for (const odd of [undefined, null, 5, {}, 'x'.repeat(201), '\ud800']) {
+    for (const verb of ['pause', 'resume'] as const) {
+      const error = await thrownBy(() => ledger.queues[verb](odd as never))
+      expect(error).toMatchObject({ code: 'INVALID_OPTION', option: `queues.${verb}.name` })
+    }
+  }
+  const aborted = AbortSignal.abort(new Error('too late'))
+  expect(await thrownBy(() => ledger.queues.pause('q', { signal: aborted }))).toMatchObject({ message: 'too late' })
+  expect(await ledger.queues.stats()).toEqual({})
+  expect(await isEmpty(ledger)).toBe(true)
+})
+
 scenario([1], 'options are left as they were given', async (world) => {
   const ledger = await world.open()
   const options: EnqueueOptions = {
