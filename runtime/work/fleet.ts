@@ -50,14 +50,14 @@ interface Running {
   readonly workers: Map<Pool, Worker>
   /** Those that others have taken the place of, until their last run has ended. */
   readonly retired: Set<Worker>
+  /** Runs ended by workers that are gone. */
+  completed: number
   readonly stopping: AbortController
   readonly remembering: Subscription
 }
 
 /** Before a worker that could not begin is tried again (ms). */
 const PAUSE = 1_000
-/** A worker that another one takes the place of: what it runs may take its time. */
-const NO_HURRY: Deadlines = { drainMs: 2 ** 31, timeoutMs: 2 ** 31 }
 
 /**
  * idle -> starting -> running -> stopping -> idle, as often as one likes. A worker that the log has given up, or that does
@@ -144,7 +144,10 @@ export class Fleet {
     this.#failure = undefined
     const [workers, retired, stopping] = [new Map<Pool, Worker>(), new Set<Worker>(), new AbortController()]
     const remembering = this.#remember(pools, services.payloads)
-    this.#actor.send({ type: 'start', fleet: { plan, services, pools, workers, retired, stopping, remembering } })
+    this.#actor.send({
+      type: 'start',
+      fleet: { plan, services, pools, workers, retired, stopping, remembering, completed: 0 },
+    })
     await this.#reach('running', 'idle')
     if (this.#failure !== undefined) throw this.#failure
     return true
@@ -224,6 +227,10 @@ export class Fleet {
     const { stopping } = fleet
     fleet.retired.add(old)
     supervisor.end(dutyOf(old))
+    void old.gone().then(() => {
+      fleet.retired.delete(old)
+      fleet.completed += old.completed
+    })
     while (!stopping.signal.aborted) {
       try {
         return await this.#hire(fleet, pool)
@@ -247,9 +254,8 @@ export class Fleet {
     const renewals = [...fleet.workers].map(async ([pool, old]) => {
       if (!pool.takeUp(definition)) return
       this.#options.log.info({ pool: pool.name, type: definition.type }, 'pool takes up another type')
-      const retiring = old.stop(NO_HURRY)
+      old.retire()
       await this.#renew(fleet, pool, old)
-      void retiring.finally(() => fleet.retired.delete(old))
     })
     await Promise.all(renewals)
   }
@@ -283,7 +289,7 @@ export class Fleet {
     const fleet = this.#running
     if (fleet === undefined) return
     const workers = workersOf(fleet)
-    const completed = workers.reduce((sum, worker) => sum + worker.completed, 0)
+    const completed = workers.reduce((sum, worker) => sum + worker.completed, fleet.completed)
     const active = workers.reduce((sum, worker) => sum + worker.running, 0)
     let waiting = 0
     for (const counts of this.#options.feed.board.stats.queues.values()) waiting += counts.waiting

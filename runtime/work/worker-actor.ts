@@ -14,16 +14,17 @@ export interface WorkerSteps {
   drain(): Promise<void>
   /** Gives back what still runs and signs off. */
   stop(): Promise<void>
-  /** Lets what runs end, without a deadline: the log counts on this worker no more, its leases are still its own. */
+  /** Takes nothing more and lets what runs end, without a deadline: another worker has its place, its leases are still its own. */
   fadeOut(): Promise<void>
 }
 
-export type WorkerSignal = { readonly type: 'stop' | 'pause' | 'resume' | 'lost' }
+export type WorkerSignal = { readonly type: 'stop' | 'pause' | 'resume' | 'retire' | 'lost' }
 export type WorkerActor = ActorRefFrom<AnyStateMachine>
 
 /**
- * A worker as a live actor: preparing -> registering -> registered -> active <-> paused -> draining -> stopping -> stopped, or lost when the log
- * says so. It leases while it is active. `{ type: 'stop' }` ends it in order; `workerLost` tells the parent.
+ * A worker as a live actor: preparing -> registering -> registered -> active <-> paused -> draining -> stopping -> stopped; lost
+ * when the log says so, retiring when another one has taken its place. It leases while it is active. `{ type: 'stop' }` ends it in
+ * order, whatever it is doing; `workerLost` tells the parent.
  */
 export function workerMachine(id: string, steps: WorkerSteps, log: Logger): AnyStateMachine {
   return setup({
@@ -56,8 +57,12 @@ export function workerMachine(id: string, steps: WorkerSteps, log: Logger): AnyS
       registered: {
         always: [{ guard: 'isLost', target: 'lost' }, { guard: 'isPaused', target: 'paused' }, { target: 'active' }],
       },
-      active: { on: { stop: 'draining', pause: 'paused', lost: 'lost' } },
-      paused: { on: { stop: 'draining', resume: 'active', lost: 'lost' } },
+      active: { on: { stop: 'draining', pause: 'paused', retire: 'retiring', lost: 'lost' } },
+      paused: { on: { stop: 'draining', resume: 'active', retire: 'retiring', lost: 'lost' } },
+      retiring: {
+        invoke: { src: 'fadeOut', onDone: 'stopping', onError: { target: 'stopping', actions: 'report' } },
+        on: { stop: 'draining' },
+      },
       draining: { invoke: { src: 'drain', onDone: 'stopping', onError: { target: 'stopping', actions: 'report' } } },
       stopping: { invoke: { src: 'stop', onDone: 'stopped', onError: { target: 'stopped', actions: 'report' } } },
       lost: {

@@ -135,7 +135,7 @@ export class Worker {
       standing: () => feed.workers.get(this.id)?.status ?? 'lost',
       drain: () => this.#drain(),
       stop: () => this.#signOff(),
-      fadeOut: async () => void (await this.#empty(undefined)),
+      fadeOut: () => this.#fadeOut(),
     }
     this.machine = workerMachine(this.id, steps, this.#log)
   }
@@ -200,6 +200,16 @@ export class Worker {
     this.#deadlines = { drainMs, timeoutMs }
     const actor = await this.#embodied
     if (actor.getSnapshot().status === 'active') actor.send({ type: 'stop' })
+    await this.gone()
+  }
+
+  /** Another worker has its place: it takes nothing more and ends when its last run has. */
+  retire(): void {
+    this.#actor?.send({ type: 'retire' })
+  }
+
+  /** Resolves once it has signed off. */
+  async gone(): Promise<void> {
     await this.#reach((state) => state === 'stopped')
   }
 
@@ -331,6 +341,11 @@ export class Worker {
     const loss = lossBy(change, token)
     attempt.abort(loss)
     attempt.conclude({ kind: 'superseded', loss })
+  }
+
+  async #fadeOut(): Promise<void> {
+    await this.#presence.drain()
+    await this.#empty(undefined)
   }
 
   async #drain(): Promise<void> {
