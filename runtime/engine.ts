@@ -1,6 +1,6 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
-import { LedgerClosed, NoHandlers } from './errors.js'
+import { LedgerClosed, NoHandlers, ShuttingDown } from './errors.js'
 import type { LedgerOptions, LedgerSettings } from './options.js'
 import { checkLedgerOptions } from './options.js'
 import type { Clock } from './ports/clock.js'
@@ -253,6 +253,7 @@ export class Engine {
 
   /** Stops leasing, lets running jobs end, then gives back what is left. False: nothing was started. */
   async stop(deadlines: Deadlines): Promise<boolean> {
+    this.#inits.stop(new ShuttingDown())
     const stopped = await this.#fleet.stop(deadlines)
     if (stopped) await this.ports.isolation.stop()
     return stopped

@@ -11,7 +11,7 @@ export interface InitTools {
   /** The ledger that will run the jobs; it can be asked to enqueue already. */
   readonly ledger: Enqueueing
   readonly codeVersion: string | undefined
-  /** Aborts when nobody waits for the start any more: the ledger closes. */
+  /** Aborts when nobody waits for the start any more: the ledger is stopped, or closes. */
   readonly signal: AbortSignal
 }
 

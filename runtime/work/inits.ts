@@ -9,17 +9,11 @@ export class Inits {
   readonly #log: Logger
   readonly #codeVersion: string | undefined
   readonly #called = new Map<string, Promise<void>>()
-  readonly #stopping = new AbortController()
-  readonly #stopped: Promise<never>
+  #stopping = new AbortController()
 
   constructor(log: Logger, codeVersion: string | undefined) {
     this.#log = log
     this.#codeVersion = codeVersion
-    const { signal } = this.#stopping
-    this.#stopped = new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    })
-    this.#stopped.catch(() => {})
   }
 
   /** One type after the other; resolves once all are ready. Throws InitFailed, or why it was stopped. */
@@ -41,16 +35,20 @@ export class Inits {
 
   async #call(init: NonNullable<RunnableDefinition['init']>, tools: InitTools): Promise<void> {
     const { signal, type } = tools
-    signal.throwIfAborted()
+    const stopped = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    stopped.catch(() => {})
     try {
-      await Promise.race([init(tools), this.#stopped])
+      await Promise.race([init(tools), stopped])
     } catch (error) {
       throw signal.aborted ? signal.reason : new InitFailed(type, error)
     }
   }
 
-  /** Nobody waits for those that are not done. */
+  /** Nobody waits for the one that goes on, if any; it may be asked again. */
   stop(reason: Error): void {
     this.#stopping.abort(reason)
+    this.#stopping = new AbortController()
   }
 }

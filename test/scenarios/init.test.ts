@@ -150,3 +150,25 @@ scenario([47], 'a ledger that closes waits for no init: its signal aborts, and t
   expect(await refused).toMatchObject({ code: 'LEDGER_CLOSED' })
   expect(signal.reason).toMatchObject({ code: 'LEDGER_CLOSED' })
 })
+
+scenario([47], 'a stop waits for no init, and the next start asks again', async (world) => {
+  const told: InitTools[] = []
+  const job = defineJob({
+    type: 'slow the first time',
+    init: (tools) => {
+      told.push(tools)
+      return told.length === 1 ? never() : undefined
+    },
+    handle: () => 'ran',
+  })
+  const ledger = await world.open({ jobs: [job] })
+  const { id } = await ledger.enqueue(job, null)
+  const refused = rejection(ledger.start())
+  await world.clock.settle()
+  expect(await ledger.stop()).toBe(false)
+  expect(await refused).toMatchObject({ code: 'SHUTTING_DOWN' })
+  expect(told.map(({ signal }) => signal.aborted)).toEqual([true])
+  expect(await ledger.start()).toBe(true)
+  expect(await ledger.result(id)).toBe('ran')
+  expect(told.map(({ signal }) => signal.aborted)).toEqual([true, false])
+})
