@@ -5,11 +5,19 @@ import type { AnyStateMachine } from 'xstate'
 const opening = (name: string): string => `<!-- generated: ${name} -->`
 const CLOSING = '<!-- end of generated -->'
 
-/** The first state of our machines is the stream that is not there yet: the black dot of a diagram. */
+/**
+ * The first state of most machines is the stream that is not there yet: the black dot of a diagram. One that may be reached
+ * again has a name.
+ */
 function stateDiagram(machine: AnyStateMachine): string {
-  const first = Object.keys(machine.states)[0] as string
-  const name = (state: string): string => (state === first ? '[*]' : state)
-  const arrows = Object.entries(machine.states).flatMap(([from, state]) => {
+  const states = Object.entries(machine.states)
+  const first = states[0]?.[0] as string
+  const isReached = states.some(([, { transitions }]) =>
+    [...transitions.values()].flat().some(({ target }) => target?.[0]?.key === first),
+  )
+  const name = (state: string): string => (state === first && !isReached ? '[*]' : state)
+  const begins = isReached ? [`  [*] --> ${first}`] : []
+  const arrows = states.flatMap(([from, state]) => {
     const steps = [...state.transitions.values()].flat()
     const targets = [...new Set(steps.map(({ target }) => target?.[0]?.key ?? from))]
     const labels = (to: string): string =>
@@ -17,7 +25,7 @@ function stateDiagram(machine: AnyStateMachine): string {
     const ends = state.type === 'final' ? [`  ${name(from)} --> [*]`] : []
     return [...targets.map((to) => `  ${name(from)} --> ${name(to)}: ${labels(to)}`), ...ends]
   })
-  return ['```mermaid', 'stateDiagram-v2', '  direction LR', ...arrows, '```'].join('\n')
+  return ['```mermaid', 'stateDiagram-v2', '  direction LR', ...begins, ...arrows, '```'].join('\n')
 }
 
 /** The page with each generated part made anew. Throws where the page has no place for one. */
