@@ -102,6 +102,19 @@ test('stopping lets pass the time that running jobs are given', async () => {
   expect(ledger.clock.now() - START).toBeGreaterThanOrEqual(120_000)
 })
 
+test('queues can be paused and resumed', async () => {
+  await using ledger = await testLedger({ jobs: [echo] })
+  await ledger.drain()
+  await ledger.queues.pause('default')
+  const job = await ledger.enqueue(echo, 1)
+  await ledger.advance('1h')
+  expect(await stateOf(ledger, job)).toBe('ready')
+  await ledger.queues.resume('default')
+  expect(await stateOf(ledger, job)).toBe('ready')
+  await ledger.drain()
+  expect(await stateOf(ledger, job)).toBe('succeeded')
+})
+
 test('one that only enqueues is drained without a word', async () => {
   await using ledger = await testLedger()
   const job = await ledger.enqueue(echo, 1)
