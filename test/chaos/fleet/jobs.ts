@@ -25,6 +25,9 @@ interface Payload {
 const QUEUES = ['default', 'mail', 'reports']
 const PRIORITIES = [0, 0, 0, 0, -1, 1, 2]
 const UNIQUE_KEYS = 7
+/** Runs of one of them at once, in the whole fleet. */
+const LIMIT = 2
+const TENANTS = ['ann', 'bob', 'eve']
 /** A job waits for one of so many before it. */
 const NEIGHBOURS = 60
 
@@ -49,6 +52,7 @@ export function specOf(seed: number, n: number): Spec {
     ...(draw() < 0.1 && { delay: between(draw, 1, 1_500) }),
     ...(dependsOn.length > 0 && { dependsOn }),
     ...(key !== undefined && { unique: { key } }),
+    ...(kind === 'brief' && draw() < 0.15 && { concurrencyKey: pick(draw, TENANTS), concurrencyLimit: LIMIT }),
   }
   return { job: definitions.get(kind) as JobDefinition<Payload>, payload, options }
 }

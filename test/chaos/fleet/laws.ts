@@ -7,7 +7,7 @@ import { evolveClaim } from '../../../domain/claim/claim.js'
 import type { ClaimEvent } from '../../../domain/claim/events.js'
 import { claimTypeOf } from '../../../domain/claim/events.js'
 import type { RecordedEvent } from '../../../domain/event.js'
-import type { JobEvent, Queued } from '../../../domain/job/events.js'
+import type { JobEvent } from '../../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../../domain/job/events.js'
 import type { JobState } from '../../../domain/job/evolve.js'
 import { evolve } from '../../../domain/job/evolve.js'
@@ -123,8 +123,7 @@ class Limits implements Law {
   readonly #running = new Map<string, Set<string>>()
 
   see(id: string, { type, data }: JobRecord): string[] {
-    const given = type === 'Queued' ? (data as Queued & { concurrency?: { key: string; limit: number } }) : undefined
-    if (given?.concurrency !== undefined) this.#limitOf.set(id, given.concurrency)
+    if (type === 'Queued' && data.concurrency !== undefined) this.#limitOf.set(id, data.concurrency)
     const own = this.#limitOf.get(id)
     if (own === undefined) return []
     const running = this.#running.get(own.key) ?? new Set()
