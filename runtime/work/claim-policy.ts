@@ -31,7 +31,7 @@ export function membersOf(workers: Iterable<WorkerState>, lane: Lane): Member[] 
     .sort((a, b) => (a.runtime < b.runtime ? -1 : 1))
 }
 
-export function serves({ status, types, queues, channels }: WorkerState, lane: Lane): boolean {
+function serves({ status, types, queues, channels }: WorkerState, lane: Lane): boolean {
   return (
     status === 'active' &&
     types.includes(lane.type) &&
