@@ -10,7 +10,7 @@ import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { Ids } from '../../runtime/ports/ids.js'
 import { reveal } from '../../runtime/write/codec.js'
 import { stamp } from '../../runtime/write/group.js'
-import type { Continuation, PastEvent } from './history.js'
+import type { Beginning, Continuation, PastEvent } from './history.js'
 import type { Outcome } from './outcome.js'
 
 /** An event of a job, as `then` sees it. `body` is what belongs to the user: payload, result, error. */
@@ -44,12 +44,18 @@ export async function tell(
 ): Promise<Outcome<JobFact>> {
   const ids: string[] = []
   for (const [index, event] of history.entries()) {
-    if (event?.kind === 'enqueue') ids.push((await world.ledger.enqueue(event.job, event.payload, event.options)).id)
+    if (event?.kind === 'enqueue') ids.push(await begin(world, event, `given[${index}]`))
     else if (event?.kind === 'record' && ids.length > 0) await record(world, ids.at(-1) as string, event)
     else throw new InvalidOption(`given[${index}]`, index === 0 ? 'queued()' : 'an event such as leased()', event)
   }
   await world.quiet()
   return watch(world, () => act(...ids))
+}
+
+async function begin({ ledger }: StoryWorld, { job, payload, options }: Beginning, path: string): Promise<string> {
+  const { id, outcome } = await ledger.enqueue(job, payload, options)
+  if (outcome === 'created') return id
+  throw new InvalidOption(path, 'a job that is not there yet, and that its hooks let in', `${outcome} ${id}`)
 }
 
 /** The engine folds it as any event of another process. */

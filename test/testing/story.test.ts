@@ -138,6 +138,13 @@ test('a history that cannot be is refused', async () => {
   expect(await rejection(ledger.given(queued(mail, 'a'), {} as never).when(nothing))).toMatchObject({
     option: 'given[1]',
   })
+  const skipped = defineJob({ type: 'skipped', before: () => false, handle: (_: null) => undefined })
+  for (const twice of [
+    [queued(mail, 'a', { id: 'a' }), queued(mail, 'a', { id: 'a' })],
+    [queued(mail, 'a'), queued(skipped, null), leased()],
+  ]) {
+    expect(await rejection(ledger.given(...twice).when(nothing))).toMatchObject({ option: 'given[1]' })
+  }
   const wrong = ledger.given(queued(mail, 'a', { priority: 'urgent' as never }))
   expect(await rejection(wrong.when(nothing))).toMatchObject({ option: 'enqueue.priority' })
 })
