@@ -100,7 +100,10 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return this.#engine.relay.lines(toName(id, 'logs.id'))
   }
 
-  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InitFailed, InvalidOption, DuplicatePool, LedgerClosed. */
+  /**
+   * Begins to lease and run jobs. False: it already does. Throws NoHandlers, InitFailed, InvalidOption, DuplicatePool,
+   * StoreUnavailable, LedgerClosed.
+   */
   async start(options: StartOptions = {}): Promise<boolean> {
     // Handlers act in the course of their own runs, not for whoever has started them.
     const unspoken = this.#actor === undefined ? this : new Ledger(this.#engine)
