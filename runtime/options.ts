@@ -129,7 +129,7 @@ function toTypes({ jobs = [], overrides = {} }: LedgerOptions): JobTypes {
 
 function toAutoStart(given: LedgerOptions['autoStart']): FleetPlan | undefined {
   if (given === undefined || given === false) return undefined
-  return checkStartOptions(given === true ? {} : given)
+  return checkStartOptions(given === true ? {} : given, 'openLedger.autoStart')
 }
 
 function toQueues(given: NonNullable<LedgerOptions['queues']>): Map<string, FullSettings> {

@@ -78,32 +78,32 @@ const NAMED_KEYS = new Set<string>([...POOL_KEYS, 'name'])
 const CEILING_KEYS = new Set(['maxAttempts', 'timeout'])
 const OVERRIDE_KEYS = new Set(['concurrency', 'maxAttempts', 'timeout'])
 
-/** Throws InvalidOption, DuplicatePool. */
-export function checkStartOptions(options: StartOptions): FleetPlan {
-  checkKeys(options, START_KEYS, 'start')
+/** `option`: where they were given. Throws InvalidOption, DuplicatePool. */
+export function checkStartOptions(options: StartOptions, option = 'start'): FleetPlan {
+  checkKeys(options, START_KEYS, option)
   const { pools, report = '1m', ...single } = options
   return {
-    pools: pools === undefined ? [toPlan(single, 'default', 'start')] : toPlans(pools, single),
-    reportMs: toReport(report),
+    pools: pools === undefined ? [toPlan(single, 'default', option)] : toPlans(pools, single, option),
+    reportMs: toReport(report, `${option}.report`),
   }
 }
 
-function toReport(report: Duration | null): number | undefined {
+function toReport(report: Duration | null, option: string): number | undefined {
   if (report === null) return undefined
-  const ms = toMs(report, 'start.report')
+  const ms = toMs(report, option)
   if (ms >= 1_000) return ms
-  throw new InvalidOption('start.report', 'a duration of at least 1 s, or null for none', report)
+  throw new InvalidOption(option, 'a duration of at least 1 s, or null for none', report)
 }
 
-function toPlans(pools: readonly PoolOptions[], beside: PoolSettings): PoolPlan[] {
+function toPlans(pools: readonly PoolOptions[], beside: PoolSettings, option: string): PoolPlan[] {
   const [stray] = Object.entries(beside).filter(([, value]) => value !== undefined)
-  if (stray !== undefined) throw new InvalidOption(`start.${stray[0]}`, 'absent where `pools` are given', stray[1])
+  if (stray !== undefined) throw new InvalidOption(`${option}.${stray[0]}`, 'absent where `pools` are given', stray[1])
   if (!Array.isArray(pools) || pools.length === 0) {
-    throw new InvalidOption('start.pools', 'an array of at least one { name, ... }', pools)
+    throw new InvalidOption(`${option}.pools`, 'an array of at least one { name, ... }', pools)
   }
   const names = new Set<string>()
   return (pools as readonly PoolOptions[]).map((pool, index) => {
-    const path = `start.pools[${index}]`
+    const path = `${option}.pools[${index}]`
     checkKeys(pool, NAMED_KEYS, path)
     const name = toName(pool.name, `${path}.name`)
     if (names.has(name)) throw new DuplicatePool(name)

@@ -61,6 +61,8 @@ export class Dispatcher {
   #wave: Wave = { underWay: 0, before: undefined, over: undefined }
   /** Leases begun: of every three, the last goes to a job that nobody has started by hand. */
   #turn = 0
+  /** Leases of the next commit so far. */
+  #begun = 0
   #pausedUntil = 0
   #stopped = false
 
@@ -90,14 +92,16 @@ export class Dispatcher {
   /** Takes what the free slots allow. All leases of one call end up in one commit. */
   dispatch(): void {
     const { board, clock, pool, isOpen, journal } = this.#options
+    const most = pool.batch - this.#begun
+    this.#begun = 0
     if (this.#stopped || !isOpen()) return
     const now = clock.now()
     // Whoever is woken by events need not look: this is for what they might miss.
     this.#poll.by(now + pool.pollMs)
     if (now < this.#pausedUntil) return this.#due.by(this.#pausedUntil)
     board.pending.promoteDue(now)
-    const begun = this.#leaseUpTo(Math.min(pool.room.free, pool.batch), now)
-    if (begun === pool.batch && pool.room.free > 0) journal.wake()
+    const begun = this.#leaseUpTo(Math.min(pool.room.free, most), now)
+    if (begun === most && pool.room.free > 0) journal.wake()
     const next = board.pending.nextDue()
     if (next !== undefined) this.#due.by(next)
   }
@@ -145,9 +149,10 @@ export class Dispatcher {
    */
   anticipate(id: string, lane: Lane): boolean {
     const { board, pool, isOpen, clock, journal, keys } = this.#options
-    const isFree = isOpen() && pool.room.free > 0 && this.#accepts(lane) && pool.room.hasRoom(lane)
-    if (!isFree || clock.now() < this.#pausedUntil) return false
+    const isFree = isOpen() && this.#begun < pool.batch && pool.room.free > 0
+    if (!isFree || !this.#accepts(lane) || !pool.room.hasRoom(lane) || clock.now() < this.#pausedUntil) return false
     if (!board.pending.isEmpty(this.#accepted(), { order: pool.order, hasRoom: keys.hasRoom })) return false
+    this.#begun += 1
     void this.#lease(id, lane, commands.leaseNew).catch(() => journal.wake())
     return true
   }

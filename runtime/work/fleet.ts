@@ -41,23 +41,24 @@ type FleetSignal =
   | { readonly type: 'hire'; readonly worker: Worker }
   | { readonly type: 'workerLost'; readonly workerId: string }
 
+type FleetServices = Omit<WorkerServices, 'log' | 'onCompleted'>
+
 /** Pools and their workers between one start and the stop after it. */
 interface Running {
   readonly plan: FleetPlan
-  readonly services: Omit<WorkerServices, 'log'>
+  readonly services: FleetServices
   readonly pools: readonly Pool[]
   /** Of each pool its present worker. */
   readonly workers: Map<Pool, Worker>
   /** Those that others have taken the place of, until their last run has ended. */
   readonly retired: Set<Worker>
-  /** Runs ended by workers that are gone. */
-  completed: number
   readonly stopping: AbortController
   readonly remembering: Subscription
 }
 
 /** Before a worker that could not begin is tried again (ms). */
 const PAUSE = 1_000
+const NOTHING_YET = { completed: 0, active: 0, waiting: 0 }
 
 /**
  * idle -> starting -> running -> stopping -> idle, as often as one likes. A worker that the log has given up, or that does
@@ -69,7 +70,11 @@ export class Fleet {
   readonly #report: Alarm
   #running: Running | undefined
   #failure: Error | undefined
-  #reported = ''
+  /** One change of workers at a time: of two for the same slots, the first would never be told to stop. */
+  #changes: Promise<void> = Promise.resolve()
+  /** Runs that have ended here, however. */
+  #completed = 0
+  #reported = JSON.stringify(NOTHING_YET)
 
   constructor(options: FleetOptions) {
     this.#options = options
@@ -115,6 +120,7 @@ export class Fleet {
             onDone: 'running',
             onError: { target: 'idle', actions: 'failed' },
           },
+          on: { workerLost: { actions: 'replace' } },
         },
         running: { on: { stop: 'stopping', workerLost: { actions: 'replace' } } },
         stopping: {
@@ -129,24 +135,22 @@ export class Fleet {
   }
 
   /** False: it works already. Throws what keeps a worker from starting; then none does. */
-  async start(
-    plan: FleetPlan,
-    definitions: readonly RunnableDefinition[],
-    services: Omit<WorkerServices, 'log'>,
-  ): Promise<boolean> {
+  async start(plan: FleetPlan, definitions: readonly RunnableDefinition[], services: FleetServices): Promise<boolean> {
     while (this.#actor.getSnapshot().value === 'stopping') await this.#reach('idle')
     if (this.#actor.getSnapshot().value !== 'idle') {
       await this.#reach('running', 'idle')
       return false
     }
     const pools = plan.pools.map((each) => new Pool(each, this.#options.surroundings))
-    for (const pool of pools) for (const definition of definitions) pool.takeUp(definition)
+    for (const pool of pools) {
+      for (const definition of definitions) if (pool.wants(definition.type)) pool.takeUp(definition)
+    }
     this.#failure = undefined
     const [workers, retired, stopping] = [new Map<Pool, Worker>(), new Set<Worker>(), new AbortController()]
     const remembering = this.#remember(pools, services.payloads)
     this.#actor.send({
       type: 'start',
-      fleet: { plan, services, pools, workers, retired, stopping, remembering, completed: 0 },
+      fleet: { plan, services, pools, workers, retired, stopping, remembering },
     })
     await this.#reach('running', 'idle')
     if (this.#failure !== undefined) throw this.#failure
@@ -191,7 +195,10 @@ export class Fleet {
 
   async #hire(fleet: Running, pool: Pool): Promise<void> {
     const { supervisor, log } = this.#options
-    const worker = new Worker(pool, { ...fleet.services, log: log.child({ pool: pool.name }) })
+    const onCompleted = (): void => {
+      this.#completed += 1
+    }
+    const worker = new Worker(pool, { ...fleet.services, onCompleted, log: log.child({ pool: pool.name }) })
     fleet.workers.set(pool, worker)
     this.#actor.send({ type: 'hire', worker })
     await worker.begun()
@@ -211,53 +218,61 @@ export class Fleet {
     this.#running = undefined
   }
 
-  /** What the lost one still runs it may end: the slots are the pool's. */
   #replace(workerId: string): void {
     const fleet = this.#running as Running
     for (const [pool, worker] of fleet.workers) {
       if (worker.id !== workerId) continue
       this.#options.log.warn({ workerId, pool: pool.name }, 'the log has given this worker up: another takes its place')
-      // Not within the actor's own step.
-      void Promise.resolve().then(() => this.#renew(fleet, pool, worker))
+      void this.#inTurn(() => this.#renew(fleet, pool, worker))
     }
   }
 
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    this.#changes = this.#changes.then(change)
+    return this.#changes
+  }
+
+  /** Never rejects. */
   async #renew(fleet: Running, pool: Pool, old: Worker): Promise<void> {
     const { clock, log, supervisor } = this.#options
-    const { stopping } = fleet
+    const { signal } = fleet.stopping
+    if (signal.aborted || fleet.workers.get(pool) !== old) return
     fleet.retired.add(old)
-    supervisor.end(dutyOf(old))
     void old.gone().then(() => {
+      supervisor.end(dutyOf(old))
       fleet.retired.delete(old)
-      fleet.completed += old.completed
     })
-    while (!stopping.signal.aborted) {
+    while (!signal.aborted) {
       try {
         return await this.#hire(fleet, pool)
       } catch (error) {
+        if (signal.aborted) return
         log.error({ err: error, pool: pool.name }, 'no worker could take its place: tried again in a moment')
-        await delay(clock, PAUSE, stopping.signal).catch(() => {})
+        await delay(clock, PAUSE, signal).catch(() => {})
       }
     }
   }
 
   /**
-   * A type that was not there at the start: pools that run it get a worker that says so. What its `init` throws changes
-   * nothing.
+   * A type that was not there at the start: pools that run it get a worker that says so. Throws what its `init` has thrown;
+   * then they go on without it.
    */
   async takeUp(definition: RunnableDefinition): Promise<void> {
     await this.#reach('running', 'idle')
     const fleet = this.#running
-    if (fleet === undefined || !fleet.pools.some((pool) => pool.wants(definition.type))) return
+    const pools = fleet?.pools.filter((pool) => pool.wants(definition.type)) ?? []
+    if (fleet === undefined || pools.length === 0) return
     await fleet.services.prepare([definition])
-    if (this.#running !== fleet) return
-    const renewals = [...fleet.workers].map(async ([pool, old]) => {
-      if (!pool.takeUp(definition)) return
-      this.#options.log.info({ pool: pool.name, type: definition.type }, 'pool takes up another type')
-      old.retire()
-      await this.#renew(fleet, pool, old)
-    })
-    await Promise.all(renewals)
+    await this.#inTurn(async () => void (await Promise.all(pools.map((pool) => this.#extend(fleet, pool, definition)))))
+  }
+
+  async #extend(fleet: Running, pool: Pool, definition: RunnableDefinition): Promise<void> {
+    const old = fleet.workers.get(pool)
+    if (fleet.stopping.signal.aborted || old === undefined) return
+    this.#options.log.info({ pool: pool.name, type: definition.type }, 'pool takes up another type')
+    pool.takeUp(definition)
+    old.retire()
+    await this.#renew(fleet, pool, old)
   }
 
   /** Told of each job in the tick in which it is enqueued: who has a free slot for it leases it in the same commit. */
@@ -288,9 +303,8 @@ export class Fleet {
   #sayHowMuch(): void {
     const fleet = this.#running
     if (fleet === undefined) return
-    const workers = workersOf(fleet)
-    const completed = workers.reduce((sum, worker) => sum + worker.completed, fleet.completed)
-    const active = workers.reduce((sum, worker) => sum + worker.running, 0)
+    const completed = this.#completed
+    const active = workersOf(fleet).reduce((sum, worker) => sum + worker.running, 0)
     let waiting = 0
     for (const counts of this.#options.feed.board.stats.queues.values()) waiting += counts.waiting
     const line = { completed, active, waiting }

@@ -79,18 +79,16 @@ export class Pool {
     return this.#definitions
   }
 
-  /** Whether it is to run this type, once it has a handler for it. */
+  /** Whether it runs this type where that has a handler. */
   wants(type: string): boolean {
     const { types, perType } = this.#plan
-    const isWanted = (types?.includes(type) ?? true) && perType.get(type) !== 0
-    return isWanted && this.#surroundings.overrides.get(type)?.concurrency !== 0
+    const isNamed = (types?.includes(type) ?? true) && perType.get(type) !== 0
+    return isNamed && this.#surroundings.overrides.get(type)?.concurrency !== 0
   }
 
-  /** Whether this type is one of those that it runs; from now on it is. */
-  takeUp(definition: RunnableDefinition): boolean {
-    const isWanted = this.wants(definition.type)
-    if (isWanted) this.#definitions.set(definition.type, definition)
-    return isWanted
+  /** One of the types that it wants; it runs it from now on. */
+  takeUp(definition: RunnableDefinition): void {
+    this.#definitions.set(definition.type, definition)
   }
 
   accepts({ type, queue, channel }: Lane): boolean {

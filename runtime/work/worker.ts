@@ -50,6 +50,8 @@ export interface WorkerServices extends PresenceServices {
   readonly gate: Gate | undefined
   readonly suspects: SuspectLane
   readonly keys: KeyRoom
+  /** Told of each run that has ended here, however. */
+  onCompleted(): void
   /** What these types want done before the first of their jobs. */
   prepare(definitions: Iterable<RunnableDefinition>): Promise<void>
   readonly attempts: Pick<
@@ -81,7 +83,7 @@ export class Worker {
   readonly #closing = new AbortController()
   #subscriptions: Subscription[] = []
   #leasing = false
-  #deadlines = { drainMs: 0, timeoutMs: 0 }
+  #deadlines: Deadlines = { drainMs: 0, timeoutMs: 0 }
   #emptied: (() => void) | undefined
   /** The wait that all outcomes share which could not be recorded. */
   #pause: Promise<void> | undefined
@@ -149,9 +151,6 @@ export class Worker {
       if (this.#leasing) this.#services.journal.wake()
     })
   }
-
-  /** Runs that have ended here, however. */
-  completed = 0
 
   get running(): number {
     return this.#running.size
@@ -249,7 +248,7 @@ export class Worker {
 
   #ended(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#running.delete(attempt.lease.token)
-    this.completed += 1
+    this.#services.onCompleted()
     const command = this.#commandFor(attempt, outcome)
     const recording = command && this.#record(attempt, outcome, command)
     if (recording !== undefined) {

@@ -1,9 +1,7 @@
 /**
  * What the tests of 001 to 003 pin down of the contract of a job; those of 004 pin down nothing. What belongs to other work
- * comes with it. 001: poll strategies, handlers registered after the start, schedules, the test queue,
- * comes with it. 001: poll strategies, handlers registered after the start, schedules, the registry of pools,
- * figures and lists of the admin pages. 002: triggers of every kind with their
- * poller and debounce, client-run jobs. 003: the size of a queue by priority.
+ * comes with it. 001: schedules, figures and lists of the admin pages. 002: triggers of every kind with their poller and
+ * debounce, client-run jobs. 003: the size of a queue by priority.
  */
 export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '001.1':
@@ -53,4 +51,22 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '003.4': 'lower priority first, then the older',
   '003.5': 'a requeued job keeps its place, also when it gets another priority',
   '003.6': 'a priority out of range is refused; to look for a job where there is none gives none',
+  '001.60': 'a pool takes by priority among the jobs that are due, unless it is told otherwise',
+  '001.61': 'told so, it takes by run time, and by priority only among equals',
+  '001.62': 'a second handler for a type is refused also after the ledger was opened',
+  '001.63': 'a handler that is registered after the start is taken up, which is logged; no run is lost over it',
+  '001.64':
+    'a shutdown of what was never started does nothing; of what was, it waits for the handlers, and the pool is gone from the list',
+  '002.80': 'a type with a concurrency of 0 is not run in this process, and others may run it',
+  '002.81': 'the process’s configuration goes over a type’s concurrency, attempts and timeout',
+  '002.82': 'jobs started by hand are looked at first in two of three turns',
+  '002.83': 'a job can lower the attempts and the timeout of who runs it, not raise them',
+  '002.84':
+    'a shutdown takes in nothing more, aborts what runs and waits until its deadline; a run that still ends is recorded as it ended',
+  '003.40': 'a batch has from 1 to 1000 jobs',
+  '003.41': 'the first start says yes, a second one while it runs says no; after a stop it can be started again',
+  '003.42': 'it can be told to start by itself when it is opened',
+  '004.40': 'a client without handlers only enqueues; to start it is an error',
+  '004.41': 'the total of completed jobs is logged now and then',
+  '004.42': 'a second worker of a kind is refused',
 }
