@@ -270,8 +270,7 @@ scenario([44, 47], 'a type whose init fails is not taken up, and the pools go on
   const { id } = await ledger.enqueue(picky, null)
   expect(await (await ledger.enqueue(echo, 1)).result()).toBe(1)
   isReady = true
-  await ledger.stop()
-  await ledger.start()
+  await ledger.register(picky)
   expect(await ledger.result(id)).toBe('ran')
 })
 
