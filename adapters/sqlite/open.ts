@@ -103,12 +103,13 @@ function explain(error: unknown, path: string): Error {
 
 /** Whether this is a log already; `false` for an empty file. Throws StoreUnusable for anything else. */
 function identify(db: Database, path: string): boolean {
-  const id = db.pragma('application_id', { simple: true })
-  const version = Number(db.pragma('user_version', { simple: true }))
+  // In this order: another process may be creating the log meanwhile, and then only what is read last is sure to be there.
   const tables = db
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name LIMIT 4")
     .pluck(true)
     .all()
+  const id = db.pragma('application_id', { simple: true })
+  const version = Number(db.pragma('user_version', { simple: true }))
   if (id === APPLICATION_ID && version === SCHEMA_VERSION) return true
   if (id === APPLICATION_ID && version > SCHEMA_VERSION) {
     throw new StoreUnusable(

@@ -272,3 +272,11 @@ describe('retention in one process, dependents enqueued in another', () => {
     })
   })
 })
+
+describe('several processes that come to a file that is not there yet', () => {
+  it.each([1, 2, 3, 4])('all open the log that one of them creates (%i)', GUARD, async () => {
+    await using arena = await Arena.create('const deeds = { hello: () => ledger.queues.stats() }')
+    const rivals = await Promise.all(Array.from({ length: 6 }, () => arena.rival()))
+    expect(await Promise.all(rivals.map((rival) => rival.ask('hello')))).toEqual(rivals.map(() => ({})))
+  })
+})
