@@ -5,14 +5,14 @@ import { InvalidOption } from '../../domain/errors.js'
 import type { CloseOptions, LedgerOptions } from '../../runtime/options.js'
 import { checkCloseOptions } from '../../runtime/options.js'
 import type { StartOptions } from '../../runtime/start-options.js'
-import { checkStartOptions } from '../../runtime/start-options.js'
+import { checkStartOptions, checkTypes } from '../../runtime/start-options.js'
 import type { OpenLedgerOptions } from '../open-ledger.js'
 import { CliError, EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import { withLedger } from './session.js'
 
 /** The default export of a config file. */
 export interface WorkerConfig
-  extends Omit<LedgerOptions, 'logger' | 'jobs' | 'queues'>,
+  extends Omit<LedgerOptions, 'logger' | 'jobs' | 'queues' | 'autoStart'>,
     Pick<OpenLedgerOptions, 'url' | 'durability'>,
     Omit<StartOptions, 'queues'>,
     CloseOptions {
@@ -21,19 +21,21 @@ export interface WorkerConfig
   readonly queues?: NonNullable<StartOptions['queues']> | NonNullable<LedgerOptions['queues']>
 }
 
-const KEYS: readonly (keyof WorkerConfig)[] = [
+/** As `openLedger` takes them, and as `start` does. */
+const LEDGER_KEYS = ['jobs', 'maxPayloadBytes', 'codeVersion', 'strict', 'conceal', 'retention', 'overrides'] as const
+const START_KEYS = [
+  ...(['concurrency', 'perType', 'types', 'channels', 'pools', 'batch', 'poll', 'strategy'] as const),
+  ...(['ceilings', 'lease', 'report'] as const),
+]
+const CLOSE_KEYS = ['drain', 'timeout'] as const
+const KEYS: readonly string[] = [
   'jobs',
   'url',
   'durability',
-  'maxPayloadBytes',
-  'codeVersion',
-  'strict',
-  'retention',
-  'concurrency',
   'queues',
-  'lease',
-  'drain',
-  'timeout',
+  ...LEDGER_KEYS.slice(1),
+  ...START_KEYS,
+  ...CLOSE_KEYS,
 ]
 
 /** Throws USAGE that names the file and what is wrong in it. */
@@ -44,7 +46,10 @@ export async function loadConfig(file: string): Promise<WorkerConfig> {
   try {
     const config = check(exported)
     // What only opening finds wrong is found in memory: a ledger must not be made by a config that cannot be used.
-    await withLedger({ ...ledgerPart(config), url: 'memory:' }, async () => {})
+    await withLedger({ ...ledgerPart(config), url: 'memory:' }, async (ledger) => {
+      const runnable = ledger.types().filter((type) => type.runnable)
+      checkTypes(checkStartOptions(startPart(config)), new Set(runnable.map(({ type }) => type)))
+    })
     return config
   } catch (cause) {
     if (exitCodeOf(cause) !== EXIT.usage) throw cause
@@ -72,7 +77,7 @@ function check(exported: unknown): WorkerConfig {
     throw new InvalidOption('the default export', 'an object { jobs: [...], ... }', exported)
   }
   for (const key of Object.keys(exported)) {
-    if (!KEYS.includes(key as keyof WorkerConfig)) throw new InvalidOption(key, `one of ${KEYS.join(', ')}`, key)
+    if (!KEYS.includes(key)) throw new InvalidOption(key, `one of ${KEYS.join(', ')}`, key)
   }
   const config = exported as WorkerConfig
   const { url, jobs, durability, queues } = config
@@ -102,15 +107,15 @@ type QueueDefaults = NonNullable<LedgerOptions['queues']>
 
 /** As `openLedger` takes it. An object of queues says what holds for their jobs. */
 export function ledgerPart(config: WorkerConfig): LedgerOptions {
-  const part = pick(config, ['jobs', 'maxPayloadBytes', 'codeVersion', 'strict', 'retention'])
+  const part = pick(config, LEDGER_KEYS)
   const { queues } = config
   return queues === undefined || Array.isArray(queues) ? part : { ...part, queues: queues as QueueDefaults }
 }
 
 /** As `start` takes it. An array of queues says which to serve. */
 export function startPart(config: WorkerConfig): StartOptions {
-  const part = pick(config, ['concurrency', 'lease'])
+  const part = pick(config, START_KEYS)
   return Array.isArray(config.queues) ? { ...part, queues: config.queues } : part
 }
 
-export const closePart = (config: WorkerConfig): CloseOptions => pick(config, ['drain', 'timeout'])
+export const closePart = (config: WorkerConfig): CloseOptions => pick(config, CLOSE_KEYS)

@@ -28,6 +28,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   INVALID_OPTION: EXIT.usage,
   INVALID_PAYLOAD: EXIT.usage,
   DUPLICATE_TYPE: EXIT.usage,
+  DUPLICATE_POOL: EXIT.usage,
   UNKNOWN_TYPE: EXIT.usage,
   ROLE_REQUIRED: EXIT.usage,
   DEPENDENCY_CYCLE: EXIT.usage,

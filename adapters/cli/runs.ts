@@ -1,4 +1,4 @@
-/** Follows the runs of this process's worker through the event stream: what runs now, and what came of the rest. */
+/** Follows the runs of this process's workers through the event stream: what runs now, and what came of the rest. */
 import { hostname } from 'node:os'
 import type { Subscription } from 'rxjs'
 import type { RecordedEvent } from '../../domain/event.js'
@@ -25,18 +25,19 @@ export class Runs {
   readonly #running = new Set<string>()
   readonly #log: Logger
   readonly #subscription: Subscription
-  #workerId: string | undefined
+  /** Those that have registered from this process, also when others have taken their place since. */
+  readonly #workers = new Set<string>()
   #idle: (() => void) | undefined
   #settling: NodeJS.Timeout | undefined
 
-  /** Before `start()`: its registration tells which worker is ours. */
+  /** Before `start()`: their registrations tell which workers are ours. */
   constructor(ledger: Ledger, log: Logger) {
     this.#log = log
     this.#subscription = ledger.events$.subscribe((event) => this.#follow(event))
   }
 
-  get workerId(): string | undefined {
-    return this.#workerId
+  get workerIds(): string[] {
+    return [...this.#workers]
   }
 
   get running(): number {
@@ -57,11 +58,9 @@ export class Runs {
 
   #follow(event: RecordedEvent): void {
     const { stream, type, data } = event
-    if (type === 'WorkerRegistered' && this.#workerId === undefined && isOurs(data as WorkerRegistered)) {
-      this.#workerId = workerIdOf(stream)
-    }
+    if (type === 'WorkerRegistered' && isOurs(data as WorkerRegistered)) this.#workers.add(workerIdOf(stream))
     if (!isJobStream(stream)) return
-    if (type === 'Leased' && (data as Leased).workerId === this.#workerId) this.#running.add(stream)
+    if (type === 'Leased' && this.#workers.has((data as Leased).workerId)) this.#running.add(stream)
     else if (this.#running.has(stream)) this.#tell(event)
     this.#settle()
   }

@@ -5,7 +5,9 @@ import type { Ledger } from '../../runtime/ledger.js'
 import type { CloseOptions } from '../../runtime/options.js'
 import { checkCloseOptions } from '../../runtime/options.js'
 import type { Logger } from '../../runtime/ports/logger.js'
-import type { StartOptions } from '../../runtime/start-options.js'
+import type { ListFilter } from '../../runtime/read/listing.js'
+import type { PoolSettings, StartOptions } from '../../runtime/start-options.js'
+import { isRunnable } from '../../runtime/work/definition.js'
 import { closePart, loadConfig, startPart, type WorkerConfig } from './config.js'
 import { storageOf } from './enqueue.js'
 import { CliError, exitCodeOf } from './exit-codes.js'
@@ -57,7 +59,7 @@ export function addWork(program: Command): void {
       const plan = await toPlan(flags)
       const url = session.url(plan.config.url)
       const runs = await work(url, plan, session.log)
-      session.output.data({ workerId: runs.workerId, runs: runs.counts }, () => '')
+      session.output.data({ ...named(runs), runs: runs.counts }, () => '')
     })
 }
 
@@ -69,10 +71,12 @@ The config file:
     jobs: [defineJob({ type: 'send-mail', async handle({ to }, ctx) { } })],
     concurrency: 20,
   }
-  Other keys: url, durability, queues, lease, drain, timeout, maxPayloadBytes,
-  codeVersion, strict, retention. queues: ['mail'] serves only these; queues:
-  { mail: { maxAttempts: 3 } } says what holds for the jobs of each. A flag wins
-  over the file; for the ledger --ledger, then JOBLEDGER_URL, then url.
+  Other keys: url, durability, queues, types, channels, perType, batch, poll,
+  strategy, ceilings, lease, report, pools, drain, timeout, overrides,
+  maxPayloadBytes, codeVersion, strict, conceal, retention. queues: ['mail']
+  serves only these; queues: { mail: { maxAttempts: 3 } } says what holds for
+  the jobs of each. pools: [{ name: 'mail', queues: ['mail'] }, ...] are several.
+  A flag wins over the file; for the ledger --ledger, then JOBLEDGER_URL, then url.
 
 How it ends:
   0        drained after one signal, or nothing left to run
@@ -90,6 +94,12 @@ async function toPlan(flags: WorkFlags): Promise<Plan> {
   const config = await loadConfig(flags.config)
   if (typesOf(config).length === 0) throw new CliError('USAGE', `${flags.config}: none of its jobs has a handler.`)
   const { concurrency, queue, lease, drain, timeout } = flags
+  if (config.pools !== undefined && (concurrency ?? queue ?? lease) !== undefined) {
+    throw new CliError(
+      'USAGE',
+      `--concurrency, --queue and --lease are of one pool, and ${flags.config} has \`pools\`.`,
+    )
+  }
   const start = {
     ...startPart(config),
     ...(concurrency !== undefined && { concurrency }),
@@ -117,7 +127,7 @@ async function work(url: string, plan: Plan, log: Logger): Promise<Runs> {
   const runs = new Runs(ledger, log)
   try {
     await ledger.start(plan.start)
-    log.info({ url, workerId: runs.workerId, types: typesOf(plan.config), ...plan.start }, 'worker started')
+    log.info({ url, ...named(runs), types: typesOf(plan.config), ...plan.start }, 'worker started')
     await Promise.race([stop.requested, ...(plan.untilEmpty ? [emptied(ledger, runs, plan)] : [])])
   } finally {
     await close(ledger, runs, plan, log)
@@ -133,30 +143,43 @@ async function close(ledger: Ledger, runs: Runs, { close }: Plan, log: Logger): 
   }
   await ledger.close(close)
   runs.stop()
-  log.info({ workerId: runs.workerId, ...runs.counts }, 'worker stopped')
+  log.info({ ...named(runs), ...runs.counts }, 'worker stopped')
+}
+
+/** One worker, or those of several pools. */
+function named({ workerIds }: Runs): object {
+  return workerIds.length === 1 ? { workerId: workerIds[0] } : { workerIds }
 }
 
 /** Resolves when none of our jobs is ready, and none runs, here or elsewhere. */
 function emptied(ledger: Ledger, runs: Runs, plan: Plan): Promise<void> {
-  const { queues } = plan.start
-  const filter = {
-    state: ['ready', 'running'],
-    type: typesOf(plan.config),
-    ...(queues && { queue: queues }),
-    limit: 1,
-  } as const
+  const filters = servedBy(plan)
   return new Promise((resolve, reject) => {
     runs.onIdle(() => {
-      ledger.list(filter).then(({ jobs }) => {
-        if (jobs.length === 0) resolve()
+      Promise.all(filters.map((filter) => ledger.list(filter))).then((pages) => {
+        if (pages.every(({ jobs }) => jobs.length === 0)) resolve()
       }, reject)
     })
   })
 }
 
+/** Jobs that one of the pools is for. */
+function servedBy({ config, start }: Plan): ListFilter[] {
+  const pools: readonly PoolSettings[] = start.pools ?? [start]
+  return pools
+    .map(({ types = typesOf(config), queues, channels, perType = {} }): ListFilter => {
+      const isRun = (type: string): boolean => perType[type] !== 0 && config.overrides?.[type]?.concurrency !== 0
+      return {
+        ...{ state: ['ready', 'running'], type: types.filter(isRun), limit: 1 },
+        ...(queues && { queue: queues }),
+        ...(channels && { channel: channels }),
+      }
+    })
+    .filter(({ type }) => type?.length !== 0)
+}
+
 /** A type without a handler is only enqueued. */
-const typesOf = ({ jobs }: WorkerConfig): string[] =>
-  jobs.filter((job) => job.handle !== undefined).map((job) => job.type)
+const typesOf = ({ jobs }: WorkerConfig): string[] => jobs.filter(isRunnable).map((job) => job.type)
 
 /** The first signal asks, the second one ends the process: the leases it leaves behind are taken back by the next one. */
 class StopRequest {

@@ -91,6 +91,40 @@ describe('work --until-empty', { timeout: PATIENCE }, () => {
     expect(await desk.status('child')).toMatchObject({ maxAttempts: 7, queue: 'two' })
   })
 
+  test('has the pools that its config says, each with its own jobs, and waits for no others', async () => {
+    const pools =
+      "[{ name: 'sums', types: ['add'], concurrency: 2 }, { name: 'rest', queues: ['rest'], perType: { add: 0 } }]"
+    desk.write('pools.js', CONFIG_JS.replace('export default {', `export default { report: null, pools: ${pools},`))
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'sum', queue: 'any' })
+    await desk.enqueue('fail', null, { id: 'bad', queue: 'rest' })
+    await desk.enqueue('fail', null, { id: 'left', queue: 'elsewhere' })
+    const { code, stdout, stderr } = await desk.run(['work', '-c', 'pools.js', '--until-empty', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual({
+      workerIds: [expect.any(String), expect.any(String)],
+      runs: { succeeded: 1, failed: 1, interrupted: 0 },
+    })
+    expect(messagesIn(stderr)).toEqual(['worker started', 'attempt failed', 'worker stopped'])
+    expect(await desk.status('sum')).toMatchObject({ state: 'succeeded' })
+    expect(await desk.status('left')).toMatchObject({ state: 'ready', run: 0 })
+    const flagged = await desk.run(['work', '-c', 'pools.js', '--queue', 'rest'])
+    expect(flagged).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/are of one pool, and pools\.js has `pools`/),
+    })
+  })
+
+  test('keeps to the ceilings and overrides of its config, and does not wait for what it is not to run', async () => {
+    const limits =
+      "ceilings: { maxAttempts: 1 }, strategy: 'time', batch: 3, poll: '1s', overrides: { add: { concurrency: 0 } }"
+    desk.write('limits.js', CONFIG_JS.replace('export default {', `export default { ${limits},`))
+    await desk.enqueue('fail', null, { id: 'bad', maxAttempts: 9 })
+    await desk.enqueue('add', { a: 1, b: 2 }, { id: 'sum' })
+    expect(await desk.run(['work', '-c', 'limits.js', '--until-empty'])).toMatchObject({ code: 0 })
+    expect(await desk.status('bad')).toMatchObject({ state: 'failed', attempt: 1, maxAttempts: 9 })
+    expect(await desk.status('sum')).toMatchObject({ state: 'ready', run: 0 })
+  })
+
   test('knows no other types, when strict', async () => {
     const again =
       "defineJob({ type: 'again', handle: (n, ctx) => ctx.ledger.enqueue(defineJob({ type: 'child' }), n) }),"
@@ -162,6 +196,19 @@ describe('work', { timeout: PATIENCE }, () => {
     expect(await desk.status('x')).toMatchObject({ state: 'ready', run: 1, attempt: 0 })
   })
 
+  test('spends no attempts of its jobs, deploy after deploy', async () => {
+    await desk.enqueue('deaf', null, { id: 'x', maxAttempts: 1 })
+    for (let deploy = 0; deploy < 3; deploy += 1) {
+      const worker = desk.start(['work', '-c', 'jobs.js', '--drain', '0', '--timeout', '10ms'])
+      await worker.said('deaf begins')
+      worker.signal('SIGTERM')
+      expect(await worker.ended).toMatchObject({ code: 0 })
+    }
+    const deploy = ['Leased', 'Released']
+    expect(await desk.eventsOf('x')).toEqual(['Queued', ...deploy, ...deploy, ...deploy])
+    expect(await desk.status('x')).toMatchObject({ state: 'ready', run: 3, attempt: 0 })
+  })
+
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -225,6 +272,31 @@ describe('a config file', { timeout: PATIENCE }, () => {
       /`concurrency` to be an integer from 1/,
     ],
     ['is vague', `${JOB}export default { jobs: [job], lease: 'long' }`, /Expected `lease` to be a duration/],
+    [
+      'has pools of one name',
+      `${JOB}export default { jobs: [job], pools: [{ name: 'p' }, { name: 'p' }] }`,
+      /the name "p"/,
+    ],
+    [
+      'has a pool and pools',
+      `${JOB}export default { jobs: [job], batch: 1, pools: [{ name: 'p' }] }`,
+      /`batch` to be absent/,
+    ],
+    [
+      'has a pool for nobody',
+      `${JOB}export default { jobs: [job], types: ['b'] }`,
+      /`types` to be types that have a handler/,
+    ],
+    [
+      'overrides too little',
+      `${JOB}export default { jobs: [job], overrides: { a: { timeout: 0 } } }`,
+      /`overrides\.a\.timeout` to/,
+    ],
+    [
+      'starts by itself',
+      `${JOB}export default { jobs: [job], autoStart: true }`,
+      /Expected `autoStart` to be one of jobs/,
+    ],
     ['names no ledger', `${JOB}export default { jobs: [job], url: 7 }`, /Expected `url` to be a text/],
     [
       'runs nothing',

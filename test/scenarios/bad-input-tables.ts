@@ -280,3 +280,77 @@ export const FAIL: readonly Row[] = [
   ['.retryAt', { retryAt: 'later' }, DURATION, '"later"'],
   ['.retryAt', { retryAt: new Date(Number.NaN) }, INSTANT, 'an invalid Date'],
 ]
+
+const NAMES = /^an array of (queue|type|channel) names$/
+
+/** What one pool may say: alone, or among several. The types `echo` and `build` are known, and only `echo` has a handler. */
+export const POOL: readonly Row[] = [
+  ['.size', { size: 5 }, /^one of queues, types, channels, concurrency/, '"size"'],
+  ['.concurrency', { concurrency: 0 }, /^an integer from 1 to 10000$/, '0'],
+  ['.concurrency', { concurrency: 10_001 }, /^an integer from 1 to 10000$/, '10001'],
+  ['.concurrency', { concurrency: 1.5 }, /^an integer from 1 to 10000$/, '1.5'],
+  ['.concurrency', { concurrency: '5' }, /^an integer from 1 to 10000$/, '"5"'],
+  ['.concurrency', { concurrency: null }, /^an integer from 1 to 10000$/, 'null'],
+  ...['queues', 'types', 'channels'].flatMap((key): Row[] => [
+    [`.${key}`, { [key]: [] }, NAMES, 'an array of 0'],
+    [`.${key}`, { [key]: 'echo' }, NAMES, '"echo"'],
+    [`.${key}`, { [key]: ['echo', 1] }, NAMES, 'an array of 2'],
+    [`.${key}`, { [key]: null }, NAMES, 'null'],
+  ]),
+  ['.types', { types: ['echo', 'ehco'] }, /^types that have a handler here \(echo\)$/, '"ehco"'],
+  ['.types', { types: ['build'] }, /^types that have a handler here/, '"build"'],
+  ['.perType', { perType: 5 }, /^an object of counts by type$/, '5'],
+  ['.perType', { perType: null }, /^an object of counts by type$/, 'null'],
+  ['.perType', { perType: ['echo'] }, /^an object of counts by type$/, 'an array of 1'],
+  ['.perType', { perType: { ehco: 1 } }, /^types that have a handler here/, '"ehco"'],
+  ['.perType.echo', { perType: { echo: -1 } }, /^an integer >= 0$/, '-1'],
+  ['.perType.echo', { perType: { echo: '1' } }, /^an integer >= 0$/, '"1"'],
+  ['.perType.echo', { perType: { echo: Number.POSITIVE_INFINITY } }, /^an integer >= 0$/, 'Infinity'],
+  ['.batch', { batch: 0 }, /^an integer from 1 to 1000$/, '0'],
+  ['.batch', { batch: 1_001 }, /^an integer from 1 to 1000$/, '1001'],
+  ['.batch', { batch: null }, /^an integer from 1 to 1000$/, 'null'],
+  ['.poll', { poll: 99 }, /^a duration of at least 100 ms$/, '99'],
+  ['.poll', { poll: 'often' }, DURATION, '"often"'],
+  ['.poll', { poll: null }, DURATION, 'null'],
+  ['.strategy', { strategy: 'age' }, /^"priority" or "time"$/, '"age"'],
+  ['.strategy', { strategy: null }, /^"priority" or "time"$/, 'null'],
+  ['.ceilings', { ceilings: 3 }, /^an object$/, '3'],
+  ['.ceilings', { ceilings: null }, /^an object$/, 'null'],
+  ['.ceilings.attempts', { ceilings: { attempts: 3 } }, /^one of maxAttempts, timeout$/, '"attempts"'],
+  ['.ceilings.maxAttempts', { ceilings: { maxAttempts: 0 } }, /^an integer >= 1$/, '0'],
+  ['.ceilings.maxAttempts', { ceilings: { maxAttempts: null } }, /^an integer >= 1$/, 'null'],
+  ['.ceilings.timeout', { ceilings: { timeout: 0 } }, /^a duration above 0/, '0'],
+  ['.ceilings.timeout', { ceilings: { timeout: 'x' } }, DURATION, '"x"'],
+  ['.lease', { lease: 999 }, /^a duration of at least 1 s$/, '999'],
+  ['.lease', { lease: 'x' }, DURATION, '"x"'],
+  ['.lease', { lease: null }, DURATION, 'null'],
+]
+
+export const START: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['', 5, /^an object$/, '5'],
+  ['.name', { name: 'a' }, /^one of queues/, '"name"'],
+  ['.report', { report: 999 }, /^a duration of at least 1 s, or null for none$/, '999'],
+  ['.report', { report: 'daily' }, DURATION, '"daily"'],
+  ['.pools', { pools: [] }, /^an array of at least one/, 'an array of 0'],
+  ['.pools', { pools: null }, /^an array of at least one/, 'null'],
+  ['.pools', { pools: { name: 'a' } }, /^an array of at least one/, 'an object (name)'],
+  ['.concurrency', { pools: [{ name: 'a' }], concurrency: 5 }, /^absent where `pools` are given$/, '5'],
+  ['.pools[1]', { pools: [{ name: 'a' }, null] }, /^an object$/, 'null'],
+  ['.pools[0].name', { pools: [{}] }, TEXT, 'undefined'],
+  ['.pools[0].name', { pools: [{ name: '' }] }, TEXT, '""'],
+  ['.pools[1].name', { pools: [{ name: 'a' }, { name: long }] }, TEXT, shownLong],
+  ['.pools[0].report', { pools: [{ name: 'a', report: '1m' }] }, /^one of queues/, '"report"'],
+]
+
+export const OVERRIDES: readonly Row[] = [
+  ['', 5, /^an object by type$/, '5'],
+  ['', null, /^an object by type$/, 'null'],
+  ['', [], /^an object by type$/, 'an array of 0'],
+  ['.echo', { echo: 3 }, /^an object$/, '3'],
+  ['.echo.attempts', { echo: { attempts: 3 } }, /^one of concurrency, maxAttempts, timeout$/, '"attempts"'],
+  ['.echo.concurrency', { echo: { concurrency: -1 } }, /^an integer >= 0$/, '-1'],
+  ['.echo.concurrency', { echo: { concurrency: null } }, /^an integer >= 0$/, 'null'],
+  ['.echo.maxAttempts', { echo: { maxAttempts: 0 } }, /^an integer >= 1, or null/, '0'],
+  ['.echo.timeout', { echo: { timeout: 0 } }, /^a duration above 0, or null/, '0'],
+]

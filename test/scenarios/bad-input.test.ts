@@ -8,6 +8,7 @@ import { defineJob } from '../../runtime/work/definition.js'
 import type { LeaseOptions } from '../../runtime/work/lease-desk.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import { isEmpty, memory, rejection, typesOf } from '../engine/support.js'
+import { echo } from './acts.js'
 import type { Row } from './bad-input-tables.js'
 import * as tables from './bad-input-tables.js'
 import { build, take, takeAll } from './remote.js'
@@ -220,6 +221,34 @@ scenario([55, 73], 'a pause of a queue that makes no sense pauses nothing', asyn
   expect(await thrownBy(() => ledger.queues.pause('q', { signal: aborted }))).toMatchObject({ message: 'too late' })
   expect(await ledger.queues.stats()).toEqual({})
   expect(await isEmpty(ledger)).toBe(true)
+})
+
+scenario(
+  [40, 41, 42, 79],
+  'pools that make no sense are refused, nobody is registered, and others can be started',
+  async (world) => {
+    const ledger = await world.open({ jobs: [echo, build] })
+    await refuses('start', tables.START, (given) => ledger.start(given))
+    await refuses('start', tables.POOL, (given) => ledger.start(given))
+    await refuses('start.pools[1]', tables.POOL, (given: object) =>
+      ledger.start({ pools: [{ name: 'good' }, { ...given, name: 'bad' }] }),
+    )
+    const store = await world.store()
+    for await (const page of store.readAll()) expect(page).toEqual([])
+    expect(await ledger.start()).toBe(true)
+  },
+)
+
+scenario([79, 39], 'nor is a ledger opened that is to start like that, or with overrides like these', async (world) => {
+  const START = 'openLedger.autoStart'
+  await refuses(START, tables.START.slice(2), (autoStart) => world.open({ jobs: [echo, build], autoStart }))
+  await refuses(START, tables.POOL, (autoStart) => world.open({ jobs: [echo, build], autoStart }))
+  for (const odd of [null, 5, 'yes']) {
+    const error = await thrownBy(() => world.open({ jobs: [echo], autoStart: odd as never }))
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', option: START })
+  }
+  await refuses('openLedger.overrides', tables.OVERRIDES, (overrides) => world.open({ overrides }))
+  for await (const page of (await world.store()).readAll()) expect(page).toEqual([])
 })
 
 scenario([1], 'options are left as they were given', async (world) => {
