@@ -41,6 +41,9 @@ export interface Taking {
  */
 type Kind = 'ordinary' | 'manual' | 'suspect'
 
+/** Entries added to a line before it is looked through for those that were taken by another order. */
+const SWEEP = 4_096
+
 /** Jobs of one lane that are equal in all but urgency. */
 class Line {
   readonly kind: Kind
@@ -52,6 +55,9 @@ class Line {
   #keyed: KeyRing | undefined
   /** The job on top that was found to be ours to claim. */
   ours: JobState | undefined
+  /** Entries added since the last sweep, and what it kept. */
+  #load = 0
+  #limit = SWEEP
 
   constructor(kind: Kind, order: Order, rank: Rank, turns: Turns) {
     this.#turns = turns
@@ -61,7 +67,21 @@ class Line {
     this.#plain = new UrgencyQueue(COMPARE[order])
   }
 
+  get load(): number {
+    return this.#load
+  }
+
+  /** Nobody may ever take from the top of this line: what was taken elsewhere must not pile up. Amortised O(log n) a push. */
+  sweep(isCurrent: (job: JobState) => boolean): void {
+    if (this.#load < this.#limit) return
+    const kept = [...this.drain()].filter(isCurrent)
+    this.#load = 0
+    for (const job of kept) this.push(job)
+    this.#limit = 2 * kept.length + SWEEP
+  }
+
   push(job: JobState): void {
+    this.#load += 1
     if (job.rare?.concurrency === undefined) return this.#plain.push(job)
     this.#keyed ??= new KeyRing(COMPARE[this.order], this.#turns)
     this.#keyed.push(job)
@@ -171,6 +191,13 @@ export class PendingIndex {
     return this.#lanes.size
   }
 
+  /** Entries in lines at most, those that are not current any more included. */
+  get load(): number {
+    let load = 0
+    for (const lane of this.#lanes.values()) for (const line of lane.lines) load += line.load
+    return load
+  }
+
   /** Takes up a waiting job that is neither held nor blocked. */
   push(job: JobState, now: number): void {
     if (job.runAt > now) {
@@ -179,7 +206,11 @@ export class PendingIndex {
     }
     const lane = this.#lane(job)
     if (this.#orders.length > 1) this.#taken.delete(job)
-    for (const order of this.#orders) lane.line(kindOf(job), order, 0).push(job)
+    for (const order of this.#orders) {
+      const line = lane.line(kindOf(job), order, 0)
+      if (this.#orders.length > 1) line.sweep(this.#isCurrent)
+      line.push(job)
+    }
   }
 
   /** From now on jobs are also taken in this order. */

@@ -191,6 +191,21 @@ describe('the pending index', { timeout: 0 }, () => {
     expect(pair.index.take([lane])).toBeUndefined()
   })
 
+  test('keeps nothing of the jobs that went in an order in which nobody else takes', () => {
+    const pair = new Pair()
+    pair.index.serve('time')
+    const base = stateAfter(fact('Queued', facts())) as JobState
+    const urgent = { ...base, id: 'urgent', priority: -1, since: base.since + 1e9 }
+    pair.push(urgent)
+    for (let number = 0; number < 50_000; number += 1) {
+      pair.push({ ...base, id: `j${number}`, since: base.since + number })
+      expect(pair.index.take(pair.index.lanes, { order: 'time' })?.id).toBe(`j${number}`)
+      pair.jobs.delete(`j${number}`)
+    }
+    expect(pair.index.load).toBeLessThan(10_000)
+    expect(pair.index.take(pair.index.lanes)?.id).toBe('urgent')
+  })
+
   test('has nothing to give where there are no lanes', () => {
     const pair = new Pair()
     expect(pair.index.take([])).toBeUndefined()
