@@ -17,7 +17,7 @@ function identity(): ProcessIdentity {
     bootId: read('/proc/sys/kernel/random/boot_id').trim(),
     pidNamespace: namespace(),
     pid: process.pid,
-    startTime: startTime(process.pid) ?? '',
+    startTime: startTimeIn(read(`/proc/${process.pid}/stat`)) ?? '',
   }
   return own
 }
@@ -29,9 +29,11 @@ function isGone(other: ProcessIdentity): boolean {
     other.pidNamespace === here.pidNamespace &&
     (here.bootId !== '' || other.host === here.host)
   if (!comparable) return false
+  if (here.startTime === '') return !isAlive(other.pid)
+  // Asked once a second for every worker there is.
+  const stat = read(`/proc/${other.pid}/stat`)
   // Another user's process may be hidden from us in /proc: then its number has to do.
-  if (here.startTime === '' || read(`/proc/${other.pid}/stat`) === '') return !isAlive(other.pid)
-  return startTime(other.pid) !== other.startTime
+  return stat === '' ? !isAlive(other.pid) : startTimeIn(stat) !== other.startTime
 }
 
 function read(path: string): string {
@@ -51,8 +53,7 @@ function namespace(): string {
 }
 
 /** Field 22 of /proc/<pid>/stat; the command name before it may hold spaces and parentheses. A zombie is gone. */
-function startTime(pid: number): string | undefined {
-  const stat = read(`/proc/${pid}/stat`)
+function startTimeIn(stat: string): string | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
 }

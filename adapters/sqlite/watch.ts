@@ -7,9 +7,9 @@ import { type FSWatcher, watch } from 'node:fs'
 
 /** How long a missed commit may go unnoticed, in ms. */
 const POLL_MS = 1000
-/** From a write to the second look at it, in ms; each one after that waits longer by so much, up to the poll's own interval. */
+/** From a write to the second look at it, in ms; each one after that waits twice as long, up to the last. */
 const AGAIN_MS = 2
-const AGAIN_GROWTH = 1.5
+const LAST_MS = 512
 
 export interface WatchOptions {
   readonly walPath: string
@@ -85,7 +85,7 @@ export class CommitWatch {
   #lookAgain(ms: number): void {
     const look = (): void => {
       this.#look()
-      if (ms < POLL_MS) this.#lookAgain(ms * AGAIN_GROWTH)
+      if (ms < LAST_MS) this.#lookAgain(ms * 2)
     }
     this.#again = setTimeout(look, ms).unref()
   }
