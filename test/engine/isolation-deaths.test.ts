@@ -197,6 +197,19 @@ describe('children', () => {
     expect(runs).toMatchObject([{ runs: 1 }, { runs: 2 }, { runs: 1 }, { runs: 2 }, { runs: 1 }])
   })
 
+  it('are shared only by types of one module that say the same of them', GUARD, async () => {
+    const worn = defineJob<Task, unknown>({ type: 'worn', isolate: 'process', module: workshop.deeds })
+    const others = [{ runs: 1 }, { idle: '1h' }].map((isolate, n) =>
+      defineJob<Task, unknown>({ type: `other-${n}`, isolate, module: workshop.deeds }),
+    )
+    const like = defineJob<Task, unknown>({ type: 'like', isolate: { runs: 1_000 }, module: workshop.deeds })
+    const ledger = await workshop.open([worn, ...others, like])
+    await ledger.start({ concurrency: 1 })
+    const runs: unknown[] = []
+    for (const job of [worn, ...others, like]) runs.push(await (await ledger.enqueue(job, { do: 'count' })).result())
+    expect(runs).toMatchObject([{ runs: 1 }, { runs: 1 }, { runs: 1 }, { runs: 2 }])
+  })
+
   it('that have nothing to do for long are let go', GUARD, async () => {
     const { ledger, enqueue } = await trial({ idle: '50ms' }, 1)
     const { pid } = (await ledger.result(await enqueue({ do: 'count' }))) as { pid: number }

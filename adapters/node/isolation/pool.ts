@@ -15,7 +15,7 @@ interface Resting {
 export class ChildPool implements Isolation {
   readonly #clock: Clock
   readonly #children = new Set<Child>()
-  /** By module and all that its processes are started with; the last one to rest is the first to work again. */
+  /** By module and all that is said of its processes; the last one to rest is the first to work again. */
   readonly #resting = new Map<string, Resting[]>()
 
   constructor(clock: Clock) {
@@ -73,4 +73,5 @@ export class ChildPool implements Isolation {
   }
 }
 
-const keyOf = ({ module, memoryMiB, execArgv }: IsolatedModule): string => JSON.stringify([module, memoryMiB, execArgv])
+const keyOf = ({ module, memoryMiB, runs, idleMs, execArgv }: IsolatedModule): string =>
+  JSON.stringify([module, memoryMiB, runs, idleMs, execArgv])
