@@ -10,11 +10,12 @@ export interface RateLimit {
 
 /**
  * The count to go on from. A clock that was set back, or that is behind another's, counts on in the window that it finds: one
- * that is over never opens again.
+ * that is over never opens again. But a window that begins more than its length ahead is nobody's: whoever's clock is that
+ * wrong does not shut the type for all others until then.
  */
 export function windowAt(counted: Counted | undefined, { perMs }: RateLimit, now: number): Counted {
   const from = Math.floor(now / perMs) * perMs
-  return counted !== undefined && counted.from >= from ? counted : { from, count: 0 }
+  return counted !== undefined && counted.from >= from && counted.from <= now + perMs ? counted : { from, count: 0 }
 }
 
 /** `more` jobs let in, or somebody refused. */

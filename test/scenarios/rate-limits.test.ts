@@ -119,6 +119,15 @@ scenario(
   },
 )
 
+scenario([68], 'a process whose clock is a year ahead does not shut the type for the others', async (world) => {
+  const ledger = await world.open({ jobs })
+  const { VirtualClock } = await import('../../adapters/testing/virtual-clock.js')
+  const ahead = await world.open({ jobs, clock: new VirtualClock(world.clock.now() + 365 * 24 * HOUR) })
+  expect(await enqueueMails(ahead, 5)).toEqual(['created', 'created', 'created', 'reached', 'exceeded'])
+  expect(await enqueueMails(ledger, 4)).toEqual(['created', 'created', 'created', 'reached'])
+  expect(await rejection(ledger.enqueue(mail, 'x'))).toMatchObject({ resetsAt: world.clock.now() + HOUR })
+})
+
 scenario(
   [68],
   'in the caller’s transaction it counts with the transaction',
