@@ -16,12 +16,14 @@ interface Waiting {
   readonly queue: UrgencyQueue
   /** When it came to the end of the round. */
   turn: number
+  /** Limit of the job that last found no room. */
+  fullAt: number
 }
 
 /**
  * Jobs whose runs at once are limited by a key. The keys take turns, whatever the priorities of their jobs, so that one with
  * many jobs does not keep the others waiting; within a key the most urgent goes first. A key without room leaves the round
- * until one of its runs has ended: what is full costs nothing. `peek` and `pop` are O(1) beside the queue of the key.
+ * until one of its runs has ended, or a job with a higher limit comes: what is full costs nothing. `peek` and `pop` are O(1) beside the queue of the key.
  */
 export class KeyRing {
   readonly #compare: Compare
@@ -39,10 +41,12 @@ export class KeyRing {
     const key = keyOf(job)
     let waiting = this.#round.get(key) ?? this.#full.get(key)
     if (waiting === undefined) {
-      waiting = { queue: new UrgencyQueue(this.#compare), turn: 0 }
+      waiting = { queue: new UrgencyQueue(this.#compare), turn: 0, fullAt: 0 }
       this.#toTheEnd(key, waiting)
     }
     waiting.queue.push(job)
+    // Limits belong to the job: the key may be full for the others, and not for this one.
+    if (limitOf(job) > waiting.fullAt) this.freed(key)
   }
 
   #toTheEnd(key: string, waiting: Waiting): void {
@@ -56,7 +60,9 @@ export class KeyRing {
       const job = topOf(waiting.queue, isCurrent)
       if (job !== undefined && hasRoom(job)) return job
       this.#round.delete(key)
-      if (job !== undefined) this.#full.set(key, waiting)
+      if (job === undefined) continue
+      waiting.fullAt = limitOf(job)
+      this.#full.set(key, waiting)
     }
     return undefined
   }
@@ -76,7 +82,7 @@ export class KeyRing {
     if (waiting.queue.peek() !== undefined) this.#toTheEnd(key, waiting)
   }
 
-  /** A run of this key has ended: it takes its turn again. */
+  /** There may be room for this key: if it had none, it takes its turn again. */
   freed(key: string): void {
     const waiting = this.#full.get(key)
     if (waiting === undefined) return
@@ -94,6 +100,7 @@ export class KeyRing {
 }
 
 const keyOf = (job: JobState): string => job.rare?.concurrency?.key ?? ''
+const limitOf = (job: JobState): number => job.rare?.concurrency?.limit ?? 0
 
 function topOf(queue: UrgencyQueue, isCurrent: (job: JobState) => boolean): JobState | undefined {
   for (let job = queue.peek(); job !== undefined; job = queue.peek()) {

@@ -9,7 +9,7 @@ import { fact, facts, NOW, stamped } from '../domain/support/jobs.js'
 class Queue {
   readonly #jobs = new Map<string, JobState>()
   readonly index: PendingIndex = new PendingIndex((id) => this.#jobs.get(id))
-  /** Keys that have no room. */
+  /** Keys that have no room for jobs whose limit is 1. */
   readonly full = new Set<string>()
   #age = 0
 
@@ -26,7 +26,8 @@ class Queue {
   }
 
   take(): string | undefined {
-    const hasRoom = ({ rare }: JobState): boolean => !this.full.has(rare?.concurrency?.key ?? '')
+    const hasRoom = ({ rare }: JobState): boolean =>
+      !this.full.has(rare?.concurrency?.key ?? '') || (rare?.concurrency?.limit ?? 0) > 1
     return this.index.take(this.index.lanes, { hasRoom })?.id
   }
 
@@ -82,6 +83,20 @@ describe('a key without room', () => {
     expect(queue.take()).toBeUndefined()
     queue.index.freed('a')
     expect(queue.takeAll()).toEqual(['a1', 'a2'])
+  })
+
+  test('has its turn again when a more urgent job comes whose own limit leaves room', () => {
+    const queue = new Queue()
+    queue.push('a1', 'a')
+    queue.full.add('a')
+    expect(queue.take()).toBeUndefined()
+    queue.push('no more urgent', 'a', { priority: 1, concurrency: { key: 'a', limit: 5 } })
+    expect(queue.take()).toBeUndefined()
+    queue.push('more urgent', 'a', { priority: -1, concurrency: { key: 'a', limit: 5 } })
+    expect(queue.takeAll()).toEqual(['more urgent'])
+    queue.cancel('a1')
+    queue.push('the last', 'a', { priority: 2, concurrency: { key: 'a', limit: 5 } })
+    expect(queue.takeAll()).toEqual(['no more urgent', 'the last'])
   })
 
   test('takes up more jobs meanwhile, and lets go of those that are gone', () => {

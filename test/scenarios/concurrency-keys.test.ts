@@ -239,6 +239,22 @@ scenario([], 'jobs of one key with different limits each go by their own', async
   expect(await rejection(ledger.leaseById('one', worker))).toMatchObject({ code: 'KEY_AT_LIMIT' })
 })
 
+scenario([], 'a more urgent job whose own limit leaves room does not wait behind a full key', async (world) => {
+  const { job, started, finish } = standing('work', { concurrencyKey: 'k' })
+  const ledger = await world.open({ jobs: [job] })
+  await ledger.start()
+  await enqueueAll(ledger, ['runs', 'waits'], job)
+  await started(0)
+  await settled(world)
+  await ledger.enqueue(job, null, { id: 'urgent', priority: 'high', concurrencyLimit: 5 })
+  expect((await started(1)).id).toBe('urgent')
+  await settled(world)
+  expect(await ledger.status('waits')).toMatchObject({ state: 'ready' })
+  finish(0)
+  finish(1)
+  expect((await started(2)).id).toBe('waits')
+})
+
 scenario([], 'the limits of a type are told with it', async (world) => {
   const jobs = [
     defineJob({ type: 'plain', handle: () => {} }),
