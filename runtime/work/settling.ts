@@ -58,6 +58,7 @@ export function settled(
     if (signal?.aborted) return abort()
     signal?.addEventListener('abort', abort, { once: true })
     listening.add(feed.pages$.subscribe({ next: look, complete: () => fail(new LedgerClosed()) }))
-    look()
+    // Of a ledger that is closed already the pages have ended.
+    if (!listening.closed) look()
   })
 }
