@@ -119,14 +119,14 @@ export class JobSkipped extends JobledgerError {
   }
 }
 
-/** The type's `before` has thrown: `cause`. Nothing was stored. */
+/** What the type says about its new jobs, `before` or `concurrencyKey`, has thrown: `cause`. Nothing was stored. */
 export class EnqueueRefused extends JobledgerError {
   readonly code = 'ENQUEUE_REFUSED'
   readonly family = 'job'
   readonly type: string
   /** `path` names the element: `enqueue`, or `enqueueMany[3]`. */
-  constructor(path: string, type: string, cause: unknown) {
-    super(`\`before\` of type ${JSON.stringify(type)} refuses \`${path}\`: ${wordsOf(cause)}`)
+  constructor(path: string, type: string, cause: unknown, by: 'before' | 'concurrencyKey' = 'before') {
+    super(`\`${by}\` of type ${JSON.stringify(type)} refuses \`${path}\`: ${wordsOf(cause)}`)
     this.type = type
     this.cause = cause
   }

@@ -1,4 +1,7 @@
-/** What a job type says about who may enqueue it, and how often, and how many run at once. Each throws InvalidOption. */
+/**
+ * What a job type says about who may enqueue it, and how often, and how many run at once. Each throws InvalidOption;
+ * `toConcurrency` throws EnqueueRefused, too.
+ */
 
 import type { RateLimit } from '../../domain/claim/rate.js'
 import type { Duration } from '../../domain/duration.js'
@@ -6,6 +9,7 @@ import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { KeyLimit } from '../../domain/job/events.js'
 import { checkKeys, toCount, toName } from '../checks.js'
+import { EnqueueRefused } from '../errors.js'
 import type { EnqueueOptions } from './contract.js'
 
 /** One or several; an empty list would let nobody in. */
@@ -46,6 +50,10 @@ export interface TypeConcurrency {
   readonly concurrencyLimit: number | undefined
 }
 
+interface NamedConcurrency extends TypeConcurrency {
+  readonly type: string
+}
+
 /** Every run that begins records all that are going on. */
 const MOST_AT_ONCE = 1_000
 
@@ -62,16 +70,26 @@ export function toTypeConcurrency({ concurrencyKey, concurrencyLimit }: Concurre
 
 /** Of one job: what is said of it, else what its type says. */
 export function toConcurrency(
-  { concurrencyKey, concurrencyLimit: ofType = 1 }: TypeConcurrency,
+  definition: NamedConcurrency,
   payload: unknown,
   own: Pick<EnqueueOptions, 'concurrencyKey' | 'concurrencyLimit'>,
   path: string,
 ): KeyLimit | undefined {
   const { concurrencyLimit } = own
+  const ofType = definition.concurrencyLimit ?? 1
   const limit = concurrencyLimit === undefined ? ofType : toLimit(concurrencyLimit, `${path}.concurrencyLimit`)
   if (own.concurrencyKey !== undefined) return { key: toName(own.concurrencyKey, `${path}.concurrencyKey`), limit }
-  const key = typeof concurrencyKey === 'function' ? concurrencyKey(payload as never) : concurrencyKey
+  const key = keyOf(definition, payload, path)
   if (key !== undefined) return { key: toName(key, 'defineJob.concurrencyKey()'), limit }
   if (concurrencyLimit === undefined) return undefined
   throw new InvalidOption(`${path}.concurrencyLimit`, 'absent where there is no `concurrencyKey`', concurrencyLimit)
+}
+
+function keyOf({ type, concurrencyKey }: NamedConcurrency, payload: unknown, path: string): unknown {
+  if (typeof concurrencyKey !== 'function') return concurrencyKey
+  try {
+    return concurrencyKey(payload as never)
+  } catch (error) {
+    throw new EnqueueRefused(path, type, error, 'concurrencyKey')
+  }
 }

@@ -223,6 +223,29 @@ scenario([], 'the job’s own key and limit win over its type, and no key is no 
   expect(await rejection(keyOf(broken, null))).toMatchObject({ option: 'defineJob.concurrencyKey()', received: '5' })
 })
 
+scenario([], 'a type that cannot say the key refuses the enqueue, and says of which job', async (world) => {
+  const fault = new TypeError('no tenant')
+  const careless = defineJob<{ tenant?: string }, unknown>({
+    type: 'careless',
+    concurrencyKey: ({ tenant }) => {
+      if (tenant === undefined) throw fault
+      return tenant
+    },
+  })
+  const ledger = await world.open({ jobs: [careless] })
+  const refused = { code: 'ENQUEUE_REFUSED', type: 'careless', cause: fault }
+  const batch = [{ tenant: 'a' }, {}].map((payload) => ({ job: careless as JobDefinition, payload }))
+  for (const [enqueuing, path] of [
+    [ledger.enqueue(careless, {}), 'enqueue'],
+    [ledger.enqueueMany(batch), 'enqueueMany[1]'],
+  ] as const) {
+    const message = `\`concurrencyKey\` of type "careless" refuses \`${path}\`: no tenant`
+    expect(await rejection(enqueuing)).toMatchObject({ ...refused, message })
+  }
+  expect((await ledger.list()).jobs).toEqual([])
+  expect((await ledger.enqueue(careless, {}, keyed('own'))).outcome).toBe('created')
+})
+
 scenario([], 'jobs of one key with different limits each go by their own', async (world) => {
   const ledger = await world.open()
   const worker = await ledger.workers.register()
