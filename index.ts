@@ -91,7 +91,7 @@ export type { TypeInfo } from './runtime/work/job-types.js'
 export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
 export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'
 export type { LogLine } from './runtime/work/log-relay.js'
-export type { PauseOptions, RegisterOptions, WorkerInfo } from './runtime/work/worker-desk.js'
+export type { PauseOptions, RegisterOptions, WorkerInfo, WorkerRemoveOptions } from './runtime/work/worker-desk.js'
 export type {
   BatchElement,
   DependencyOption,

@@ -33,6 +33,13 @@ export function toFlag(value: unknown, option: string): boolean {
   throw new InvalidOption(option, 'true or false', value)
 }
 
+/** undefined stays undefined. */
+export function toSignal(value: unknown, option: string): AbortSignal | undefined {
+  const signal = value as AbortSignal | null | undefined
+  if (signal === undefined || typeof signal?.throwIfAborted === 'function') return signal
+  throw new InvalidOption(option, 'an AbortSignal', value)
+}
+
 export function toText(value: unknown, option: string): string {
   if (typeof value === 'string') return value
   throw new InvalidOption(option, 'a text', value)

@@ -25,7 +25,7 @@ import type { TypeInfo } from './work/job-types.js'
 import type { JobLease, LeaseOptions } from './work/lease-desk.js'
 import type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './work/lease-protocol.js'
 import type { LogLine } from './work/log-relay.js'
-import type { PauseOptions, RegisterOptions, WorkerInfo } from './work/worker-desk.js'
+import type { PauseOptions, RegisterOptions, WorkerInfo, WorkerRemoveOptions } from './work/worker-desk.js'
 import * as commands from './write/commands.js'
 import type { BatchElement, Enqueueing, EnqueueOptions, JobHandle, JobType } from './write/contract.js'
 import type { Enqueued } from './write/enqueue-command.js'
@@ -307,14 +307,14 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     list(options?: { readonly olderThan?: Duration }): Promise<WorkerInfo[]>
     pause(workerId: string, options?: PauseOptions): Promise<void>
     resume(workerId: string): Promise<void>
-    remove(workerId: string): Promise<void>
+    remove(workerId: string, options?: WorkerRemoveOptions): Promise<void>
   } = {
     register: async (options) => this.#engine.workers.register(options),
     touch: async (workerId) => this.#engine.workers.touch(workerId),
     list: async (options) => this.#engine.workers.list(options),
     pause: async (workerId, options) => this.#engine.workers.pause(workerId, options, this.#spoken),
     resume: async (workerId) => this.#engine.workers.resume(workerId, this.#spoken),
-    remove: async (workerId) => this.#engine.workers.remove(workerId, this.#spoken),
+    remove: async (workerId, options) => this.#engine.workers.remove(workerId, options, this.#spoken),
   }
 
   /** Waits for a job. Throws WorkerUnknown, LeaseTimeout, InvalidOption, LedgerClosed, or the signal's reason. */

@@ -1,8 +1,7 @@
 /** What a ledger offers on queues: their lengths, and a stop to their leases. */
 import type { Duration } from '../domain/duration.js'
 import { toMs } from '../domain/duration.js'
-import { InvalidOption } from '../domain/errors.js'
-import { checkKeys, toLabel, toName } from './checks.js'
+import { checkKeys, toLabel, toName, toSignal } from './checks.js'
 import type { Engine } from './engine.js'
 import { PauseUnsettled } from './errors.js'
 import type { QueueCounts } from './read/queries.js'
@@ -54,12 +53,10 @@ export class Queues {
     const { metadata } = this.#speaker()
     const queue = toLabel(name, 'queues.pause.name')
     checkKeys(given, PAUSE_KEYS, 'queues.pause')
-    const { timeout, signal, reason = metadata?.reason } = given
+    const { timeout, reason = metadata?.reason } = given
     const why = reason === undefined ? undefined : toName(reason, 'queues.pause.reason')
     const timeoutMs = timeout === undefined ? undefined : toMs(timeout, 'queues.pause.timeout')
-    if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
-      throw new InvalidOption('queues.pause.signal', 'an AbortSignal', signal)
-    }
+    const signal = toSignal(given.signal, 'queues.pause.signal')
     signal?.throwIfAborted()
     await journal.submit(commands.pause(queue, why), metadata)
     // Somebody else may have paused it, and somebody may have resumed it since.

@@ -9,7 +9,7 @@ import { InPausedQueue } from '../../domain/queue/decide.js'
 import { JobNotPending, KeyAtLimit, LeaseLost, WorkerNotActive, WorkerUnknown } from '../../domain/rejection.js'
 import { WorkerGone, whyNoLease } from '../../domain/worker/decide.js'
 import type { Lane } from '../../projections/pending-index.js'
-import { checkKeys, toName, toTexts } from '../checks.js'
+import { checkKeys, toName, toSignal, toTexts } from '../checks.js'
 import { LeaseTimeout } from '../errors.js'
 import type { Cancel, Clock } from '../ports/clock.js'
 import type { Ids } from '../ports/ids.js'
@@ -118,14 +118,12 @@ export class LeaseDesk {
   /** Waits for a job. Throws WorkerUnknown, WorkerGone, LeaseTimeout, InvalidOption, or the signal's reason; then nothing was leased. */
   async lease(given: LeaseOptions): Promise<JobLease> {
     checkKeys(given, KEYS, 'lease')
-    const { signal, timeout } = given
+    const { timeout } = given
     const workerId = toName(given.workerId, 'lease.workerId')
     const leaseMs = toLeaseMs(given.lease, 'lease.lease')
     const accepts = toFilter(given)
     const waitMs = timeout === undefined ? Number.POSITIVE_INFINITY : toMs(timeout, 'lease.timeout')
-    if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
-      throw new InvalidOption('lease.signal', 'an AbortSignal', signal)
-    }
+    const signal = toSignal(given.signal, 'lease.signal')
     signal?.throwIfAborted()
     await this.checkWorker(workerId)
     // Aborted or closed while we looked: nobody would tell us any more.

@@ -3,8 +3,9 @@ import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import type { Metadata } from '../../domain/event.js'
 import { WorkerBusy } from '../../domain/rejection.js'
+import { WorkerGone } from '../../domain/worker/decide.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
-import { checkKeys, toCount, toName, toTexts } from '../checks.js'
+import { checkKeys, toCount, toName, toSignal, toTexts } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
 import type { Ids } from '../ports/ids.js'
 import type { Feed } from '../read/feed.js'
@@ -31,6 +32,13 @@ export interface RegisterOptions {
 export interface PauseOptions {
   /** Recorded, and shown by `workers.list`. Default: that of `as`. */
   readonly reason?: string
+  /** Aborts the wait, not the pause. */
+  readonly signal?: AbortSignal
+}
+
+export interface WorkerRemoveOptions {
+  /** Aborts the wait, and the removal with it. */
+  readonly signal?: AbortSignal
 }
 
 /** A worker that has neither stopped nor been lost. Times are ms since the epoch. */
@@ -57,7 +65,8 @@ export interface WorkerInfo extends Omit<RegisterOptions, 'types' | 'queues' | '
 
 const KEYS = new Set(['name', 'types', 'queues', 'channels', 'arch', 'concurrency', 'codeVersion', 'pool'])
 const LIST_KEYS = new Set(['olderThan'])
-const PAUSE_KEYS = new Set(['reason'])
+const PAUSE_KEYS = new Set(['reason', 'signal'])
+const REMOVE_KEYS = new Set(['signal'])
 
 export class WorkerDesk {
   readonly #journal: Journal
@@ -107,15 +116,17 @@ export class WorkerDesk {
 
   /**
    * It takes no more jobs until it is resumed; what it holds goes on. Resolves once it acts on that. Throws WorkerUnknown,
-   * WorkerGone, InvalidOption.
+   * WorkerGone, InvalidOption, or the signal's reason: it is paused then all the same.
    */
   async pause(workerId: string, given: PauseOptions = {}, metadata?: Metadata): Promise<void> {
     const id = toName(workerId, 'workers.pause.workerId')
     checkKeys(given, PAUSE_KEYS, 'workers.pause')
     const { reason = metadata?.reason } = given
     const why = reason === undefined ? undefined : toName(reason, 'workers.pause.reason')
+    const signal = toSignal(given.signal, 'workers.pause.signal')
+    signal?.throwIfAborted()
     await this.#journal.submit(commands.pause(id, why), metadata)
-    await this.#settle(id)
+    await this.#settle(id, signal)
   }
 
   /** Throws WorkerUnknown, WorkerGone, InvalidOption. */
@@ -123,9 +134,15 @@ export class WorkerDesk {
     return this.#journal.submit(commands.resume(toName(workerId, 'workers.resume.workerId')), metadata)
   }
 
-  /** Takes a worker off the list, for good. Throws WorkerBusy while it holds jobs, WorkerUnknown, WorkerGone, InvalidOption. */
-  async remove(workerId: string, metadata?: Metadata): Promise<void> {
+  /**
+   * Takes a worker off the list, for good. Throws WorkerBusy while it holds jobs, WorkerUnknown, WorkerGone, InvalidOption, or
+   * the signal's reason: then it goes on as it was.
+   */
+  async remove(workerId: string, given: WorkerRemoveOptions = {}, metadata?: Metadata): Promise<void> {
     const id = toName(workerId, 'workers.remove.workerId')
+    checkKeys(given, REMOVE_KEYS, 'workers.remove')
+    const signal = toSignal(given.signal, 'workers.remove.signal')
+    signal?.throwIfAborted()
     await this.#checkIdle(id)
     const pausing = commands.pause(id, 'to be removed')
     let paused = await this.#journal.submit(pausing, metadata)
@@ -133,24 +150,27 @@ export class WorkerDesk {
     try {
       // From here on no job is leased in its name. A lease that slipped in before is in the log, and seen now.
       for (;;) {
-        await this.#settle(id)
+        await this.#settle(id, signal)
         await this.#checkIdle(id)
         if (await this.#journal.submit(commands.remove(id, paused.revision), metadata)) return
         paused = await this.#journal.submit(pausing, metadata)
       }
     } catch (error) {
-      if (error instanceof WorkerBusy && !before) await this.#journal.submit(commands.resume(id), metadata)
+      // What the caller is to know is why it was not removed, whatever comes of this.
+      const resuming =
+        before || error instanceof WorkerGone ? undefined : this.#journal.submit(commands.resume(id), metadata)
+      await resuming?.catch(() => {})
       throw error
     }
   }
 
   /** A worker that leases by itself has to say that it has read of its pause. */
-  async #settle(id: string): Promise<void> {
+  async #settle(id: string, signal: AbortSignal | undefined): Promise<void> {
     await this.#queries.catchUp()
     const { pause } = this.#feed.workers.get(id) ?? {}
     if (pause === undefined) return
     const concerns = (worker: WorkerState): boolean => worker.id === id
-    await settled({ feed: this.#feed, clock: this.#clock }, { position: pause.position, concerns })
+    await settled({ feed: this.#feed, clock: this.#clock }, { position: pause.position, signal, concerns })
   }
 
   /** Sees all that is in the log now. */

@@ -16,6 +16,17 @@ async function logOf(world: World): Promise<RecordedEvent[]> {
   return events
 }
 
+/** Workers of a process that never answers, by their ids, with the queues that they serve. */
+async function registerMute(world: World, workers: Readonly<Record<string, string[] | undefined>>): Promise<void> {
+  const process = { host: 'elsewhere', bootId: 'b', pidNamespace: 'n', pid: 1, startTime: '1' }
+  const events = Object.entries(workers).map(([id, queues]) => ({
+    ...{ stream: `worker-${id}`, id: crypto.randomUUID(), type: 'WorkerRegistered', at: world.clock.now() },
+    data: { process, types: ['x'], concurrency: 1, ...(queues && { queues }) },
+  }))
+  const store = await world.store()
+  await store.append(events.map((event) => ({ expect: new Map([[event.stream, 'none' as const]]), events: [event] })))
+}
+
 /** Leases of the queue's jobs that came after this position. */
 function leasesAfter(log: readonly RecordedEvent[], position: string, queue: string): RecordedEvent[] {
   const ofQueue = new Set(
@@ -178,14 +189,7 @@ describe.each([memory, sqlite])('on $name', { timeout: 0 }, (backend) => {
   test('a pause that is not answered says by whom, and holds all the same', async () => {
     await using world = await World.create(backend)
     const ledger = await world.open()
-    const store = await world.store()
-    const stranger = { host: 'elsewhere', bootId: 'b', pidNamespace: 'n', pid: 1, startTime: '1' }
-    const facts = { process: stranger, types: ['x'], concurrency: 1 }
-    const events = ['mute', 'elsewhere'].map((id) => ({
-      ...{ stream: `worker-${id}`, id: crypto.randomUUID(), type: 'WorkerRegistered', at: world.clock.now() },
-      data: id === 'elsewhere' ? { ...facts, queues: ['other'] } : facts,
-    }))
-    await store.append(events.map((event) => ({ expect: new Map([[event.stream, 'none' as const]]), events: [event] })))
+    await registerMute(world, { mute: undefined, elsewhere: ['other'] })
     const pausing = watched(ledger.queues.pause('q', { timeout: '5s' }))
     await world.clock.advance('4s')
     expect(pausing.state).toBe('pending')
@@ -228,6 +232,36 @@ describe.each([memory, sqlite])('on $name', { timeout: 0 }, (backend) => {
     await stand.started(1)
     stand.finish(1)
     await ledger.result('b')
+  })
+
+  test('who waits for a worker that does not answer can stop waiting; one that is not removed goes on as it was', async () => {
+    await using world = await World.create(backend)
+    const ledger = await world.open()
+    await registerMute(world, { mute: undefined })
+    const aborted = async (call: (options: { signal: AbortSignal }) => Promise<void>): Promise<unknown> => {
+      const aborting = new AbortController()
+      const waiting = watched(call({ signal: aborting.signal }))
+      await world.clock.advance('1s')
+      expect(waiting.state).toBe('pending')
+      aborting.abort(new Error('enough'))
+      return rejection(waiting.promise)
+    }
+    const enough = { message: 'enough' }
+    expect(await aborted((options) => ledger.workers.remove('mute', options))).toMatchObject(enough)
+    expect(await ledger.workers.list()).toMatchObject([{ id: 'mute', status: 'active' }])
+    expect(await aborted((options) => ledger.workers.pause('mute', { ...options, reason: 'disk' }))).toMatchObject(
+      enough,
+    )
+    expect(await aborted((options) => ledger.workers.remove('mute', options))).toMatchObject(enough)
+    expect(await ledger.workers.list()).toMatchObject([{ id: 'mute', status: 'paused', reason: 'disk' }])
+    // Nothing is recorded for who did not want it from the start.
+    await ledger.workers.resume('mute')
+    const before = (await logOf(world)).length
+    for (const verb of ['pause', 'remove'] as const) {
+      const signal = AbortSignal.abort(new Error('never mind'))
+      expect(await rejection(ledger.workers[verb]('mute', { signal }))).toMatchObject({ message: 'never mind' })
+    }
+    expect(await logOf(world)).toHaveLength(before)
   })
 
   test('a worker in a process that is removed is replaced by another, unless it holds a job', async () => {

@@ -247,8 +247,15 @@ export const REGISTER: readonly Row[] = [
 
 export const PAUSE: readonly Row[] = [
   ['', null, /^an object$/, 'null'],
-  ['.why', { why: 'x' }, /^one of reason/, '"why"'],
+  ['.why', { why: 'x' }, /^one of reason, signal$/, '"why"'],
   ['.reason', { reason: '' }, TEXT, '""'],
+  ['.signal', { signal: null }, /^an AbortSignal$/, 'null'],
+]
+
+export const WORKER_REMOVE: readonly Row[] = [
+  ['', null, /^an object$/, 'null'],
+  ['.force', { force: true }, /^one of signal$/, '"force"'],
+  ['.signal', { signal: {} }, /^an AbortSignal$/, 'an empty object'],
 ]
 
 export const QUEUE_PAUSE: readonly Row[] = [

@@ -175,6 +175,7 @@ scenario([10, 11, 24], 'what a worker says wrongly is refused, and the run goes 
   expect(await ledger.workers.list()).toEqual([])
   const worker = await ledger.workers.register()
   await refuses('workers.pause', tables.PAUSE, (given) => ledger.workers.pause(worker, given))
+  await refuses('workers.remove', tables.WORKER_REMOVE, (given) => ledger.workers.remove(worker, given))
   for (const verb of ['pause', 'resume', 'remove'] as const) {
     const error = await thrownBy(() => ledger.workers[verb]('' as never))
     expect(error).toMatchObject({ code: 'INVALID_OPTION', option: `workers.${verb}.workerId` })
