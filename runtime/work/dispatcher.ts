@@ -84,7 +84,7 @@ export class Dispatcher {
       if (wave.underWay === 0) resolve()
       else wave.over = resolve
     })
-    const all = Promise.all([wave.before, over])
+    const all = Promise.all([wave.before, over]).then(() => {})
     this.#wave = { underWay: 0, before: all, over: undefined }
     await all
   }

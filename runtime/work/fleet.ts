@@ -102,6 +102,10 @@ export class Fleet {
           },
         }),
         replace: ({ event }) => this.#replace((event as { workerId: string }).workerId),
+        hurry: ({ event }) => {
+          const { deadlines } = event as { deadlines: Deadlines }
+          if (this.#running !== undefined) for (const worker of workersOf(this.#running)) void worker.stop(deadlines)
+        },
         failed: ({ event }) => {
           this.#failure = (event as unknown as { error: Error }).error
         },
@@ -125,9 +129,14 @@ export class Fleet {
         running: { on: { stop: 'stopping', workerLost: { actions: 'replace' } } },
         stopping: {
           invoke: { src: 'stopAll', input: ({ event }) => event as FleetSignal, onDone: 'idle', onError: 'idle' },
+          on: { stop: { actions: 'hurry' } },
         },
       },
     })
+  }
+
+  get #state(): string {
+    return String(this.#actor.getSnapshot().value)
   }
 
   #reach(...states: readonly string[]): Promise<unknown> {
@@ -136,10 +145,10 @@ export class Fleet {
 
   /** False: it works already. Throws what keeps a worker from starting; then none does. */
   async start(plan: FleetPlan, definitions: readonly RunnableDefinition[], services: FleetServices): Promise<boolean> {
-    while (this.#actor.getSnapshot().value === 'stopping') await this.#reach('idle')
-    if (this.#actor.getSnapshot().value !== 'idle') {
-      await this.#reach('running', 'idle')
-      return false
+    // What others have asked for in the meantime is done first: looked at again each time.
+    for (let state = this.#state; state !== 'idle'; state = this.#state) {
+      if (state === 'running') return false
+      await this.#reach(...(state === 'stopping' ? ['idle'] : ['running', 'idle']))
     }
     const pools = plan.pools.map((each) => new Pool(each, this.#options.surroundings))
     for (const pool of pools) {
@@ -159,8 +168,8 @@ export class Fleet {
 
   /** False: it does not work. */
   async stop(deadlines: Deadlines): Promise<boolean> {
-    if (this.#actor.getSnapshot().value === 'starting') await this.#reach('running', 'idle')
-    if (this.#actor.getSnapshot().value === 'idle') return false
+    if (this.#state === 'starting') await this.#reach('running', 'idle')
+    if (this.#state === 'idle') return false
     this.#actor.send({ type: 'stop', deadlines })
     await this.#reach('idle')
     return true
@@ -193,12 +202,18 @@ export class Fleet {
     return this.#options.feed.events$.pipe(filter(isRunHere)).subscribe((event) => payloads.remember(event))
   }
 
-  async #hire(fleet: Running, pool: Pool): Promise<void> {
+  /** `old`: whose place it takes. */
+  async #hire(fleet: Running, pool: Pool, old?: Worker): Promise<void> {
     const { supervisor, log } = this.#options
     const onCompleted = (): void => {
       this.#completed += 1
     }
-    const worker = new Worker(pool, { ...fleet.services, onCompleted, log: log.child({ pool: pool.name }) })
+    const worker = new Worker(pool, {
+      ...fleet.services,
+      onCompleted,
+      log: log.child({ pool: pool.name }),
+      pausedLike: old?.isPaused ? old.id : undefined,
+    })
     fleet.workers.set(pool, worker)
     this.#actor.send({ type: 'hire', worker })
     await worker.begun()
@@ -223,12 +238,14 @@ export class Fleet {
     for (const [pool, worker] of fleet.workers) {
       if (worker.id !== workerId) continue
       this.#options.log.warn({ workerId, pool: pool.name }, 'the log has given this worker up: another takes its place')
-      void this.#inTurn(() => this.#renew(fleet, pool, worker))
+      this.#inTurn(() => this.#renew(fleet, pool, worker)).catch((error) =>
+        this.#options.log.error({ err: error, pool: pool.name }, 'no worker could take its place'),
+      )
     }
   }
 
   #inTurn(change: () => Promise<void>): Promise<void> {
-    this.#changes = this.#changes.then(change)
+    this.#changes = this.#changes.then(change, change)
     return this.#changes
   }
 
@@ -244,7 +261,7 @@ export class Fleet {
     })
     while (!signal.aborted) {
       try {
-        return await this.#hire(fleet, pool)
+        return await this.#hire(fleet, pool, old)
       } catch (error) {
         if (signal.aborted) return
         log.error({ err: error, pool: pool.name }, 'no worker could take its place: tried again in a moment')
@@ -268,9 +285,12 @@ export class Fleet {
 
   async #extend(fleet: Running, pool: Pool, definition: RunnableDefinition): Promise<void> {
     const old = fleet.workers.get(pool)
-    if (fleet.stopping.signal.aborted || old === undefined) return
+    // Begun just now, it may know the type already.
+    const isNew = !pool.definitions.has(definition.type)
+    if (fleet.stopping.signal.aborted || old === undefined || !isNew) return
     this.#options.log.info({ pool: pool.name, type: definition.type }, 'pool takes up another type')
     pool.takeUp(definition)
+    await old.begun().catch(() => {})
     old.retire()
     await this.#renew(fleet, pool, old)
   }

@@ -9,7 +9,8 @@ export class Inits {
   readonly #log: Logger
   readonly #codeVersion: string | undefined
   readonly #called = new Map<string, Promise<void>>()
-  #stopping = new AbortController()
+  /** Of the calls that have not come through. */
+  readonly #pending = new Set<AbortController>()
 
   constructor(log: Logger, codeVersion: string | undefined) {
     this.#log = log
@@ -21,8 +22,7 @@ export class Inits {
     for (const { type, init } of definitions) {
       if (init === undefined) continue
       const log = this.#log.child({ jobType: type })
-      const tools = { type, log, ledger, codeVersion: this.#codeVersion, signal: this.#stopping.signal }
-      const call = this.#called.get(type) ?? this.#call(init, tools)
+      const call = this.#called.get(type) ?? this.#call(init, { type, log, ledger, codeVersion: this.#codeVersion })
       this.#called.set(type, call)
       try {
         await call
@@ -33,22 +33,25 @@ export class Inits {
     }
   }
 
-  async #call(init: NonNullable<RunnableDefinition['init']>, tools: InitTools): Promise<void> {
-    const { signal, type } = tools
+  async #call(init: NonNullable<RunnableDefinition['init']>, tools: Omit<InitTools, 'signal'>): Promise<void> {
+    const controller = new AbortController()
+    const { signal } = controller
+    this.#pending.add(controller)
     const stopped = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
     stopped.catch(() => {})
     try {
-      await Promise.race([init(tools), stopped])
+      await Promise.race([init({ ...tools, signal }), stopped])
     } catch (error) {
-      throw signal.aborted ? signal.reason : new InitFailed(type, error)
+      throw signal.aborted ? signal.reason : new InitFailed(tools.type, error)
+    } finally {
+      this.#pending.delete(controller)
     }
   }
 
-  /** Nobody waits for the one that goes on, if any; it may be asked again. */
+  /** Nobody waits for the one that goes on, if any; it may be asked again. Those that have come through do not notice. */
   stop(reason: Error): void {
-    this.#stopping.abort(reason)
-    this.#stopping = new AbortController()
+    for (const controller of this.#pending) controller.abort(reason)
   }
 }

@@ -67,7 +67,8 @@ export class Presence {
     this.#beats = new Alarm(services.clock, () => void this.#beat())
   }
 
-  async signOn({ name, definitions, queues, channels, room }: Pool): Promise<void> {
+  /** `pausedLike`: the id of a paused worker whose place it takes. */
+  async signOn({ name, definitions, queues, channels, room }: Pool, pausedLike?: string): Promise<void> {
     const { feed, journal, host, codeVersion, runtime, clock } = this.#services
     const own = workerStream(this.#id)
     // From the start: it may be paused as soon as it is known.
@@ -75,12 +76,16 @@ export class Presence {
       if (stream === own) this.#hear(type, position)
       else if (type === 'QueuePaused' && (queues?.includes(queueOf(stream)) ?? true)) void this.#answer(position)
     })
-    await journal.submit(
+    const registered = journal.submit(
       workers.register(this.#id, {
         ...{ pool: name, runtime, process: host.identity(), arch: host.arch, types: [...definitions.keys()] },
         ...{ queues, channels, concurrency: room.slots, codeVersion },
       }),
     )
+    // In the same tick, so in the same commit: there is no moment in which it is not paused.
+    const paused =
+      pausedLike === undefined ? undefined : journal.submit(workers.pause(this.#id, `as ${pausedLike} was`))
+    await Promise.all([registered, paused])
     this.#seenAt = clock.now()
     this.#beats.by(this.#seenAt + BEAT)
   }

@@ -3,6 +3,7 @@ import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { waitFor } from 'xstate'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
 import { LeaseLost } from '../../domain/rejection.js'
+import { WorkerGone } from '../../domain/worker/decide.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { ShuttingDown } from '../errors.js'
 import { delay } from '../ports/clock.js'
@@ -14,6 +15,7 @@ import type { Command } from '../write/command.js'
 import type { Ending } from '../write/commands.js'
 import * as commands from '../write/commands.js'
 import type { NewJob } from '../write/enqueue-command.js'
+import { Alarm } from './alarm.js'
 import type { AttemptOutcome, AttemptServices } from './attempt.js'
 import { Attempt } from './attempt.js'
 import type { Recorded } from './commits.js'
@@ -49,6 +51,8 @@ export interface WorkerServices extends PresenceServices {
   readonly relay: LogRelay
   readonly gate: Gate | undefined
   readonly suspects: SuspectLane
+  /** The worker whose place it takes was paused, and so is this one from the start. */
+  readonly pausedLike?: string | undefined
   readonly keys: KeyRoom
   /** Told of each run that has ended here, however. */
   onCompleted(): void
@@ -83,7 +87,10 @@ export class Worker {
   readonly #closing = new AbortController()
   #subscriptions: Subscription[] = []
   #leasing = false
-  #deadlines: Deadlines = { drainMs: 0, timeoutMs: 0 }
+  /** Instants (ms): until then runs may end by themselves, and at all. */
+  #drainBy = Number.POSITIVE_INFINITY
+  #endBy = Number.POSITIVE_INFINITY
+  #hurry: (() => void) | undefined
   #emptied: (() => void) | undefined
   /** The wait that all outcomes share which could not be recorded. */
   #pause: Promise<void> | undefined
@@ -147,10 +154,14 @@ export class Worker {
     this.#actor = actor
     this.#embody(actor)
     actor.subscribe(({ value }) => {
+      if (value === 'active' || value === 'paused') this.isPaused = value === 'paused'
       this.#leasing = value === 'active'
       if (this.#leasing) this.#services.journal.wake()
     })
   }
+
+  /** As long as it was one of both, it was paused rather than active. */
+  isPaused = false
 
   get running(): number {
     return this.#running.size
@@ -191,12 +202,16 @@ export class Worker {
   /** Resolves once the worker is known in the log and leases, unless it was paused; rejects when it cannot be recorded. */
   async begun(): Promise<void> {
     const { value } = await this.#reach((state) => ['active', 'paused', 'stopped'].includes(String(state)))
-    if (value === 'stopped') throw this.#failure ?? new Error('the worker stopped')
+    if (value === 'stopped') throw this.#failure ?? new WorkerGone(this.id, 'lost')
   }
 
   /** Lets runs end until `drainMs`, then aborts them, waits until `timeoutMs`, gives back what is left. */
   async stop({ drainMs, timeoutMs }: Deadlines): Promise<void> {
-    this.#deadlines = { drainMs, timeoutMs }
+    const now = this.#services.clock.now()
+    // Told again, it may be in more of a hurry.
+    this.#drainBy = Math.min(this.#drainBy, now + drainMs)
+    this.#endBy = Math.min(this.#endBy, now + timeoutMs)
+    this.#hurry?.()
     const actor = await this.#embodied
     if (actor.getSnapshot().status === 'active') actor.send({ type: 'stop' })
     await this.gone()
@@ -228,7 +243,7 @@ export class Worker {
 
   async #register(): Promise<void> {
     const { feed, journal } = this.#services
-    await this.#presence.signOn(this.#pool)
+    await this.#presence.signOn(this.#pool, this.#services.pausedLike)
     this.#subscriptions = [
       feed.pages$.subscribe(() => journal.wake()),
       feed.changes$.subscribe((change) => this.#follow(change)),
@@ -344,41 +359,43 @@ export class Worker {
 
   async #fadeOut(): Promise<void> {
     await this.#presence.drain()
-    await this.#empty(undefined)
+    await this.#empty(() => Number.POSITIVE_INFINITY)
   }
 
   async #drain(): Promise<void> {
-    const { drainMs, timeoutMs } = this.#deadlines
     await this.#presence.drain()
-    if (await this.#empty(drainMs)) return
+    if (await this.#empty(() => this.#drainBy)) return
     for (const attempt of this.#running.values()) attempt.abort(new ShuttingDown())
-    await this.#empty(Math.max(0, timeoutMs - drainMs))
+    await this.#empty(() => this.#endBy)
   }
 
-  /** True once nothing runs, false when `ms` are over before; undefined: however long that takes. */
-  #empty(ms: number | undefined): Promise<boolean> {
-    const { clock } = this.#services
+  /** True once nothing runs, false when the instant has come before, which may be moved up while this waits. */
+  #empty(until: () => number): Promise<boolean> {
     const isIdle = (): boolean => this.#running.size + this.#commits.size + this.#dispatcher.leasing === 0
     if (isIdle()) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const cancel = ms === undefined ? undefined : clock.at(clock.now() + ms, () => resolve(false))
+      const alarm = new Alarm(this.#services.clock, () => resolve(false))
+      this.#hurry = () => alarm.by(until())
+      this.#hurry()
       this.#emptied = () => {
         if (!isIdle()) return
-        cancel?.()
+        alarm.stop()
         resolve(true)
       }
     })
   }
 
   async #signOff(): Promise<void> {
-    for (const attempt of [...this.#running.values()]) attempt.conclude({ kind: 'interrupted' })
     this.#keeper.stop()
     this.#dispatcher.stop()
-    await this.#services.journal.idle()
+    // One that is on its way would begin a run when it lands. Only what is its own is waited for: others may write for ever.
+    await this.#dispatcher.landed()
+    for (const attempt of [...this.#running.values()]) attempt.conclude({ kind: 'interrupted' })
     this.#closing.abort()
     await Promise.all(this.#recording)
     // Also those that were just given back.
-    await this.#empty(COMMIT_PATIENCE)
+    const patience = this.#services.clock.now() + COMMIT_PATIENCE
+    await this.#empty(() => patience)
     this.#commits.stop()
     for (const subscription of this.#subscriptions) subscription.unsubscribe()
     await this.#presence.signOff()
