@@ -202,8 +202,8 @@ export class Fleet {
     return this.#options.feed.events$.pipe(filter(isRunHere)).subscribe((event) => payloads.remember(event))
   }
 
-  /** `old`: whose place it takes. */
-  async #hire(fleet: Running, pool: Pool, old?: Worker): Promise<void> {
+  /** `pausedLike`: the paused worker whose place it takes. */
+  async #hire(fleet: Running, pool: Pool, pausedLike?: Worker): Promise<void> {
     const { supervisor, log } = this.#options
     const onCompleted = (): void => {
       this.#completed += 1
@@ -212,7 +212,7 @@ export class Fleet {
       ...fleet.services,
       onCompleted,
       log: log.child({ pool: pool.name }),
-      pausedLike: old?.isPaused ? old.id : undefined,
+      pausedLike: pausedLike?.id,
     })
     fleet.workers.set(pool, worker)
     this.#actor.send({ type: 'hire', worker })
@@ -250,7 +250,7 @@ export class Fleet {
   }
 
   /** Never rejects. */
-  async #renew(fleet: Running, pool: Pool, old: Worker): Promise<void> {
+  async #renew(fleet: Running, pool: Pool, old: Worker, pausedLike?: Worker): Promise<void> {
     const { clock, log, supervisor } = this.#options
     const { signal } = fleet.stopping
     if (signal.aborted || fleet.workers.get(pool) !== old) return
@@ -261,7 +261,7 @@ export class Fleet {
     })
     while (!signal.aborted) {
       try {
-        return await this.#hire(fleet, pool, old)
+        return await this.#hire(fleet, pool, pausedLike)
       } catch (error) {
         if (signal.aborted) return
         log.error({ err: error, pool: pool.name }, 'no worker could take its place: tried again in a moment')
@@ -292,7 +292,7 @@ export class Fleet {
     pool.takeUp(definition)
     await old.begun().catch(() => {})
     old.retire()
-    await this.#renew(fleet, pool, old)
+    await this.#renew(fleet, pool, old, old.isPaused ? old : undefined)
   }
 
   /** Told of each job in the tick in which it is enqueued: who has a free slot for it leases it in the same commit. */

@@ -6,19 +6,14 @@ import { LeaseLost } from '../../domain/rejection.js'
 import { WorkerGone } from '../../domain/worker/decide.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { ShuttingDown } from '../errors.js'
-import { delay } from '../ports/clock.js'
-import { StoreUnavailable } from '../ports/event-store.js'
 import type { Gate } from '../ports/gate.js'
 import type { Ids } from '../ports/ids.js'
 import type { Logger } from '../ports/logger.js'
-import type { Command } from '../write/command.js'
-import type { Ending } from '../write/commands.js'
 import * as commands from '../write/commands.js'
 import type { NewJob } from '../write/enqueue-command.js'
 import { Alarm } from './alarm.js'
 import type { AttemptOutcome, AttemptServices } from './attempt.js'
 import { Attempt } from './attempt.js'
-import type { Recorded } from './commits.js'
 import { Commits, endOf, lossBy } from './commits.js'
 import type { RunnableDefinition } from './definition.js'
 import { Dispatcher } from './dispatcher.js'
@@ -29,12 +24,10 @@ import type { Brief, Payloads } from './payloads.js'
 import type { Pool } from './pool.js'
 import type { PresenceServices } from './presence.js'
 import { Presence } from './presence.js'
+import { Recorder } from './recorder.js'
 import type { SuspectLane } from './suspects.js'
 import type { WorkerActor } from './worker-actor.js'
 import { workerMachine } from './worker-actor.js'
-
-/** Pause before an outcome is written again that the store could not record (ms). */
-const RECORD_PAUSE = 500
 
 /** How long past the last deadline the hooks `commit` of runs that were given back then are waited for (ms). */
 const COMMIT_PATIENCE = 2_000
@@ -73,7 +66,7 @@ export class Worker {
   readonly #services: WorkerServices
   readonly #log: Logger
   readonly #running = new Map<string, Attempt>()
-  readonly #recording = new Set<Promise<Recorded>>()
+  readonly #recorder: Recorder
   readonly #attemptServices: AttemptServices
   readonly #dispatcher: Dispatcher
   readonly #commits: Commits
@@ -84,7 +77,6 @@ export class Worker {
   readonly #embodied = new Promise<WorkerActor>((resolve) => {
     this.#embody = resolve
   })
-  readonly #closing = new AbortController()
   #subscriptions: Subscription[] = []
   #leasing = false
   /** Instants (ms): until then runs may end by themselves, and at all. */
@@ -92,8 +84,6 @@ export class Worker {
   #endBy = Number.POSITIVE_INFINITY
   #hurry: (() => void) | undefined
   #emptied: (() => void) | undefined
-  /** The wait that all outcomes share which could not be recorded. */
-  #pause: Promise<void> | undefined
   /** Why it could not make itself known. */
   #failure: Error | undefined
 
@@ -117,6 +107,10 @@ export class Worker {
       leaseMs: pool.leaseMs,
       beat: (attempt) =>
         void this.#beat(attempt).catch((error) => this.#log.warn({ err: error }, 'heartbeat not recorded')),
+    })
+    this.#recorder = new Recorder({
+      ...{ journal, clock, log: this.#log, scope: attempts.scope },
+      maxAttempts: (type) => pool.ceilings(type).maxAttempts,
     })
     this.#commits = new Commits({ clock, feed, onSettled: (attempt) => this.#vacate(attempt) })
     this.#presence = new Presence(
@@ -264,12 +258,7 @@ export class Worker {
   #ended(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#running.delete(attempt.lease.token)
     this.#services.onCompleted()
-    const command = this.#commandFor(attempt, outcome)
-    const recording = command && this.#record(attempt, outcome, command)
-    if (recording !== undefined) {
-      this.#recording.add(recording)
-      void recording.finally(() => this.#recording.delete(recording))
-    }
+    const recording = this.#recorder.record(attempt, outcome)
     if (attempt.commits) this.#commits.see(attempt, recording ?? endOf(outcome))
     else this.#vacate(attempt)
   }
@@ -279,61 +268,6 @@ export class Worker {
     this.#pool.room.give(attempt)
     if (this.#running.size === 0) this.#emptied?.()
     this.#services.journal.wake()
-  }
-
-  #commandFor(attempt: Attempt, outcome: AttemptOutcome): Command<unknown> | undefined {
-    const { id, lease } = attempt
-    switch (outcome.kind) {
-      case 'succeeded':
-        return commands.finish(id, lease.token, this.#inCourse(attempt, outcome))
-      case 'snoozed':
-        return commands.release(id, lease.token, { by: 'snooze', runAt: outcome.runAt })
-      case 'failed':
-        return commands.fail(id, lease.token, outcome.failure, this.#pool.ceilings(attempt.type).maxAttempts)
-      case 'interrupted':
-        return commands.release(id, lease.token)
-      case 'superseded':
-        return undefined
-    }
-  }
-
-  /** The effects are called by whoever commits, but belong to the run. */
-  #inCourse(attempt: Attempt, ending: Ending): Ending {
-    const { effects } = ending
-    if (effects === undefined) return ending
-    return {
-      ...ending,
-      effects: (transaction) => this.#services.attempts.scope.run(attempt, () => effects(transaction)),
-    }
-  }
-
-  /** A store that cannot write now may be able to later: the outcome is kept for as long as the lease may still be ours. */
-  async #record(attempt: Attempt, first: AttemptOutcome, recorded: Command<unknown>): Promise<Recorded> {
-    const { journal, clock } = this.#services
-    let outcome = first
-    let command: Command<unknown> | undefined = recorded
-    let hasEffects = outcome.kind === 'succeeded' && outcome.effects !== undefined
-    while (command !== undefined) {
-      try {
-        const answer = await journal.submit(command)
-        return attempt.commits ? endOf(outcome, answer) : undefined
-      } catch (error) {
-        if (hasEffects && isOfEffects(error)) {
-          hasEffects = false
-          outcome = await attempt.classify(error)
-          command = this.#commandFor(attempt, outcome)
-          continue
-        }
-        const { id, type, run } = attempt
-        this.#log.warn({ err: error, jobId: id, jobType: type, run }, 'outcome not recorded')
-        if (error instanceof LeaseLost) return error
-        if (!(error instanceof StoreUnavailable) || this.#closing.signal.aborted) return undefined
-        this.#pause ??= delay(clock, RECORD_PAUSE, this.#closing.signal).catch(() => {})
-        await this.#pause
-        this.#pause = undefined
-      }
-    }
-    return undefined
   }
 
   #beat(attempt: Attempt, progress?: number, partial?: string): Promise<void> {
@@ -391,8 +325,7 @@ export class Worker {
     // One that is on its way would begin a run when it lands. Only what is its own is waited for: others may write for ever.
     await this.#dispatcher.landed()
     for (const attempt of [...this.#running.values()]) attempt.conclude({ kind: 'interrupted' })
-    this.#closing.abort()
-    await Promise.all(this.#recording)
+    await this.#recorder.close()
     // Also those that were just given back.
     const patience = this.#services.clock.now() + COMMIT_PATIENCE
     await this.#empty(() => patience)
@@ -401,6 +334,3 @@ export class Worker {
     await this.#presence.signOff()
   }
 }
-
-/** The handler's own writes could not be made: nothing of the success is recorded, and the attempt has failed. */
-const isOfEffects = (error: unknown): boolean => !(error instanceof LeaseLost || error instanceof StoreUnavailable)
