@@ -81,17 +81,17 @@ export type {
   RetentionRule,
   RetentionRun,
 } from './runtime/upkeep/retention.js'
-export type { IsolatedContext, JobContext } from './runtime/work/context.js'
-export type { JobDefaults, JobDefinition, RunFacts } from './runtime/work/definition.js'
-export { defineJob } from './runtime/work/definition.js'
-export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/handler-errors.js'
-export type { EnqueueFacts, InitTools, JobHooks, RunEnd } from './runtime/work/hooks.js'
-export type { IsolateOptions } from './runtime/work/isolated.js'
-export type { TypeInfo } from './runtime/work/job-types.js'
-export type { JobLease, LeaseOptions } from './runtime/work/lease-desk.js'
-export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/lease-protocol.js'
-export type { LogLine } from './runtime/work/log-relay.js'
-export type { PauseOptions, RegisterOptions, WorkerInfo, WorkerRemoveOptions } from './runtime/work/worker-desk.js'
+export type { JobLease, LeaseOptions } from './runtime/work/desk/lease-desk.js'
+export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/desk/lease-protocol.js'
+export type { PauseOptions, RegisterOptions, WorkerInfo, WorkerRemoveOptions } from './runtime/work/desk/worker-desk.js'
+export type { IsolatedContext, JobContext } from './runtime/work/run/context.js'
+export type { JobDefaults, JobDefinition, RunFacts } from './runtime/work/run/definition.js'
+export { defineJob } from './runtime/work/run/definition.js'
+export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/run/handler-errors.js'
+export type { EnqueueFacts, InitTools, JobHooks, RunEnd } from './runtime/work/run/hooks.js'
+export type { IsolateOptions } from './runtime/work/run/isolated.js'
+export type { TypeInfo } from './runtime/work/run/job-types.js'
+export type { LogLine } from './runtime/work/run/log-relay.js'
 export type {
   BatchElement,
   DependencyOption,

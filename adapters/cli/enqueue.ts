@@ -1,7 +1,7 @@
 /** enqueue and result: a job goes in, and what comes of it. */
 import type { Command } from 'commander'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { JobHandle } from '../../runtime/write/contract.js'
 import type { OpenLedgerOptions } from '../open-ledger.js'
 import { ledgerPart, loadConfig, type WorkerConfig } from './config.js'

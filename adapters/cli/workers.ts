@@ -1,8 +1,8 @@
 /** workers and leases: who works, and who has fallen silent. */
 import type { Command } from 'commander'
 import { formatMs } from '../../domain/duration.js'
-import type { StaleLease } from '../../runtime/work/lease-protocol.js'
-import type { WorkerInfo } from '../../runtime/work/worker-desk.js'
+import type { StaleLease } from '../../runtime/work/desk/lease-protocol.js'
+import type { WorkerInfo } from '../../runtime/work/desk/worker-desk.js'
 import { each, report } from './each.js'
 import { duration } from './flags.js'
 import { age, type Output, printable, when } from './output.js'

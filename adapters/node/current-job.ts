@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Scope } from '../../runtime/ports/scope.js'
-import type { JobContext } from '../../runtime/work/context.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
 
 const storage = new AsyncLocalStorage<JobContext>()
 /** Handlers that have not settled. */

@@ -10,7 +10,7 @@ import type {
   Released,
 } from '../../domain/job/events.js'
 import type { JobState, Lease } from '../../domain/job/evolve.js'
-import { toFailure } from '../../runtime/work/failure.js'
+import { toFailure } from '../../runtime/work/run/failure.js'
 import { DEFAULT_MAX_BODY, encode } from '../../runtime/write/codec.js'
 import type { EnqueueOptions, JobType } from '../../runtime/write/contract.js'
 

@@ -1,4 +1,4 @@
-import type { JobContext } from '../work/context.js'
+import type { JobContext } from '../work/run/context.js'
 import type { JobType } from '../write/contract.js'
 
 /** A module whose handler runs in processes of its own. */

@@ -13,8 +13,8 @@ import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Alarm } from './alarm.js'
 import type { KeyRoom } from './key-room.js'
-import type { Brief } from './payloads.js'
 import type { Pool } from './pool.js'
+import type { Brief } from './run/payloads.js'
 import type { SuspectLane } from './suspects.js'
 
 /** Pause after a lease that the store could not record (ms): a full disk is not met with a busy loop. */

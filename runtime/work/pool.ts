@@ -1,6 +1,6 @@
 import type { Lane, Order } from '../../projections/pending-index.js'
 import { Caps, Room } from './caps.js'
-import type { RunnableDefinition } from './definition.js'
+import type { RunnableDefinition } from './run/definition.js'
 
 /** What a process says of a type, whatever the type says itself. Absent: nothing. */
 export interface TypeOverride {

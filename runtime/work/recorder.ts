@@ -8,10 +8,10 @@ import type { Command } from '../write/command.js'
 import type { Ending } from '../write/commands.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
-import type { Attempt, AttemptOutcome } from './attempt.js'
-import type { Recorded } from './commits.js'
-import { endOf } from './commits.js'
-import type { JobContext } from './context.js'
+import type { Attempt, AttemptOutcome } from './run/attempt.js'
+import type { Recorded } from './run/commits.js'
+import { endOf } from './run/commits.js'
+import type { JobContext } from './run/context.js'
 
 /** Pause before an outcome is written again that the store could not record (ms). */
 const RECORD_PAUSE = 500

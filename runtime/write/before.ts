@@ -2,8 +2,8 @@
 import { InvalidOption } from '../../domain/errors.js'
 import { DependencyUnknown } from '../../domain/rejection.js'
 import { EnqueueRefused } from '../errors.js'
-import type { JobDefinition } from '../work/definition.js'
-import type { EnqueueFacts } from '../work/hooks.js'
+import type { JobDefinition } from '../work/run/definition.js'
+import type { EnqueueFacts } from '../work/run/hooks.js'
 import type { Steps } from './drive.js'
 import type { Enqueued, NewJob } from './enqueue-command.js'
 

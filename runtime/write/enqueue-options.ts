@@ -15,7 +15,7 @@ import {
   toText,
   toTimeout,
 } from '../checks.js'
-import type { FullSettings, JobDefinition } from '../work/definition.js'
+import type { FullSettings, JobDefinition } from '../work/run/definition.js'
 import type { DependencyOption, EnqueueOptions, QueueDefaults, TraceCarrier, UniqueOptions } from './contract.js'
 
 const KEYS = new Set([

@@ -6,7 +6,7 @@ import { fromSent, toSent } from '../../adapters/node/isolation/sent-errors.js'
 import { InvalidOption, InvalidPayload } from '../../domain/errors.js'
 import { LeaseLost } from '../../domain/rejection.js'
 import { JobCancelled, ShuttingDown, Timeout } from '../../runtime/errors.js'
-import { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from '../../runtime/work/handler-errors.js'
+import { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from '../../runtime/work/run/handler-errors.js'
 
 /** There and back, as the channel between the processes does it. */
 const sent = (thrown: unknown): unknown => fromSent(structuredClone(toSent(thrown)))

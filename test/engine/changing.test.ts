@@ -1,6 +1,6 @@
 /** Starts, stops and changes of workers that come at the same time, or while others go on. */
 import { describe, expect, it } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { Gate } from './support.js'
 import { gate, memory, never, next, sqlite, typesOf, World } from './support.js'
 

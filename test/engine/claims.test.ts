@@ -7,8 +7,8 @@ import type { RecordedEvent } from '../../domain/event.js'
 import type { Leased } from '../../domain/job/events.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { keptOpen, ledgerOn } from './support.js'
 
 /** Enough work for a moment: what is at once done would be done before anybody else has looked. */

@@ -4,7 +4,7 @@ import { MemoryViews } from '../../adapters/memory/views.js'
 import { systemClock } from '../../adapters/node/clock.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { Clock } from '../../runtime/ports/clock.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { keptOpen, ledgerOn, never, typesOf } from './support.js'
 
 /** The real clock, and how many of its timers are still set. */

@@ -2,7 +2,7 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { openLedger } from '../../adapters/open-ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { Arena } from './rivals.js'
 
 /** So that a test that hangs ends; nothing is measured by it. */

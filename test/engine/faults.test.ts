@@ -10,7 +10,7 @@ import { openLedger } from '../../adapters/open-ledger.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { LogLine } from './support.js'
 import { gate, listeningLogger, next, rejection, typesOf } from './support.js'
 

@@ -8,7 +8,7 @@ import { filter, firstValueFrom, map } from 'rxjs'
 import { openLedger } from '../../adapters/open-ledger.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { LedgerOptions } from '../../runtime/options.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
 import type { LogLine } from './support.js'
 import { listeningLogger } from './support.js'
 

@@ -4,7 +4,7 @@ import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { Batch, EventStore } from '../../runtime/ports/event-store.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { gate, keptOpen, ledgerOn, typesOf } from './support.js'
 
 /** The same store to somebody who is not told of leases until `open` settles. Counts the looks at streams of keys. */

@@ -1,6 +1,6 @@
 /** Workers of several runtimes that ask for jobs at the same moment. */
 import { describe, expect, it } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { memory, rejection, sqlite, World } from './support.js'
 
 const note = defineJob<number, void>({ type: 'note' })

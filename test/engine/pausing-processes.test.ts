@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { openLedger } from '../../adapters/open-ledger.js'
 import type { RecordedEvent } from '../../domain/event.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { Arena } from './rivals.js'
 
 /** So that a test that hangs ends; nothing is measured by it. */

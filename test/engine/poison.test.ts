@@ -1,7 +1,7 @@
 /** A job that ends its whole process, started again each time it dies: it uses up its own lives, not its neighbours'. Real time. */
 import { describe, expect, it } from 'vitest'
 import { openLedger } from '../../adapters/open-ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { Arena } from './rivals.js'
 import { factsOf } from './support.js'
 

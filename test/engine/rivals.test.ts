@@ -7,7 +7,7 @@ import type { RecordedEvent } from '../../domain/event.js'
 import type { Queued } from '../../domain/job/events.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { QueueCounts } from '../../runtime/read/queries.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { Rival } from './rivals.js'
 import { Arena } from './rivals.js'
 

@@ -4,7 +4,7 @@ import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import { Supervisor } from '../../runtime/upkeep/supervisor.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { LogLine } from './support.js'
 import { keptOpen, ledgerOn, listeningLogger, memory, never, World } from './support.js'
 

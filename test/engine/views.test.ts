@@ -11,7 +11,7 @@ import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { keptOpen, ledgerOn, rejection } from './support.js'
 
 const note = defineJob({ type: 'note', handle: (text: string) => text })

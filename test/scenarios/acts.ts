@@ -1,9 +1,9 @@
 /** What the jobs of the scenarios do, and short ways to watch them. */
 import type { Ledger } from '../../runtime/ledger.js'
 import type { Ids } from '../../runtime/ports/ids.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import type { JobDefaults, JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import type { JobDefaults, JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { ConcurrencyOptions } from '../../runtime/write/limits.js'
 import type { Gate } from '../engine/support.js'
 import { factsOf, gate, next, randomIds, type World } from '../engine/support.js'

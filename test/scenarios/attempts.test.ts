@@ -1,7 +1,7 @@
 /** What is kept of every run, and of what it threw. */
 import { expect } from 'vitest'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { rejection } from '../engine/support.js'
 import { echo, ended, failing, loseLease, standing } from './acts.js'
 import { scenario } from './scenario.js'

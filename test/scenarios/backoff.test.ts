@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { BackoffOptions } from '../../domain/backoff.js'
 import { backoffPresets } from '../../domain/backoff.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, rejection } from '../engine/support.js'
 import { drawing, ended, failing, waits } from './acts.js'
 import { scenario } from './scenario.js'

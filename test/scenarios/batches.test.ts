@@ -1,6 +1,6 @@
 /** Many jobs in one step: all of them or none. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { BatchElement } from '../../runtime/write/contract.js'
 import { factsOf, gate, isEmpty, next, rejection, typesOf } from '../engine/support.js'
 import { build, takeAll, test } from './remote.js'

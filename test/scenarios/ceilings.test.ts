@@ -1,8 +1,8 @@
 /** What a pool or a process allows at most, whatever its jobs say. */
 import { expect } from 'vitest'
 import type { StartOptions, TypeOverrideOptions } from '../../runtime/start-options.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import { factsOf, never, next, rejection } from '../engine/support.js'
 import { ended, failing } from './acts.js'

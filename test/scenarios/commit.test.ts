@@ -1,8 +1,8 @@
 /** The last word on a run: its type is told once the log has it, whatever became of the run. */
 import { expect } from 'vitest'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
-import type { RunEnd } from '../../runtime/work/hooks.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
+import type { RunEnd } from '../../runtime/work/run/hooks.js'
 import { factsOf, gate, never, next, typesOf } from '../engine/support.js'
 import { echo, ended, loseLease, noting, runToEnd, standing } from './acts.js'
 import { SQL, scenario } from './scenario.js'

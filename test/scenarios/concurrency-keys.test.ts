@@ -1,9 +1,9 @@
 /** Jobs that share a key run only so many at once, and the keys take turns. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import { next, rejection, typesOf, type World } from '../engine/support.js'
 import { failing, loseLease, standing } from './acts.js'

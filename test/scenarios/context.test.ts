@@ -2,8 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { currentJob } from '../../adapters/node/current-job.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { gate, next } from '../engine/support.js'
 import { scenario } from './scenario.js'
 

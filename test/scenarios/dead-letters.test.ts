@@ -1,7 +1,7 @@
 /** Jobs that have used up their attempts, and how they are sent round again. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { rejection, typesOf, type World } from '../engine/support.js'
 import { echo, ended, failing, standing } from './acts.js'
 import { scenario } from './scenario.js'

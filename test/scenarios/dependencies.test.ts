@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { EdgeCondition, EdgeFallback } from '../../domain/job/events.js'
 import type { Ledger } from '../../runtime/ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, next, rejection, typesOf, type World } from '../engine/support.js'
 import { echo, ended } from './acts.js'
 import { scenario } from './scenario.js'

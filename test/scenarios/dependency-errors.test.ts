@@ -1,7 +1,7 @@
 /** Why a job’s dependencies failed, and why theirs did. */
 import { expect } from 'vitest'
 import type { DependencyError } from '../../runtime/read/dependencies.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { next, rejection } from '../engine/support.js'
 import { echo, ended, loseLease, standing } from './acts.js'
 import { scenario } from './scenario.js'

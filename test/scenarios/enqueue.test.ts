@@ -1,6 +1,6 @@
 /** What a job is made of, and what is told of it. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, gate, isEmpty, rejection } from '../engine/support.js'
 import { build, code, take } from './remote.js'
 import { scenario } from './scenario.js'

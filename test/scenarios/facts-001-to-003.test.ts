@@ -1,9 +1,9 @@
 /** Facts of 001 to 003 that no other scenario tells on its way. */
 import Database from 'better-sqlite3'
 import { expect } from 'vitest'
-import type { JobContext } from '../../runtime/work/context.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { isEmpty, rejection } from '../engine/support.js'
 import { echo, ended, loseLease, standing } from './acts.js'
 import { SQL, scenario } from './scenario.js'

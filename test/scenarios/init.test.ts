@@ -1,7 +1,7 @@
 /** What a job type has done once, before this process runs any job. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
-import type { InitTools } from '../../runtime/work/hooks.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
+import type { InitTools } from '../../runtime/work/run/hooks.js'
 import { gate, never, rejection, typesOf } from '../engine/support.js'
 import { echo } from './acts.js'
 import { scenario } from './scenario.js'

@@ -1,7 +1,7 @@
 /** Names of job types, handlers that are there twice or not at all, and types that nobody knows. */
 import { expect } from 'vitest'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { next, rejection, typesOf } from '../engine/support.js'
 import { echo, ended, standing } from './acts.js'
 import { scenario } from './scenario.js'

@@ -1,8 +1,8 @@
 /** What a token is good for, and what it is not good for any more. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, gate, never, next, rejection, typesOf } from '../engine/support.js'
 import { build, code, LONG, take, test } from './remote.js'
 import { scenario } from './scenario.js'

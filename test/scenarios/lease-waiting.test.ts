@@ -1,6 +1,6 @@
 /** Workers elsewhere that wait for a job. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, next, rejection, typesOf } from '../engine/support.js'
 import type { Watched } from './remote.js'
 import { build, code, LONG, states, take, takeAll, test, watched } from './remote.js'

@@ -1,8 +1,8 @@
 /** What the logger that is handed in is told, and when. */
 import { expect } from 'vitest'
 import type { StartOptions } from '../../runtime/start-options.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { LogLine, World } from '../engine/support.js'
 import { listeningLogger, rejection } from '../engine/support.js'
 import { echo, standing } from './acts.js'

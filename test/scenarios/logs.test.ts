@@ -1,7 +1,7 @@
 /** The lines that a handler writes, as somebody sees them who watches its job. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
-import type { LogLine } from '../../runtime/work/log-relay.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
+import type { LogLine } from '../../runtime/work/run/log-relay.js'
 import { gate, rejection } from '../engine/support.js'
 import { scenario } from './scenario.js'
 

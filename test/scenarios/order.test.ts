@@ -1,7 +1,7 @@
 /** Which job goes next, and when. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import { factsOf, gate, next, rejection, typesOf } from '../engine/support.js'
 import { build, code, LONG, take, takeAll, test, watched } from './remote.js'

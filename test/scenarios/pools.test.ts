@@ -1,9 +1,9 @@
 /** Pools of slots: which jobs each is for, how many of them run at once, and how many are leased in one commit. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import type { World } from '../engine/support.js'
 import { gate, rejection } from '../engine/support.js'

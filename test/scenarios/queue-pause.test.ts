@@ -1,6 +1,6 @@
 /** Queues that nothing is leased from for a while. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, rejection, typesOf } from '../engine/support.js'
 import { turns } from '../runtime/support/hasty-clock.js'
 import { build, code, LONG, take, takeAll, test, watched } from './remote.js'

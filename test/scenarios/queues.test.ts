@@ -1,7 +1,7 @@
 /** Where jobs wait, and which of them a worker is given. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
-import type { LeaseOptions } from '../../runtime/work/lease-desk.js'
+import type { LeaseOptions } from '../../runtime/work/desk/lease-desk.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import { rejection } from '../engine/support.js'
 import { build, take, takeAll, test, watched } from './remote.js'

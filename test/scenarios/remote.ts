@@ -1,8 +1,8 @@
 /** What scenarios about workers elsewhere share. */
 import type { Ledger } from '../../runtime/ledger.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
-import type { JobLease, LeaseOptions } from '../../runtime/work/lease-desk.js'
+import type { JobLease, LeaseOptions } from '../../runtime/work/desk/lease-desk.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { rejection } from '../engine/support.js'
 
 /** Enqueued here, run elsewhere. */

@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { JobCancelled } from '../../runtime/errors.js'
 import type { Ledger } from '../../runtime/ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { rejection } from '../engine/support.js'
 import { echo, ended, failing, standing } from './acts.js'
 import { scenario } from './scenario.js'

@@ -1,8 +1,8 @@
 /** Types that only callers with a role may enqueue. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { isEmpty, rejection } from '../engine/support.js'
 import { echo } from './acts.js'
 import { SQL, scenario } from './scenario.js'

@@ -1,7 +1,7 @@
 /** Who else has a say in what retention takes: the job itself, those that depend on it, the clock, and whoever asked. */
 import { expect } from 'vitest'
 import type { RetentionCounts, RetentionRule } from '../../runtime/upkeep/retention.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { gate, rejection } from '../engine/support.js'
 import { end, endAll, idsIn, running, TYPES, work } from './ends.js'
 import { scenario } from './scenario.js'

@@ -1,6 +1,6 @@
 /** How often a job is tried, what counts as a try, and where it stands in the queue afterwards. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, next, rejection, typesOf } from '../engine/support.js'
 import { echo, ended, failing, loseLease, standing, waits } from './acts.js'
 import { scenario } from './scenario.js'

@@ -1,6 +1,6 @@
 /** Workers elsewhere that fall silent. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, gate, next, rejection, typesOf } from '../engine/support.js'
 import { build, code, LONG, take, takeAll, watched } from './remote.js'
 import { scenario } from './scenario.js'

@@ -1,7 +1,7 @@
 /** Workers that are not heard of for so long that nobody counts on them any more. */
 import { expect } from 'vitest'
 import type { RecordedEvent } from '../../domain/event.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { World } from '../engine/support.js'
 import { rejection } from '../engine/support.js'
 import { build, code, LONG, take } from './remote.js'

@@ -1,9 +1,9 @@
 /** Start, stop, start again; handlers that come later; and what a ledger does that was never started. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import type { JobDefinition } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { gate, next, rejection, typesOf } from '../engine/support.js'
 import { echo, standing } from './acts.js'
 import { watched } from './remote.js'

@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { openLedger } from '../../adapters/open-ledger.js'
 import type { Metadata } from '../../domain/event.js'
 import type { Ledger } from '../../runtime/ledger.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { rejection } from '../engine/support.js'
 import { scenario } from './scenario.js'
 

@@ -1,7 +1,7 @@
 /** Ledgers for tests: one that waits to be told, and one that does nothing at all. */
 import { expect } from 'vitest'
 import { noopLedger, testLedger } from '../../adapters/testing/index.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { Enqueueing, JobHandle } from '../../runtime/write/contract.js'
 import { memory, rejection } from '../engine/support.js'
 import { ended } from './acts.js'

@@ -1,9 +1,9 @@
 /** A run that takes too long, and how that differs from a lease that is lost. */
 import { expect } from 'vitest'
 import { Timeout } from '../../runtime/errors.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import type { JobDefaults } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import type { JobDefaults } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, never, rejection, typesOf } from '../engine/support.js'
 import { echo, ended, failing, loseLease, standing, waits } from './acts.js'
 import { scenario } from './scenario.js'

@@ -1,6 +1,6 @@
 /** At most one job of a kind at a time. The feature has no row of its own: it is one of the ways to enqueue. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions, JobHandle } from '../../runtime/write/contract.js'
 import type { Gate } from '../engine/support.js'
 import { factsOf, gate, next, rejection, typesOf } from '../engine/support.js'

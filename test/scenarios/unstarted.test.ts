@@ -1,6 +1,6 @@
 /** Jobs that are failed before anybody has begun with them. */
 import { expect } from 'vitest'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
 import { factsOf, rejection, typesOf } from '../engine/support.js'
 import { build, code, LONG, take, takeAll, test, watched } from './remote.js'

@@ -1,8 +1,8 @@
 /** Which version of a program enqueued a job and which ran it, and payloads that are older than the handler. */
 import { expect } from 'vitest'
 import { z } from 'zod'
-import type { JobDefaults } from '../../runtime/work/definition.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobDefaults } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, rejection } from '../engine/support.js'
 import { scenario } from './scenario.js'
 

@@ -1,6 +1,6 @@
 /** Who works, what they say of themselves, and when they were last heard of. */
 import { expect } from 'vitest'
-import type { WorkerInfo } from '../../runtime/work/worker-desk.js'
+import type { WorkerInfo } from '../../runtime/work/desk/worker-desk.js'
 import { build, take, takeAll } from './remote.js'
 import { scenario } from './scenario.js'
 

@@ -1,8 +1,8 @@
 /** What a test ledger says of the jobs that were enqueued. */
 import { expect, test, vi } from 'vitest'
 import { testLedger } from '../../adapters/testing/index.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { LogLine } from '../engine/support.js'
 import { listeningLogger } from '../engine/support.js'
 

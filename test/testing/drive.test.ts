@@ -4,8 +4,8 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import type { TestLedger, VirtualClock } from '../../adapters/testing/index.js'
 import { testLedger } from '../../adapters/testing/index.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { gate, never, rejection } from '../engine/support.js'
 
 const echo = defineJob({ type: 'echo', handle: (value: unknown) => value })

@@ -1,7 +1,7 @@
 /** Handlers in child processes, on virtual time. Real processes. */
 import { expect, test } from 'vitest'
 import { testLedger } from '../../adapters/testing/index.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { Task } from '../engine/isolated.js'
 import { Workshop } from '../engine/isolated.js'
 

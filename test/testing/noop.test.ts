@@ -1,7 +1,7 @@
 /** A ledger that says yes and keeps nothing. */
 import { expect, test } from 'vitest'
 import { noopLedger } from '../../adapters/testing/index.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { listeningLogger, rejection } from '../engine/support.js'
 
 const echo = defineJob({ type: 'echo', handle: (value: unknown) => value })

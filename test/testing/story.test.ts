@@ -16,7 +16,7 @@ import {
   testLedger,
 } from '../../adapters/testing/index.js'
 import { JobEnded } from '../../domain/rejection.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { rejection } from '../engine/support.js'
 
 const mail = defineJob({ type: 'mail', handle: (to: string) => `to ${to}` })

@@ -1,8 +1,8 @@
 /** Virtual time goes on until a job is where the test wants it. */
 import { expect, test } from 'vitest'
 import { testLedger } from '../../adapters/testing/index.js'
-import type { JobContext } from '../../runtime/work/context.js'
-import { defineJob } from '../../runtime/work/definition.js'
+import type { JobContext } from '../../runtime/work/run/context.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import { never, rejection } from '../engine/support.js'
 
 const START = Date.UTC(2026, 0, 1)

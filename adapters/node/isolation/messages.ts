@@ -1,5 +1,5 @@
 /** What parent and child tell each other. Sent by structured clone: bytes, dates, maps and the like arrive as they were. */
-import type { JobContext } from '../../../runtime/work/context.js'
+import type { JobContext } from '../../../runtime/work/run/context.js'
 import type { EnqueueRequest } from './enqueueing.js'
 import type { SentLine } from './log-lines.js'
 import type { SentError } from './sent-errors.js'

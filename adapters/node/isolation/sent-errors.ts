@@ -2,7 +2,7 @@
 import { InvalidOption, InvalidPayload, show } from '../../../domain/errors.js'
 import { LeaseLost } from '../../../domain/rejection.js'
 import { JobCancelled, ShuttingDown, Timeout } from '../../../runtime/errors.js'
-import { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from '../../../runtime/work/handler-errors.js'
+import { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from '../../../runtime/work/run/handler-errors.js'
 
 /** Anything thrown, in a form that can be sent. */
 export type SentError =

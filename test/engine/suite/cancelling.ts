@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { JobCancelled } from '../../../runtime/errors.js'
 import type { Ledger } from '../../../runtime/ledger.js'
-import type { JobContext } from '../../../runtime/work/context.js'
-import type { JobDefinition } from '../../../runtime/work/definition.js'
-import { defineJob } from '../../../runtime/work/definition.js'
+import type { JobContext } from '../../../runtime/work/run/context.js'
+import type { JobDefinition } from '../../../runtime/work/run/definition.js'
+import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { Backend } from '../support.js'
 import { factsOf, gate, rejection, typesOf, World } from '../support.js'
 

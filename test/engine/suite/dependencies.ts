@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../runtime/ledger.js'
-import { defineJob } from '../../../runtime/work/definition.js'
+import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { Backend } from '../support.js'
 import { next, rejection, typesOf, World } from '../support.js'
 

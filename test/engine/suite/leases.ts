@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../../adapters/testing/virtual-clock.js'
 import { LeaseLost } from '../../../domain/rejection.js'
-import type { JobContext } from '../../../runtime/work/context.js'
-import { defineJob } from '../../../runtime/work/definition.js'
+import type { JobContext } from '../../../runtime/work/run/context.js'
+import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { Backend, Gate } from '../support.js'
 import { factsOf, gate, leaseElsewhere, never, next, rejection, typesOf, World } from '../support.js'
 

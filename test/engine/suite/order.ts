@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { JobDefinition } from '../../../runtime/work/definition.js'
-import { defineJob } from '../../../runtime/work/definition.js'
+import type { JobDefinition } from '../../../runtime/work/run/definition.js'
+import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { Backend, Gate } from '../support.js'
 import { gate, leaseElsewhere, next, World } from '../support.js'
 

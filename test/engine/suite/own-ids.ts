@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defineJob } from '../../../runtime/work/definition.js'
+import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { Backend } from '../support.js'
 import { gate, never, rejection, typesOf, World } from '../support.js'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Timeout } from '../../../runtime/errors.js'
-import type { JobContext } from '../../../runtime/work/context.js'
-import { defineJob } from '../../../runtime/work/definition.js'
+import type { JobContext } from '../../../runtime/work/run/context.js'
+import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { Backend } from '../support.js'
 import { factsOf, gate, never, next, rejection, typesOf, World } from '../support.js'
 

@@ -1,8 +1,8 @@
-import type { Duration } from '../../domain/duration.js'
-import { toMs } from '../../domain/duration.js'
-import { InvalidOption } from '../../domain/errors.js'
-import { Timeout } from '../errors.js'
-import type { Clock } from '../ports/clock.js'
+import type { Duration } from '../../../domain/duration.js'
+import { toMs } from '../../../domain/duration.js'
+import { InvalidOption } from '../../../domain/errors.js'
+import { Timeout } from '../../errors.js'
+import type { Clock } from '../../ports/clock.js'
 
 /**
  * What `step` comes to; or rejects with what `late` makes after `ms`, or with the reason of `signal` when that aborts before.

@@ -1,6 +1,6 @@
-import { InitFailed } from '../errors.js'
-import type { Logger } from '../ports/logger.js'
-import type { Enqueueing } from '../write/contract.js'
+import { InitFailed } from '../../errors.js'
+import type { Logger } from '../../ports/logger.js'
+import type { Enqueueing } from '../../write/contract.js'
 import type { RunnableDefinition } from './definition.js'
 import type { InitTools } from './hooks.js'
 

@@ -1,4 +1,4 @@
-import type { Failure } from '../../domain/job/decide.js'
+import type { Failure } from '../../../domain/job/decide.js'
 
 /** UTF-16 units of an error's message and of its stack that are recorded. */
 const LONGEST = 32_768

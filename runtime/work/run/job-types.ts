@@ -1,9 +1,9 @@
-import type { RateLimit } from '../../domain/claim/rate.js'
-import { InvalidOption } from '../../domain/errors.js'
-import { DuplicateType } from '../errors.js'
+import type { RateLimit } from '../../../domain/claim/rate.js'
+import { InvalidOption } from '../../../domain/errors.js'
+import { DuplicateType } from '../../errors.js'
+import type { TypeOverride } from '../pool.js'
 import type { JobDefinition } from './definition.js'
 import { checkDefinition, isRunnable } from './definition.js'
-import type { TypeOverride } from './pool.js'
 
 /** A job type as this process knows it. undefined: the queue's own default. */
 export interface TypeInfo {

@@ -1,9 +1,9 @@
 /** Types whose handler is a module that runs in child processes. */
-import type { Duration } from '../../domain/duration.js'
-import { toMs } from '../../domain/duration.js'
-import { InvalidOption } from '../../domain/errors.js'
-import { checkKeys, toCount } from '../checks.js'
-import type { IsolatedModule } from '../ports/isolation.js'
+import type { Duration } from '../../../domain/duration.js'
+import { toMs } from '../../../domain/duration.js'
+import { InvalidOption } from '../../../domain/errors.js'
+import { checkKeys, toCount } from '../../checks.js'
+import type { IsolatedModule } from '../../ports/isolation.js'
 
 /** How the child processes of a type are kept. */
 export interface IsolateOptions {

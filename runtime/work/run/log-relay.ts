@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs'
-import type { Clock } from '../ports/clock.js'
-import type { Logger } from '../ports/logger.js'
+import type { Clock } from '../../ports/clock.js'
+import type { Logger } from '../../ports/logger.js'
 
 /** One line that a handler wrote with `ctx.log`. */
 export interface LogLine {

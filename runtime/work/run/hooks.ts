@@ -1,6 +1,6 @@
 /** What a job type may have done beside its handler: when its process starts, before an enqueue, before and after a run. */
-import type { Logger } from '../ports/logger.js'
-import type { Enqueueing } from '../write/contract.js'
+import type { Logger } from '../../ports/logger.js'
+import type { Enqueueing } from '../../write/contract.js'
 import type { JobContext } from './context.js'
 
 /** What `init` is given. */

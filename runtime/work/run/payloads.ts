@@ -1,9 +1,9 @@
-import type { Body, ErasedBody, Metadata, RecordedEvent } from '../../domain/event.js'
-import type { Queued, Rescheduled } from '../../domain/job/events.js'
-import { jobIdOf, jobStream } from '../../domain/job/events.js'
-import type { JobState } from '../../domain/job/evolve.js'
-import { upcast } from '../../domain/upcast.js'
-import type { EventStore } from '../ports/event-store.js'
+import type { Body, ErasedBody, Metadata, RecordedEvent } from '../../../domain/event.js'
+import type { Queued, Rescheduled } from '../../../domain/job/events.js'
+import { jobIdOf, jobStream } from '../../../domain/job/events.js'
+import type { JobState } from '../../../domain/job/evolve.js'
+import { upcast } from '../../../domain/upcast.js'
+import type { EventStore } from '../../ports/event-store.js'
 
 /** UTF-16 units or bytes kept at most, in all. */
 const KEPT = 4_000_000

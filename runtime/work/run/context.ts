@@ -1,7 +1,7 @@
-import type { Duration } from '../../domain/duration.js'
-import type { Logger } from '../ports/logger.js'
-import type { DependencyError, DependencyResult } from '../read/dependencies.js'
-import type { Enqueueing, TraceCarrier } from '../write/contract.js'
+import type { Duration } from '../../../domain/duration.js'
+import type { Logger } from '../../ports/logger.js'
+import type { DependencyError, DependencyResult } from '../../read/dependencies.js'
+import type { Enqueueing, TraceCarrier } from '../../write/contract.js'
 
 /** What a handler is told about its run. `Value`: what the type's `start` returns. */
 export interface JobContext<Value = unknown> {

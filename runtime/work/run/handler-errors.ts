@@ -1,8 +1,8 @@
 /** What a handler may throw to say more than that it failed. Any other error is tried again, unless its type says otherwise. */
-import type { Duration } from '../../domain/duration.js'
-import { toMs } from '../../domain/duration.js'
-import { JobledgerError } from '../../domain/errors.js'
-import { toInstant } from '../checks.js'
+import type { Duration } from '../../../domain/duration.js'
+import { toMs } from '../../../domain/duration.js'
+import { JobledgerError } from '../../../domain/errors.js'
+import { toInstant } from '../../checks.js'
 
 abstract class HandlerError extends JobledgerError {
   readonly family = 'run'

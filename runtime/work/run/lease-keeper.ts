@@ -1,5 +1,5 @@
-import type { Clock } from '../ports/clock.js'
-import { Alarm } from './alarm.js'
+import type { Clock } from '../../ports/clock.js'
+import { Alarm } from '../alarm.js'
 import type { Attempt } from './attempt.js'
 
 /** A lease is renewed when this part of it is over: short runs never beat. */
