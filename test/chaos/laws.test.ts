@@ -335,5 +335,7 @@ describe('the order of leases', () => {
     expect(log(queued('a'), queued('b', { ...first, runAt: 1_500 }), later)).toHaveLength(1)
     expect(log(queued('a'), queued('b', { ...first, held: true }), later)).toEqual([])
     expect(log(queued('a'), at(queued('b', first), 2_500), later)).toEqual([])
+    const keyed = { ...first, concurrency: { key: 'k', limit: 1 } }
+    expect(log(queued('a'), queued('b', keyed), later)).toEqual([])
   })
 })

@@ -16,7 +16,10 @@ interface Waiting {
   readonly readyAt: number
 }
 
-/** Each lease that another job should have had. Those that wait for others, or have lost a lease, go by rules of their own. */
+/**
+ * Each lease that another job should have had. Those that wait for others, have lost a lease or share a concurrency key go by
+ * rules of their own.
+ */
 export function orderFaults(events: Iterable<RecordedEvent>): string[] {
   const states = new Map<string, JobState>()
   const ready = new Map<string, Waiting>()
@@ -29,15 +32,17 @@ export function orderFaults(events: Iterable<RecordedEvent>): string[] {
     const after = evolve(before, event)
     states.set(id, after)
     ready.delete(id)
-    if (event.type === 'Leased' && before !== undefined && before.lost === 0) {
+    if (event.type === 'Leased' && before !== undefined && isInLine(before)) {
       const first = firstBefore(before, ready.values(), event.at)
       if (first !== undefined) faults.push(`job ${id}: is leased before ${first.id}, which is more urgent`)
     }
-    const isReady = after.phase === 'waiting' && !after.held && after.lost === 0 && after.dependsOn.length === 0
-    if (isReady) ready.set(id, { job: after, readyAt: Math.max(event.at, after.runAt) })
+    const isReady = after.phase === 'waiting' && !after.held && after.dependsOn.length === 0
+    if (isReady && isInLine(after)) ready.set(id, { job: after, readyAt: Math.max(event.at, after.runAt) })
   }
   return faults
 }
+
+const isInLine = ({ lost, rare }: JobState): boolean => lost === 0 && rare?.concurrency === undefined
 
 function firstBefore(leased: JobState, ready: Iterable<Waiting>, at: number): JobState | undefined {
   for (const { job, readyAt } of ready) {
