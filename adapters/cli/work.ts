@@ -75,8 +75,9 @@ The config file:
   strategy, ceilings, lease, report, pools, drain, timeout, overrides,
   maxPayloadBytes, codeVersion, strict, conceal, retention. queues: ['mail']
   serves only these; queues: { mail: { maxAttempts: 3 } } says what holds for
-  the jobs of each. pools: [{ name: 'mail', queues: ['mail'] }, ...] are several.
-  A flag wins over the file; for the ledger --ledger, then JOBLEDGER_URL, then url.
+  the jobs of each. pools: [{ name: 'mail', queues: ['mail'] }, ...] are several
+  pools. A flag wins over the file; for the ledger --ledger, then JOBLEDGER_URL,
+  then url.
 
 How it ends:
   0        drained after one signal, or nothing left to run
