@@ -1,25 +1,10 @@
 import TinyQueue from 'tinyqueue'
 import type { JobState } from '../domain/job/evolve.js'
-import { KeyRing, Turns } from './key-ring.js'
-import type { Compare } from './urgency-queue.js'
-import { byTime, byUrgency, UrgencyQueue } from './urgency-queue.js'
+import { Turns } from './key-ring.js'
+import type { Among, Lane, Line, Order, Rank, Top } from './lines.js'
+import { byTurn, byUrgencyOf, kindOf, LaneLines, precedes } from './lines.js'
 
-/** Jobs that one kind of worker may take: equal queue, channel and type. */
-export interface Lane {
-  readonly queue: string
-  readonly channel: string
-  readonly type: string
-}
-
-/** `priority`: priority, then age. `time`: age, then priority. */
-export type Order = 'priority' | 'time'
-const COMPARE: Readonly<Record<Order, Compare>> = { priority: byUrgency, time: byTime }
-
-/**
- * Place of this runtime among those that may claim a job: 0 is the first. One of rank r claims r steps later; ranks above 3
- * count as 3.
- */
-export type Rank = 0 | 1 | 2 | 3
+export type { Lane, Order, Rank }
 
 /** How somebody takes jobs. */
 export interface Taking {
@@ -33,113 +18,6 @@ export interface Taking {
   readonly hasRoom?: (job: JobState) => boolean
   /** Also jobs that another runtime is to claim. Default false. */
   readonly anyRank?: boolean
-}
-
-/**
- * `suspect`: jobs that have lost a lease; run again one at a time, because one of them may be killing its processes.
- * `manual`: started by a person.
- */
-type Kind = 'ordinary' | 'manual' | 'suspect'
-
-/** Entries added to a line before it is looked through for those that were taken by another order. */
-const SWEEP = 4_096
-
-/** Jobs of one lane that are equal in all but urgency. */
-class Line {
-  readonly kind: Kind
-  readonly order: Order
-  readonly rank: Rank
-  readonly #plain: UrgencyQueue
-  readonly #turns: Turns
-  /** Those whose runs at once are limited by a key. */
-  #keyed: KeyRing | undefined
-  /** The job on top that was found to be ours to claim. */
-  ours: JobState | undefined
-  /** Entries added since the last sweep, and what it kept. */
-  #load = 0
-  #limit = SWEEP
-
-  constructor(kind: Kind, order: Order, rank: Rank, turns: Turns) {
-    this.#turns = turns
-    this.kind = kind
-    this.order = order
-    this.rank = rank
-    this.#plain = new UrgencyQueue(COMPARE[order])
-  }
-
-  get load(): number {
-    return this.#load
-  }
-
-  /** Nobody may ever take from the top of this line: what was taken elsewhere must not pile up. Amortised O(log n) a push. */
-  sweep(isCurrent: (job: JobState) => boolean): void {
-    if (this.#load < this.#limit) return
-    const kept = [...this.drain()].filter(isCurrent)
-    this.#load = 0
-    for (const job of kept) this.push(job)
-    this.#limit = 2 * kept.length + SWEEP
-  }
-
-  push(job: JobState): void {
-    this.#load += 1
-    if (job.rare?.concurrency === undefined) return this.#plain.push(job)
-    this.#keyed ??= new KeyRing(COMPARE[this.order], this.#turns)
-    this.#keyed.push(job)
-  }
-
-  peek(isCurrent: (job: JobState) => boolean, hasRoom: (job: JobState) => boolean): JobState | undefined {
-    let plain = this.#plain.peek()
-    while (plain !== undefined && !isCurrent(plain)) {
-      this.#plain.pop()
-      plain = this.#plain.peek()
-    }
-    if (this.#keyed === undefined) return plain
-    const keyed = this.#keyed.peek(isCurrent, hasRoom)
-    if (plain === undefined || keyed === undefined) return plain ?? keyed
-    return COMPARE[this.order](plain, keyed) < 0 ? plain : keyed
-  }
-
-  /** Whose turn this key is, of a job that `peek` has just shown; undefined: it has none. */
-  turnOf(job: JobState): number | undefined {
-    return job.rare?.concurrency === undefined ? undefined : this.#keyed?.turnOf(job)
-  }
-
-  /** Takes out what `peek` has just shown. */
-  pop(job: JobState): void {
-    if (job.rare?.concurrency === undefined) this.#plain.pop()
-    else this.#keyed?.pop(job)
-  }
-
-  freed(key: string): void {
-    this.#keyed?.freed(key)
-  }
-
-  *drain(): Iterable<JobState> {
-    for (let job = this.#plain.pop(); job !== undefined; job = this.#plain.pop()) yield job
-    if (this.#keyed !== undefined) yield* this.#keyed.drain()
-  }
-}
-
-class LaneLines implements Lane {
-  readonly queue: string
-  readonly channel: string
-  readonly type: string
-  readonly lines: Line[] = []
-  readonly #turns: Turns
-
-  constructor({ queue, channel, type }: Lane, turns: Turns) {
-    this.#turns = turns
-    this.queue = queue
-    this.channel = channel
-    this.type = type
-  }
-
-  line(kind: Kind, order: Order, rank: Rank): Line {
-    for (const line of this.lines) if (line.kind === kind && line.order === order && line.rank === rank) return line
-    const line = new Line(kind, order, rank, this.#turns)
-    this.lines.push(line)
-    return line
-  }
 }
 
 /** A job that another runtime may claim first; afterwards it is ours too. */
@@ -173,6 +51,8 @@ export class PendingIndex {
   readonly #taken = new WeakSet<JobState>()
   #rankOf: ((job: JobState) => Rank) | undefined
   #step = 0
+  /** There ever was a job with a key. */
+  #hasKeys = false
   #now = 0
   readonly #isCurrent: (job: JobState) => boolean
 
@@ -183,8 +63,8 @@ export class PendingIndex {
   }
 
   /** Lanes seen so far; grows only. */
-  get lanes(): Iterable<Lane> {
-    return this.#lanes.values()
+  get lanes(): readonly Lane[] {
+    return [...this.#lanes.values()]
   }
 
   get laneCount(): number {
@@ -205,9 +85,11 @@ export class PendingIndex {
       return
     }
     const lane = this.#lane(job)
+    const isKeyed = job.rare?.concurrency !== undefined
+    this.#hasKeys ||= isKeyed
     if (this.#orders.length > 1) this.#taken.delete(job)
     for (const order of this.#orders) {
-      const line = lane.line(kindOf(job), order, 0)
+      const line = lane.line(kindOf(job), order, 0, isKeyed)
       if (this.#orders.length > 1) line.sweep(this.#isCurrent)
       line.push(job)
     }
@@ -224,7 +106,7 @@ export class PendingIndex {
     if (line.order === order || line.rank > 0) return
     for (const job of [...line.drain()].filter(this.#isCurrent)) {
       line.push(job)
-      lane.line(line.kind, order, 0).push(job)
+      lane.line(line.kind, order, 0, line.isKeyed).push(job)
     }
   }
 
@@ -237,11 +119,12 @@ export class PendingIndex {
     this.#step = step
     const passed = this.#passed.data
     this.#passed = new TinyQueue<Passed>([], (a, b) => a.due - b.due)
-    for (const { job, lane, line } of passed) lane.line(line.kind, line.order, 0).push(job)
+    for (const { job, lane, line } of passed) lane.line(line.kind, line.order, 0, line.isKeyed).push(job)
     for (const lane of this.#lanes.values()) {
       for (const line of [...lane.lines]) {
         line.ours = undefined
-        if (line.rank > 0) for (const job of line.drain()) lane.line(line.kind, line.order, 0).push(job)
+        if (line.rank === 0) continue
+        for (const job of line.drain()) lane.line(line.kind, line.order, 0, line.isKeyed).push(job)
       }
     }
   }
@@ -314,15 +197,24 @@ export class PendingIndex {
     for (const lane of this.#lanes.values()) for (const line of lane.lines) line.freed(key)
   }
 
-  #best(lanes: Iterable<Lane>, taking: Taking): { readonly line: Line; readonly job: JobState } | undefined {
-    const { order = 'priority', suspects = true } = taking
-    let best: { readonly line: Line; readonly job: JobState } | undefined
+  /** The first of those without a key, and the key whose turn it is: then whichever of the two is more urgent. */
+  #best(lanes: Iterable<Lane>, taking: Taking): Top | undefined {
+    const plain = this.#first(lanes, taking, false, byUrgencyOf)
+    const keyed = this.#hasKeys ? this.#first(lanes, taking, true, byTurn) : undefined
+    if (plain === undefined || keyed === undefined) return plain ?? keyed
+    return precedes(keyed, plain, taking.first, byUrgencyOf) ? keyed : plain
+  }
+
+  #first(lanes: Iterable<Lane>, taking: Taking, isKeyed: boolean, among: Among): Top | undefined {
+    const { order = 'priority', suspects = true, first } = taking
+    let best: Top | undefined
     for (const lane of lanes as Iterable<LaneLines>) {
       for (const line of lane.lines) {
-        if (line.order !== order || (line.kind === 'suspect' && !suspects)) continue
+        if (line.isKeyed !== isKeyed || line.order !== order || (line.kind === 'suspect' && !suspects)) continue
         const job = this.#head(lane, line, taking)
         if (job === undefined) continue
-        if (best === undefined || precedes(line, job, best.line, best.job, taking.first)) best = { line, job }
+        const top = { line, job }
+        if (best === undefined || precedes(top, best, first, among)) best = top
       }
     }
     return best
@@ -343,7 +235,7 @@ export class PendingIndex {
         job,
         due: this.#now + rank * this.#step,
         lane,
-        line: lane.line(line.kind, line.order, rank),
+        line: lane.line(line.kind, line.order, rank, line.isKeyed),
       })
     }
   }
@@ -361,24 +253,4 @@ export class PendingIndex {
     this.#lastLane = lane
     return lane
   }
-}
-
-function kindOf(job: JobState): Kind {
-  if (job.lost > 0) return 'suspect'
-  return job.rare?.manual ? 'manual' : 'ordinary'
-}
-
-/**
- * Who comes first of the tops of two lines of the same order. Jobs of one's own before others', within a priority; then keys
- * take turns, also those of different lanes.
- */
-function precedes(line: Line, job: JobState, other: Line, top: JobState, first: Taking['first']): boolean {
-  const isManual = line.kind === 'manual'
-  if (first !== undefined && isManual !== (other.kind === 'manual')) return isManual === (first === 'manual')
-  if (line.order === 'priority' && job.priority !== top.priority) return job.priority < top.priority
-  if (line.rank !== other.rank) return line.rank < other.rank
-  const turn = line.turnOf(job)
-  const otherTurn = turn === undefined ? undefined : other.turnOf(top)
-  if (turn !== undefined && otherTurn !== undefined && turn !== otherTurn) return turn < otherTurn
-  return COMPARE[line.order](job, top) < 0
 }

@@ -234,3 +234,23 @@ describe('two orders at once', () => {
     expect(line.take({ order: 'time' })).toBeUndefined()
   })
 })
+
+describe('jobs without a key beside those with one', () => {
+  test('keep their own order, whatever turns the keys take, and in whatever lanes they stand', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(3), fc.nat(3), fc.nat(1)), { maxLength: 40 }), (kinds) => {
+        const line = new Line()
+        for (const [n, [lane, key, priority]] of kinds.entries()) {
+          const rare = key === 0 ? undefined : { concurrency: { key: `k${key}`, limit: 1 } }
+          line.push(`${key === 0 ? 'plain' : 'keyed'}${n}`, { type: `type ${lane}`, priority, since: n, rare })
+        }
+        const plain = line.all().filter((id) => id.startsWith('plain'))
+        const sorted = [...line.jobs.values()]
+          .filter(({ rare }) => rare === undefined)
+          .sort((a, b) => a.priority - b.priority || a.since - b.since)
+        expect(plain).toEqual(sorted.map(({ id }) => id))
+        expect(line.index.isEmpty(line.index.lanes)).toBe(true)
+      }),
+    )
+  })
+})
