@@ -143,7 +143,7 @@ export class Engine {
     ports.gate?.onOpen(() => journal.wake())
     this.#fleet = new Fleet({
       ...{ clock, feed, log: logger, supervisor: this.#supervisor },
-      claims: new Claims({ feed, clock, runtime: this.#runtime }),
+      claims: new Claims({ feed, clock, host: ports.host, runtime: this.#runtime }),
       surroundings: { overrides: types.overrides, shared: this.#sharedCaps() },
     })
   }

@@ -3,6 +3,7 @@ import { isWorkerStream } from '../../domain/worker/events.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import type { Rank } from '../../projections/pending-index.js'
 import type { Clock } from '../ports/clock.js'
+import type { Host } from '../ports/host.js'
 import type { Feed } from '../read/feed.js'
 import { Alarm } from './alarm.js'
 import { membersOf, ranking } from './claim-policy.js'
@@ -19,13 +20,20 @@ const STEADY = 0.25
 export class Claims {
   readonly #feed: Feed
   readonly #clock: Clock
+  readonly #host: Host
   readonly #runtime: string
   readonly #alarm: Alarm
   #members = ''
   #step = STEP_MIN
   #stop: (() => void) | undefined
 
-  constructor(options: { readonly feed: Feed; readonly clock: Clock; readonly runtime: string }) {
+  constructor(options: {
+    readonly feed: Feed
+    readonly clock: Clock
+    readonly host: Host
+    readonly runtime: string
+  }) {
+    this.#host = options.host
     this.#feed = options.feed
     this.#clock = options.clock
     this.#runtime = options.runtime
@@ -62,8 +70,14 @@ export class Claims {
     this.#alarm.by(this.#clock.now() + LOOK)
   }
 
+  /** Not one whose process has died a moment ago: whoever takes its place would wait for it, until the reaper has been round. */
+  #counts({ runtime, process }: WorkerState): boolean {
+    if (runtime === undefined || runtime === this.#runtime) return runtime !== undefined
+    return process === undefined || !this.#host.isGone(process)
+  }
+
   #refresh(): void {
-    const live = this.#feed.workers.live(this.#clock.now()).filter(({ runtime }) => runtime !== undefined)
+    const live = this.#feed.workers.live(this.#clock.now()).filter((worker) => this.#counts(worker))
     const members = JSON.stringify(live.map(({ id, status }) => [id, status]))
     const step = Math.min(STEP_MAX, Math.max(STEP_MIN, Math.ceil(2 * this.#feed.lag())))
     const isSteady = Math.abs(step - this.#step) <= STEADY * this.#step

@@ -2,9 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
+import { nodeHost } from '../../adapters/node/host.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Leased } from '../../domain/job/events.js'
+import type { ProcessIdentity } from '../../domain/worker/events.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { JobContext } from '../../runtime/work/run/context.js'
@@ -47,8 +49,8 @@ class Group {
   }
 
   /** A worker that is counted on and takes nothing. */
-  async appearButDoNothing(runtime: string): Promise<void> {
-    const data = { types: ['work'], concurrency: 100, runtime }
+  async appearButDoNothing(runtime: string, process?: ProcessIdentity): Promise<void> {
+    const data = { types: ['work'], concurrency: 100, runtime, ...(process && { process }) }
     const stream = `worker-${runtime}`
     const event = { stream, id: crypto.randomUUID(), type: 'WorkerRegistered', at: this.clock.now(), data }
     await this.#store.append([{ expect: new Map([[stream, 'none' as const]]), events: [event] }])
@@ -121,5 +123,19 @@ describe('a runtime that shares a log', () => {
     await group.passUntilFinished(80)
     const leases = (await group.events('Leased')).slice(40)
     expect(new Set(leases.map(({ at }) => at - later))).toEqual(new Set([0]))
+  })
+
+  test('does not wait for one whose process is gone, also before it is off the list', async () => {
+    await using group = new Group()
+    const ledger = await group.open()
+    await ledger.start({ concurrency: 100 })
+    // Its own reaper has been round when it opens.
+    const enqueuer = await group.open()
+    await group.appearButDoNothing('ghost', { ...nodeHost.identity(), pid: 4_194_303, startTime: '1' })
+    const begun = group.clock.now()
+    const jobs = Array.from({ length: 40 }, (_, n) => ({ job: group.job, payload: n }))
+    await enqueuer.enqueueMany(jobs)
+    await group.passUntilFinished(40)
+    expect(new Set((await group.events('Leased')).map(({ at }) => at - begun))).toEqual(new Set([0]))
   })
 })
