@@ -42,8 +42,9 @@ export class Claims {
 
   start(): void {
     let changed = false
-    const events = this.#feed.events$.subscribe(({ stream }) => {
-      changed ||= isWorkerStream(stream)
+    const events = this.#feed.events$.subscribe(({ stream, type }) => {
+      // A beat changes nothing about who is there: most of what idle processes would look at.
+      changed ||= isWorkerStream(stream) && type !== 'WorkerBeat'
     })
     // Once for the page: when several sign on at once, jobs are ranked anew once.
     const pages = this.#feed.pages$.subscribe(() => {
