@@ -30,6 +30,7 @@ import type {
 } from './events.js'
 import { jobStream } from './events.js'
 import type { JobState, Outcome } from './evolve.js'
+import { lastingFacts } from './rare.js'
 
 /** Facts to append, or why not. */
 export type Decision = readonly Draft[] | JobledgerError
@@ -356,10 +357,6 @@ function factsOf(state: JobState, dependsOn: readonly DependencyEdge[]): JobFact
     ...(priority !== 0 && { priority }),
     ...(name !== undefined && { name }),
     ...(dependsOn.length > 0 && { dependsOn }),
-    ...(rare?.timeoutBy !== undefined && { timeoutBy: rare.timeoutBy }),
-    ...(rare?.retryOn !== undefined && { retryOn: rare.retryOn }),
-    ...(rare?.retainMs !== undefined && { retainMs: rare.retainMs }),
-    ...(rare?.manual && { manual: true }),
-    ...(rare?.concurrency !== undefined && { concurrency: rare.concurrency }),
+    ...lastingFacts(rare),
   }
 }

@@ -43,6 +43,19 @@ export interface JobFacts {
   readonly manual?: true
   /** At most `limit` runs at once of all jobs with this key. */
   readonly concurrency?: KeyLimit
+  readonly trigger?: TriggerOrigin
+  /** Stands for several firings that came close together. */
+  readonly debounced?: true
+  /** Triggers in whose course it came to be, before its own. One that is among them does not fire for what this job does. */
+  readonly chain?: readonly string[]
+}
+
+/** The trigger that made a job, and for which occurrence (ms). */
+export interface TriggerOrigin {
+  readonly id: string
+  readonly occurrence: number
+  /** The body of `Queued` is `{ payload, event }`: `event` is the document that was published. */
+  readonly event?: true
 }
 
 /** Jobs that share a key, and how many of them may run at once. */
@@ -68,10 +81,6 @@ export interface Queued extends JobFacts {
   /** The claim stream that keeps it the only one of its key. */
   readonly unique?: string
   readonly context?: JobOrigin
-  /** The trigger that made it, and for which occurrence. */
-  readonly trigger?: { readonly id: string; readonly occurrence: number }
-  /** Stands for several firings that came close together. */
-  readonly debounced?: true
 }
 
 export interface Leased {

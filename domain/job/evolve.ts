@@ -6,6 +6,8 @@ import type { DependencyEdge, Failed, JobEvent, JobFacts, Leased, Retried } from
 import { jobIdOf } from './events.js'
 import type { Phase } from './lifecycle.js'
 import { nextPhase } from './lifecycle.js'
+import type { RareFacts } from './rare.js'
+import { rareFacts, rareOf } from './rare.js'
 
 export interface Lease {
   readonly token: string
@@ -19,14 +21,6 @@ export interface Lease {
 }
 
 export type Outcome = 'succeeded' | 'failed' | 'cancelled'
-
-/** What only few jobs have: kept apart, so that the others do not carry it. */
-export interface RareFacts extends Pick<JobFacts, 'timeoutBy' | 'retryOn' | 'retainMs' | 'manual' | 'concurrency'> {
-  /** Revision of the event whose body is the payload, where that is not the first. */
-  readonly payloadAt?: number
-  readonly expunged?: true
-  readonly condemned?: true
-}
 
 /** All that deciders and the pending index need of a job. Small: a runtime holds one for every job that has not ended. */
 export interface JobState {
@@ -184,29 +178,6 @@ export function revive(event: JobEvent): JobState | undefined {
   const job = fresh(event, event.data.job, queuedAt)
   const rare = payloadAt === undefined ? job.rare : { ...job.rare, payloadAt }
   return { ...job, run, outcome, error, startedAt, rare, phase: 'ended' }
-}
-
-/** Undefined where a job has none of them. */
-function rareFacts(facts: { readonly [K in keyof RareFacts]: RareFacts[K] | undefined }): RareFacts | undefined {
-  const { timeoutBy, retryOn, retainMs, manual, concurrency, payloadAt, expunged, condemned } = facts
-  const rare = {
-    ...(timeoutBy !== undefined && { timeoutBy }),
-    ...(retryOn !== undefined && { retryOn }),
-    ...(retainMs !== undefined && { retainMs }),
-    ...(manual && { manual }),
-    ...(concurrency !== undefined && { concurrency }),
-    ...(payloadAt !== undefined && { payloadAt }),
-    ...(expunged && { expunged }),
-    ...(condemned && { condemned }),
-  }
-  return Object.keys(rare).length > 0 ? rare : undefined
-}
-
-/** Of a new job. Asked before anything is made: nearly all have none. */
-function rareOf(facts: JobFacts): RareFacts | undefined {
-  const { timeoutBy, retryOn, retainMs, manual, concurrency } = facts
-  const some = timeoutBy ?? retryOn ?? manual ?? concurrency
-  return some === undefined && retainMs === undefined ? undefined : rareFacts(facts)
 }
 
 function fresh(event: JobEvent, facts: JobFacts, queuedAt: number): JobState {

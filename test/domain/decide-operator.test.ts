@@ -4,9 +4,10 @@ import type { Draft } from '../../domain/event.js'
 import type { Decision } from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
 import type { DependencyEdge } from '../../domain/job/events.js'
+import { evolve } from '../../domain/job/evolve.js'
 import type { State } from './support/decisions.js'
 import { body, cancelled, check, failed, finished, leased, queued } from './support/decisions.js'
-import { fact, facts, JOB, NOW, stateAfter } from './support/jobs.js'
+import { fact, facts, JOB, NOW, stamped, stateAfter } from './support/jobs.js'
 
 describe('cancel', () => {
   const run =
@@ -48,6 +49,8 @@ describe('cancel', () => {
     { so: 'is refused for an unknown job', given: [], when: run({ by: 'operator' }), answer: 'JOB_UNKNOWN' },
   ])
 })
+
+const FIRED = { trigger: { id: 'nightly', occurrence: 7, event: true }, debounced: true, chain: ['first'] } as const
 
 describe('retry by an operator', () => {
   const edges: readonly DependencyEdge[] = [
@@ -152,6 +155,16 @@ describe('retry by an operator', () => {
       }),
     },
     {
+      so: 'brings the trigger that made it, and those in whose course it came to be',
+      given: [
+        fact('Queued', facts({ ...FIRED, retainMs: 5 })),
+        body(fact('Rescheduled', { payload: true }), '2'),
+        cancelled,
+      ],
+      when: run,
+      answer: round({ ...facts({ ...FIRED, retainMs: 5 }), run: 0, queuedAt: NOW, outcome: 'cancelled', payloadAt: 1 }),
+    },
+    {
       so: 'does not say again for whom the job is, nor what it was unique by: that is in its first event',
       given: [
         fact('Queued', facts({ unique: 'unique-1', context: { user: 'u' }, codeVersion: 'v', payloadVersion: 2 })),
@@ -176,6 +189,13 @@ describe('retry by an operator', () => {
     { so: 'is refused while it runs', given: [queued, leased], when: run, answer: 'JOB_NOT_ENDED' },
     { so: 'is refused for an unknown job', given: [], when: run, answer: 'JOB_UNKNOWN' },
   ])
+
+  test('leaves a job that a trigger made what it was, also for those who have let go of it', () => {
+    const ended = stateAfter(fact('Queued', facts(FIRED)), cancelled)
+    const [retried] = run(ended) as readonly Draft[]
+    expect(evolve(undefined, stamped(retried as Draft)).rare).toEqual(FIRED)
+    expect(evolve(ended, stamped(retried as Draft)).rare).toEqual(FIRED)
+  })
 
   test('opens a new round: attempts and lost leases start again, the history of runs goes on', () => {
     const ended = stateAfter(queued, leased, failed, fact('Finished', { outcome: 'failed', error: 'Error' }))

@@ -125,6 +125,16 @@ describe('the state of a job', () => {
       { rare: { timeoutBy: 'type', retryOn: 'recoverable-only', retainMs: 5 } },
     ],
     [
+      'knows the trigger that made it, and those in whose course that fired',
+      [fact('Queued', facts({ trigger: { id: 'nightly', occurrence: 7 }, debounced: true, chain: ['first'] }))],
+      { rare: { trigger: { id: 'nightly', occurrence: 7 }, debounced: true, chain: ['first'] } },
+    ],
+    [
+      'knows in whose course it came to be, though no trigger made it',
+      [fact('Queued', facts({ chain: ['first'] }))],
+      { rare: { chain: ['first'] } },
+    ],
+    [
       'knows where its payload is, once it was given another',
       [queued, fact('Rescheduled', { priority: 1 }), fact('Rescheduled', { payload: true }), leased],
       { rare: { payloadAt: 2 }, priority: 1 },
