@@ -84,7 +84,7 @@ export type {
 export type { JobLease, LeaseOptions } from './runtime/work/desk/lease-desk.js'
 export type { FailOptions, HeartbeatOptions, LeasedJob, StaleLease } from './runtime/work/desk/lease-protocol.js'
 export type { PauseOptions, RegisterOptions, WorkerInfo, WorkerRemoveOptions } from './runtime/work/desk/worker-desk.js'
-export type { IsolatedContext, JobContext } from './runtime/work/run/context.js'
+export type { IsolatedContext, JobContext, JobTrigger } from './runtime/work/run/context.js'
 export type { JobDefaults, JobDefinition, RunFacts } from './runtime/work/run/definition.js'
 export { defineJob } from './runtime/work/run/definition.js'
 export { Abort, BadTrigger, Fatal, Recoverable, RetryAt } from './runtime/work/run/handler-errors.js'

@@ -76,10 +76,10 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   get #speaker(): Speaker {
     const job = this.#own.ports.scope.current()
     if (job === undefined) return speakerOf(this.#actor, undefined)
-    const { id, correlationId, user, trace } = job
+    const { id, correlationId, user, trace, triggers } = job
     const origin =
       user === undefined && trace === undefined ? undefined : { ...(user !== undefined && { user }), ...trace }
-    return speakerOf(this.#actor, { id, correlationId, origin })
+    return speakerOf(this.#actor, { id, correlationId, origin, triggers })
   }
 
   /** The same ledger, speaking for somebody: its deeds say who and why, its jobs for whom. Throws InvalidOption. */

@@ -2,7 +2,7 @@ import { InvalidOption } from '../../domain/errors.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Queued, Rescheduled } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
-import { reveal } from '../../runtime/write/codec.js'
+import { reveal, unpack } from '../../runtime/write/codec.js'
 import type { JobType } from '../../runtime/write/contract.js'
 
 /** A job as it was enqueued, with what was changed while it waited. */
@@ -72,7 +72,7 @@ export function toTypeName(type: unknown, option: string): string {
 function toJob(id: string, { data, body, at }: RecordedEvent<'Queued', Queued>): EnqueuedJob {
   const { type, queue, channel = '', name, priority = 0, runAt, held = false, dependsOn = [], context } = data
   return {
-    ...{ id, type, queue, channel, priority, held, payload: reveal(body), queuedAt: at },
+    ...{ id, type, queue, channel, priority, held, payload: unpack(reveal(body), data).payload, queuedAt: at },
     ...(name !== undefined && { name }),
     ...(runAt !== undefined && { runAt }),
     ...(context?.user !== undefined && { user: context.user }),

@@ -4,6 +4,7 @@ import type { DependencyEdge, JobEvent, KeyLimit, Leased, Queued } from '../../d
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import type { RareFacts } from '../../domain/job/rare.js'
 import type { QueueState } from '../../domain/queue/evolve.js'
 import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import { upcast } from '../../domain/upcast.js'
@@ -15,7 +16,7 @@ import { statusName } from '../../projections/job-status.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { JobRow, JobRowFilter, Views } from '../ports/views.js'
-import { messageOf, reveal } from '../write/codec.js'
+import { messageOf, reveal, unpack } from '../write/codec.js'
 import type { Feed } from './feed.js'
 import type { ListFilter } from './listing.js'
 import { matches, SLICE, toRowFilter } from './listing.js'
@@ -66,6 +67,12 @@ export interface JobStatus extends JobSummary {
   readonly user?: string
   readonly correlationId: string
   readonly codeVersion?: string
+  /** Started by a person. */
+  readonly manual?: true
+  /** The trigger that made it, and when that was to fire (ms since the epoch). */
+  readonly trigger?: { readonly id: string; readonly occurrence: number }
+  /** It stands for several firings that came close together. */
+  readonly debounced?: true
   /** Payload, results and error messages were erased. */
   readonly erased?: true
 }
@@ -132,12 +139,13 @@ export class Queries {
     const partial = partialOf(state, events)
     return {
       ...summary,
-      payload: reveal(payloadOf(state, events)?.body),
+      payload: unpack(reveal(payloadOf(state, events)?.body), state.rare).payload,
       ...((state.outcome === 'succeeded' || finished !== undefined) && { result: reveal(finished) }),
       ...(partial !== undefined && { partial }),
       ...(context?.user !== undefined && { user: context.user }),
       correlationId,
       ...(codeVersion !== undefined && { codeVersion }),
+      ...(state.rare !== undefined && howItCame(state.rare)),
       dependents: await this.dependents(id),
       ...(failure !== undefined && { errorMessage: messageOf(failure.body) }),
       dependsOn: state.dependsOn,
@@ -296,6 +304,12 @@ export class Queries {
     }
   }
 }
+
+const howItCame = ({ manual, trigger, debounced }: RareFacts): Pick<JobStatus, 'manual' | 'trigger' | 'debounced'> => ({
+  ...(manual && { manual }),
+  ...(trigger !== undefined && { trigger: { id: trigger.id, occurrence: trigger.occurrence } }),
+  ...(debounced && { debounced }),
+})
 
 const NO_JOBS = Object.freeze({ waiting: 0, leased: 0, succeeded: 0, failed: 0, cancelled: 0 })
 

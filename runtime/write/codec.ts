@@ -1,5 +1,6 @@
 import { InvalidPayload, show } from '../../domain/errors.js'
-import type { Body, ErasedBody } from '../../domain/event.js'
+import type { Body, ErasedBody, Json } from '../../domain/event.js'
+import type { RareFacts } from '../../domain/job/rare.js'
 
 /** Bytes of JSON text, or of a binary payload, that one body may have unless the ledger is opened with another limit. */
 export const DEFAULT_MAX_BODY = 1_048_576
@@ -18,10 +19,30 @@ export function encode(
 ): string | Uint8Array | undefined {
   if (value === undefined && optional) return undefined
   if (value instanceof Uint8Array) return checkSize(value.slice(), value.length, path, maxBytes)
-  const text = stringify(value, path)
-  // A UTF-16 unit is at most 3 bytes of UTF-8: most texts need no second look.
-  const bytes = text.length * 3 <= maxBytes ? 0 : new TextEncoder().encode(text).length
-  return checkSize(text, bytes, path, maxBytes)
+  return checkText(stringify(value, path), path, maxBytes)
+}
+
+/** The stored form of a job's body that holds, beside its payload (in stored form), the document of an event. Throws InvalidPayload. */
+export function encloseEvent(
+  payload: string | Uint8Array | undefined,
+  event: Json,
+  path: string,
+  maxBytes: number,
+): string {
+  if (payload instanceof Uint8Array) throw new InvalidPayload(path, 'JSON where a document goes with it', payload)
+  const document = stringify(event, path)
+  const text = payload === undefined ? `{"event":${document}}` : `{"payload":${payload},"event":${document}}`
+  return checkText(text, path, maxBytes)
+}
+
+/** What the body of a job holds: its payload, and the document that `encloseEvent` has put beside it. */
+export function unpack(
+  stored: unknown,
+  rare: Pick<RareFacts, 'trigger' | 'payloadAt'> | undefined,
+): { readonly payload?: unknown; readonly event?: unknown } {
+  // A payload that took the place of the first is alone.
+  const isEnvelope = rare?.trigger?.event && rare.payloadAt === undefined
+  return isEnvelope && typeof stored === 'object' && stored !== null ? stored : { payload: stored }
 }
 
 export function decode(body: Body | ErasedBody | undefined): unknown {
@@ -46,6 +67,12 @@ export function messageOf(body: Body | ErasedBody | undefined): string {
 /** Some stores give a Buffer, whose `slice` shares its memory: what is given out is the same on every store. */
 const plain = (bytes: Uint8Array): Uint8Array =>
   bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** A UTF-16 unit is at most 3 bytes of UTF-8: most texts need no second look. */
+function checkText(text: string, path: string, maxBytes: number): string {
+  const bytes = text.length * 3 <= maxBytes ? 0 : new TextEncoder().encode(text).length
+  return checkSize(text, bytes, path, maxBytes)
+}
 
 function checkSize<C>(content: C, bytes: number, path: string, maxBytes: number): C {
   if (bytes <= maxBytes) return content

@@ -62,13 +62,14 @@ export interface EnqueueSetting {
   readonly codeVersion: string | undefined
   readonly queues: ReadonlyMap<string, FullSettings>
   readonly origin: JobOrigin | undefined
+  readonly chain: readonly string[] | undefined
 }
 
 /** The facts of a new job. Throws InvalidOption that names the field under `path`. Budget 1 us without options. */
 export function toFacts(
   definition: JobDefinition,
   options: EnqueueOptions | undefined,
-  { now, codeVersion, queues, origin }: EnqueueSetting,
+  { now, codeVersion, queues, origin, chain }: EnqueueSetting,
   path: string,
 ): Queued {
   if (options !== undefined) checkKeys(options, KEYS, path)
@@ -88,6 +89,7 @@ export function toFacts(
   if (definition.version !== 1) facts.payloadVersion = definition.version
   if (codeVersion !== undefined) facts.codeVersion = codeVersion
   if (origin !== undefined) facts.context = origin
+  if (chain !== undefined) facts.chain = chain
   if (options !== undefined) apply(options, facts, now, path)
   return facts
 }

@@ -174,9 +174,9 @@ export class Enqueuer {
     }
   }
 
-  #commands(specs: readonly EnqueueSpec[], { origin }: Speaker, path: Path): NewJob[] {
+  #commands(specs: readonly EnqueueSpec[], { origin, chain }: Speaker, path: Path): NewJob[] {
     const { clock, codeVersion, queues } = this.#options
-    const setting = { now: clock.now(), codeVersion, queues, origin }
+    const setting = { now: clock.now(), codeVersion, queues, origin, chain }
     const jobs = specs.map((spec, index) => this.#command(spec as CheckedSpec, setting, path(index)))
     refuseTwins(jobs, path)
     return jobs

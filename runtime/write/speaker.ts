@@ -18,17 +18,21 @@ export interface Course {
   readonly id: string
   readonly correlationId: string
   readonly origin: JobOrigin | undefined
+  /** Those in whose course the run is. */
+  readonly triggers: readonly string[]
 }
 
 /** What goes with the events of a deed, and what a new job inherits. */
 export interface Speaker {
   readonly metadata: Metadata | undefined
   readonly origin: JobOrigin | undefined
+  /** Triggers in whose course it is done; undefined: none. */
+  readonly chain: readonly string[] | undefined
   /** What an actor may do; undefined: the program itself speaks, which may do everything. */
   readonly roles: readonly string[] | undefined
 }
 
-const NOBODY: Speaker = Object.freeze({ metadata: undefined, origin: undefined, roles: undefined })
+const NOBODY: Speaker = Object.freeze({ metadata: undefined, origin: undefined, chain: undefined, roles: undefined })
 const NO_ROLES: readonly string[] = Object.freeze([])
 
 export function speakerOf(actor: Actor | undefined, course: Course | undefined): Speaker {
@@ -39,7 +43,8 @@ export function speakerOf(actor: Actor | undefined, course: Course | undefined):
     ...(course !== undefined && { $correlationId: course.correlationId, $causationId: course.id }),
   }
   const origin = actor === undefined ? course?.origin : { ...course?.origin, user: actor.user }
-  return { metadata, origin, roles: actor && (actor.roles ?? NO_ROLES) }
+  const chain = course === undefined || course.triggers.length === 0 ? undefined : course.triggers
+  return { metadata, origin, chain, roles: actor && (actor.roles ?? NO_ROLES) }
 }
 
 const ACTOR_KEYS = new Set(['user', 'roles', 'reason'])

@@ -40,6 +40,10 @@ const MODULE = `
       const current = jobledger.currentJob()?.id
       return { id, type, name, queue, channel, run, attempt, workerId, user, trace, manual, correlationId, current }
     },
+    fired: async (task, { trigger, triggers, ledger }) => {
+      const { id } = await ledger.enqueue({ type: 'task' }, { do: 'echo' })
+      return { task, trigger, triggers, made: id }
+    },
     count: () => ({ pid: process.pid, runs: ++runs }),
     lines(_, ctx) {
       const log = ctx.log.child({ part: 1 })

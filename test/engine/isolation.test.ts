@@ -2,12 +2,14 @@
 import { pathToFileURL } from 'node:url'
 import { filter, firstValueFrom } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
 import type { JobContext } from '../../runtime/work/run/context.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
+import { fire } from '../scenarios/fired.js'
 import type { Task } from './isolated.js'
 import { isAlive, Workshop } from './isolated.js'
 import { factsOf, rejection } from './support.js'
@@ -147,6 +149,23 @@ describe('a handler in a child process', () => {
     const [{ data, metadata }] = (await ledger.history('follow-up')) as [HistoryEntry]
     expect(data).toMatchObject({ context: { user: 'ann' }, runAt: expect.any(Number) })
     expect(metadata).toMatchObject({ $causationId: id, $correlationId: id })
+  })
+
+  it('is told of the trigger that made its job, and what it enqueues is in the course of that', async () => {
+    const path = workshop.path('fired.db')
+    const store = await openSqliteStore(path, { durability: 'normal' })
+    const trigger = { id: 'on-order', occurrence: 5 }
+    const payload = { do: 'fired' }
+    const facts = { type: 'task', trigger: { ...trigger, event: true }, chain: ['first'] } as const
+    await fire(store, { id: 'fired', at: Date.now(), payload, document: { n: 1 }, ...facts })
+    await store.close()
+    const own = await workshop.open([task], { url: `sqlite:${path}` })
+    await own.start()
+    const { made, ...told } = (await own.result('fired')) as { made: string }
+    expect(told).toEqual({
+      ...{ task: payload, trigger: { ...trigger, event: { n: 1 } }, triggers: ['first', 'on-order'] },
+    })
+    expect(await factsOf(own, made, 'Queued')).toMatchObject([{ chain: ['first', 'on-order'] }])
   })
 
   it('is told what is wrong with what it enqueues', async () => {

@@ -75,7 +75,7 @@ scenario(
     const { user, name, correlationId } = await ledger.status('bare')
     expect([user, name, correlationId]).toEqual([undefined, undefined, 'bare'])
     const [queued] = await ledger.history('bare')
-    for (const key of ['context', 'name', 'channel', 'manual', 'trigger', 'codeVersion']) {
+    for (const key of ['context', 'name', 'channel', 'manual', 'trigger', 'chain', 'codeVersion']) {
       expect(queued?.data).not.toHaveProperty(key)
     }
     expect(queued).not.toHaveProperty('metadata')
@@ -102,23 +102,6 @@ scenario(
     ])
   },
 )
-
-scenario([48], 'a job that a trigger made names it, and for which occurrence', async (world) => {
-  const seen: ReturnType<typeof told>[] = []
-  const job = telling(seen)
-  const store = await world.store()
-  const data = {
-    ...{ type: 'telling', queue: 'default', maxAttempts: 1, backoff: { min: 1, max: 1, factor: 1, jitter: 'none' } },
-    ...{ timeoutMs: null, trigger: { id: 'nightly', occurrence: 5 }, debounced: true },
-  }
-  const body = { salt: new Uint8Array(16), content: '0' }
-  const event = { stream: 'job-fired', id: crypto.randomUUID(), type: 'Queued', at: world.clock.now(), data, body }
-  await store.append([{ expect: new Map([['job-fired', 'none']]), events: [event] }])
-  const ledger = await world.open({ jobs: [job] })
-  await ledger.start()
-  await ledger.result('fired')
-  expect(seen).toMatchObject([{ trigger: { id: 'nightly', occurrence: 5 } }])
-})
 
 scenario([48], 'a handler that wants no further attempt can see that it has said so', async (world) => {
   const seen: boolean[] = []

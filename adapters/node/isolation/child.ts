@@ -253,10 +253,10 @@ function environment(): NodeJS.ProcessEnv {
 
 function factsOf(context: JobContext): ContextFacts {
   const { id, type, name, queue, channel, run, attempt, workerId, user, trace, manual } = context
-  const { trigger, correlationId, causationId, deadline, retries } = context
+  const { trigger, triggers, correlationId, causationId, deadline, retries } = context
   return {
     ...{ id, type, name, queue, channel, run, attempt, workerId, user, trace, manual },
-    ...{ trigger, correlationId, causationId, deadline, retries },
+    ...{ trigger, triggers, correlationId, causationId, deadline, retries },
   }
 }
 

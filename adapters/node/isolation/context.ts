@@ -83,6 +83,9 @@ export class ChildContext implements JobContext {
   get trigger(): JobContext['trigger'] {
     return this.#facts.trigger
   }
+  get triggers(): readonly string[] {
+    return this.#facts.triggers
+  }
   get correlationId(): string {
     return this.#facts.correlationId
   }

@@ -19,6 +19,7 @@ export type ContextFacts = Pick<
   | 'trace'
   | 'manual'
   | 'trigger'
+  | 'triggers'
   | 'correlationId'
   | 'causationId'
   | 'deadline'

@@ -16,7 +16,6 @@ import type { Ids } from '../../ports/ids.js'
 import type { Dependencies, DependencyResult } from '../../read/dependencies.js'
 import type { Feed } from '../../read/feed.js'
 import type { Queries } from '../../read/queries.js'
-import { decode } from '../../write/codec.js'
 import type { Command } from '../../write/command.js'
 import * as commands from '../../write/commands.js'
 import type { TraceCarrier } from '../../write/contract.js'
@@ -25,8 +24,10 @@ import * as queues from '../../write/queue-commands.js'
 import * as workers from '../../write/worker-commands.js'
 import { Alarm } from '../alarm.js'
 import type { KeyRoom } from '../key-room.js'
+import type { JobTrigger } from '../run/context.js'
 import { toFailure } from '../run/failure.js'
 import type { Payloads } from '../run/payloads.js'
+import { contentOf } from '../run/payloads.js'
 
 export interface LeaseOptions {
   /** A worker that `workers.register` has made known. */
@@ -63,6 +64,8 @@ export interface JobLease {
   readonly expiresAt: number
   readonly user?: string
   readonly trace?: TraceCarrier
+  /** The trigger that made it, if one did. */
+  readonly trigger?: JobTrigger
   /** Outcomes and results of the jobs it depends on, in the order they were named. */
   readonly dependencies: readonly DependencyResult[]
 }
@@ -292,15 +295,17 @@ export class LeaseDesk {
     const { feed, payloads, dependencies, journal } = this.#options
     const job = feed.board.leased.get(token)
     if (job === undefined) throw new LeaseLost(id, token)
-    const { facts, body, payloadVersion } = await payloads.load(job)
-    let payload: unknown
+    const brief = await payloads.load(job)
+    let content: ReturnType<typeof contentOf>
     try {
-      payload = decode(body)
+      content = contentOf(brief, job.rare)
     } catch (error) {
       await journal.submit(commands.fail(id, token, { ...toFailure(error, 'invalid-payload'), retryable: false }))
       throw new LeaseLost(id, token)
     }
     const { type, queue, channel, name, run, maxAttempts, timeoutMs } = job
+    const { payload, trigger } = content
+    const { facts, payloadVersion } = brief
     const { attempt, expiresAt } = job.lease as Lease
     const { user, ...trace } = facts.context ?? {}
     return {
@@ -308,6 +313,7 @@ export class LeaseDesk {
       ...(name !== undefined && { name }),
       ...(user !== undefined && { user }),
       ...(trace.traceparent !== undefined && { trace: trace as TraceCarrier }),
+      ...(trigger !== undefined && { trigger }),
       dependencies: await dependencies.results(job),
     }
   }

@@ -11,8 +11,10 @@ import type { Feed } from '../../read/feed.js'
 import { encode } from '../../write/codec.js'
 import * as commands from '../../write/commands.js'
 import type { Journal } from '../../write/journal.js'
+import type { JobTrigger } from '../run/context.js'
 import { toFailure } from '../run/failure.js'
 import { isA, isRetryable, RetryAt, toRetryTime } from '../run/handler-errors.js'
+import { triggerOf } from '../run/payloads.js'
 import type { LeaseDesk } from './lease-desk.js'
 
 export interface HeartbeatOptions {
@@ -33,6 +35,8 @@ export interface LeasedJob {
   readonly id: string
   /** It was cancelled: stop, nobody wants the result. */
   readonly cancelled: boolean
+  /** The trigger that made it, if one did; its document came with the lease. Not told once it was cancelled. */
+  readonly trigger?: Omit<JobTrigger, 'event'>
 }
 
 /** A lease whose holder has been silent. */
@@ -72,7 +76,8 @@ export class LeaseProtocol {
   /** Also for a while after a cancel, so that the worker learns of it. Throws LeaseLost. */
   async jobOf(token: string): Promise<LeasedJob> {
     const { id, cancelled } = await this.#desk.look(token)
-    return { id, cancelled }
+    const trigger = this.#feed.board.leased.get(token)?.rare?.trigger
+    return { id, cancelled, ...(trigger !== undefined && { trigger: triggerOf(trigger) }) }
   }
 
   /** Extends the lease. Throws LeaseLost, InvalidOption. */

@@ -2,6 +2,7 @@
 
 import type { Duration } from '../../../domain/duration.js'
 import { InvalidOption, InvalidPayload } from '../../../domain/errors.js'
+import { courseOf } from '../../../domain/job/course.js'
 import type { Failure } from '../../../domain/job/decide.js'
 import type { Queued } from '../../../domain/job/events.js'
 import type { JobState, Lease } from '../../../domain/job/evolve.js'
@@ -14,16 +15,17 @@ import { StoreRefused } from '../../ports/event-store.js'
 import type { Logger } from '../../ports/logger.js'
 import type { Scope } from '../../ports/scope.js'
 import type { DependencyError, DependencyResult } from '../../read/dependencies.js'
-import { decode, encode } from '../../write/codec.js'
+import { encode } from '../../write/codec.js'
 import type { Ending } from '../../write/commands.js'
 import type { Enqueueing, TraceCarrier } from '../../write/contract.js'
-import type { JobContext } from './context.js'
+import type { JobContext, JobTrigger } from './context.js'
 import type { RunFacts, RunnableDefinition } from './definition.js'
 import { validate } from './definition.js'
 import { toFailure } from './failure.js'
 import { Abort, isA, isRetryable, RetryAt, toRetryTime } from './handler-errors.js'
 import type { RunEnd } from './hooks.js'
 import type { Brief } from './payloads.js'
+import { contentOf } from './payloads.js'
 import { limitStep } from './time-limit.js'
 
 /** What takes a run's lease away. */
@@ -73,6 +75,7 @@ export class Attempt implements JobContext {
   #definition: RunnableDefinition | undefined
   /** As the handler is given it. */
   #payload: unknown
+  #trigger: JobTrigger | undefined
   /** It has failed, and its type is being asked about that. */
   #judging = false
   #brief: Brief | undefined
@@ -139,8 +142,11 @@ export class Attempt implements JobContext {
   get manual(): boolean {
     return this.#facts?.manual ?? false
   }
-  get trigger(): Queued['trigger'] {
-    return this.#facts?.trigger
+  get trigger(): JobTrigger | undefined {
+    return this.#trigger
+  }
+  get triggers(): readonly string[] {
+    return courseOf(this.job.rare)
   }
   get correlationId(): string {
     return this.#brief?.metadata?.$correlationId ?? this.id
@@ -295,7 +301,8 @@ export class Attempt implements JobContext {
     const brief = loading instanceof Promise ? await loading : loading
     this.#brief = brief
     try {
-      const stored = decode(brief.body)
+      const { payload: stored, trigger } = contentOf(brief, this.job.rare)
+      this.#trigger = trigger
       const { upcast, version } = definition
       const isOld = upcast !== undefined && brief.payloadVersion < version
       if (definition.schema === undefined && !isOld) return stored

@@ -3,6 +3,15 @@ import type { Logger } from '../../ports/logger.js'
 import type { DependencyError, DependencyResult } from '../../read/dependencies.js'
 import type { Enqueueing, TraceCarrier } from '../../write/contract.js'
 
+/** The trigger that made a job. */
+export interface JobTrigger {
+  readonly id: string
+  /** When it was to fire (ms since the epoch). */
+  readonly occurrence: number
+  /** The document that was published, apart from the payload; absent where no single event made the job. */
+  readonly event?: unknown
+}
+
 /** What a handler is told about its run. `Value`: what the type's `start` returns. */
 export interface JobContext<Value = unknown> {
   readonly id: string
@@ -21,8 +30,10 @@ export interface JobContext<Value = unknown> {
   readonly trace: TraceCarrier | undefined
   /** Started by a person. */
   readonly manual: boolean
-  /** The trigger that made it. */
-  readonly trigger: { readonly id: string; readonly occurrence: number } | undefined
+  /** The trigger that made it, if one did. */
+  readonly trigger: JobTrigger | undefined
+  /** Ids of the triggers in whose course it came to be, its own last. None of them fires for what this run does. */
+  readonly triggers: readonly string[]
   /** The same for all jobs that come from one: its id. */
   readonly correlationId: string
   /** The job that enqueued this one. */

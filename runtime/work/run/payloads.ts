@@ -1,9 +1,12 @@
 import type { Body, ErasedBody, Metadata, RecordedEvent } from '../../../domain/event.js'
-import type { Queued, Rescheduled } from '../../../domain/job/events.js'
+import type { Queued, Rescheduled, TriggerOrigin } from '../../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../../domain/job/events.js'
 import type { JobState } from '../../../domain/job/evolve.js'
+import type { RareFacts } from '../../../domain/job/rare.js'
 import { upcast } from '../../../domain/upcast.js'
 import type { EventStore } from '../../ports/event-store.js'
+import { decode, unpack } from '../../write/codec.js'
+import type { JobTrigger } from './context.js'
 
 /** UTF-16 units or bytes kept at most, in all. */
 const KEPT = 4_000_000
@@ -79,6 +82,24 @@ export class Payloads {
 function briefOf(event: RecordedEvent): Brief {
   const facts = event.data as Queued
   return { facts, metadata: event.metadata, body: event.body, payloadVersion: facts.payloadVersion ?? 1 }
+}
+
+/** As its handler is told of it. */
+export const triggerOf = ({ id, occurrence }: TriggerOrigin, event?: unknown): JobTrigger => ({
+  id,
+  occurrence,
+  ...(event !== undefined && { event }),
+})
+
+/** What a run is given. Nearly all jobs have a payload and nothing else. Throws SyntaxError. */
+export function contentOf(
+  { body }: Brief,
+  rare: RareFacts | undefined,
+): { readonly payload: unknown; readonly trigger: JobTrigger | undefined } {
+  const stored = decode(body)
+  if (rare?.trigger === undefined) return { payload: stored, trigger: undefined }
+  const { payload, event } = unpack(stored, rare)
+  return { payload, trigger: triggerOf(rare.trigger, event) }
 }
 
 const sizeOf = ({ body }: RecordedEvent): number => (body !== undefined && 'content' in body ? body.content.length : 0)

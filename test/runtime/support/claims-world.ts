@@ -180,7 +180,7 @@ class Runtime {
         const specs = act.wishes.map((wish, index) => toSpec(wish, ids[index] as string, wished + index))
         return this.#enqueuer.enqueue(
           specs,
-          { metadata: undefined, origin: undefined, roles: undefined },
+          { metadata: undefined, origin: undefined, chain: undefined, roles: undefined },
           (at) => `enqueue[${at}]`,
         )
       }
