@@ -6,6 +6,7 @@ export { backoffPresets } from './domain/backoff.js'
 export type { Duration } from './domain/duration.js'
 export { IllegalEvent, InvalidOption, InvalidPayload, JobledgerError } from './domain/errors.js'
 export type { RecordedEvent } from './domain/event.js'
+export type { Instant } from './domain/instant.js'
 export {
   DependencyCycle,
   DependencyUnknown,
@@ -31,7 +32,7 @@ export { UnknownVersion } from './domain/upcast.js'
 export { WorkerGone } from './domain/worker/decide.js'
 export type { AttemptRecord } from './projections/attempts.js'
 export type { JobStatusName } from './projections/job-status.js'
-export type { Instant, Priority } from './runtime/checks.js'
+export type { Priority } from './runtime/checks.js'
 export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from './runtime/dead-letters.js'
 export {
   ChildDied,

@@ -81,34 +81,3 @@ export function toTimeout(value: Duration | null, option: string): number | null
   if (ms > 0) return ms
   throw new InvalidOption(option, 'a duration above 0, or null for none', value)
 }
-
-/** Text without a zone would mean another instant on another machine. */
-const ISO = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/
-
-function parseIso(text: unknown): number {
-  const day = typeof text === 'string' ? ISO.exec(text)?.[1] : undefined
-  return day !== undefined && isDay(day) ? Date.parse(text as string) : Number.NaN
-}
-
-/** `Date.parse` takes 30 February for 2 March. */
-function isDay(day: string): boolean {
-  const instant = Date.parse(day)
-  return Number.isFinite(instant) && new Date(instant).toISOString().startsWith(day)
-}
-
-/** An instant: a Date, ms since the epoch, or ISO 8601 text with its zone. */
-export type Instant = Date | number | string
-
-/** Milliseconds since the epoch. */
-export function toInstant(value: Instant, option: string): number {
-  const ms = typeof value === 'number' ? value : value instanceof Date ? value.getTime() : parseIso(value)
-  if (Number.isFinite(ms) && ms >= 0 && ms <= LAST_INSTANT) return Math.round(ms)
-  throw new InvalidOption(
-    option,
-    'an instant (Date, ms since the epoch, or ISO 8601 text with time and zone, as 2026-12-24T18:00:00Z)',
-    value,
-  )
-}
-
-/** The last one that a Date can show. */
-export const LAST_INSTANT = 8.64e15

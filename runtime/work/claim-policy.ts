@@ -5,6 +5,7 @@
  * Weighted rendezvous hashing (Thaler and Ravishankar 1998; the weights as by Schindelhauer and Schomaker 2005): every
  * runtime scores every job, the highest score goes first. When one leaves, only its own jobs move.
  */
+import { hash, mix } from '../../domain/hash.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import type { Lane, Rank } from '../../projections/pending-index.js'
 
@@ -60,22 +61,4 @@ const toRank = (rank: number): Rank => Math.min(rank, 3) as Rank
 /** -slots / ln(u), u in (0, 1) from the job and the member. */
 function scoreOf(hashed: number, { seed, slots }: Seat): number {
   return -slots / Math.log((mix(hashed ^ seed) + 0.5) / 2 ** 32)
-}
-
-/** FNV-1a over UTF-16 units. */
-function hash(text: string): number {
-  let value = 0x811c9dc5
-  for (let index = 0; index < text.length; index += 1) {
-    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193)
-  }
-  return mix(value)
-}
-
-/** The finalizer of MurmurHash3: every bit in changes half of the bits out. */
-function mix(value: number): number {
-  let mixed = value ^ (value >>> 16)
-  mixed = Math.imul(mixed, 0x85ebca6b)
-  mixed ^= mixed >>> 13
-  mixed = Math.imul(mixed, 0xc2b2ae35)
-  return (mixed ^ (mixed >>> 16)) >>> 0
 }

@@ -1,8 +1,9 @@
 /** What callers say and are told when they enqueue. Types only; `enqueue-options.ts` checks. */
 import type { BackoffOptions } from '../../domain/backoff.js'
 import type { Duration } from '../../domain/duration.js'
+import type { Instant } from '../../domain/instant.js'
 import type { EdgeCondition, EdgeFallback } from '../../domain/job/events.js'
-import type { Instant, Priority } from '../checks.js'
+import type { Priority } from '../checks.js'
 import type { Enqueued } from './enqueue-command.js'
 
 /** A job type as far as an enqueue needs it; `defineJob` makes them. */

@@ -1,20 +1,9 @@
 import { DEFAULT_BACKOFF, toBackoff } from '../../domain/backoff.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
+import { LAST_INSTANT, toInstant } from '../../domain/instant.js'
 import type { DependencyEdge, JobOrigin, Queued } from '../../domain/job/events.js'
-import {
-  checkKeys,
-  LAST_INSTANT,
-  toCount,
-  toFlag,
-  toInstant,
-  toLabel,
-  toMaxAttempts,
-  toName,
-  toPriority,
-  toText,
-  toTimeout,
-} from '../checks.js'
+import { checkKeys, toCount, toFlag, toLabel, toMaxAttempts, toName, toPriority, toText, toTimeout } from '../checks.js'
 import type { FullSettings, JobDefinition } from '../work/run/definition.js'
 import type { DependencyOption, EnqueueOptions, QueueDefaults, TraceCarrier, UniqueOptions } from './contract.js'
 

@@ -2,7 +2,7 @@
 import type { Duration } from '../../../domain/duration.js'
 import { toMs } from '../../../domain/duration.js'
 import { JobledgerError } from '../../../domain/errors.js'
-import { toInstant } from '../../checks.js'
+import { toInstant } from '../../../domain/instant.js'
 
 abstract class HandlerError extends JobledgerError {
   readonly family = 'run'
