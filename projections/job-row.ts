@@ -16,6 +16,8 @@ export interface JobRow {
   readonly type: string
   readonly queue: string
   readonly channel: string
+  /** The trigger that made it; '' for none. */
+  readonly trigger: string
   /** waiting | leased | succeeded | failed | cancelled. */
   readonly phase: string
   /** When it ended, then its id: the order in which retention looks at ended jobs. '' while it has not. */
@@ -62,7 +64,7 @@ type Saved = readonly [
 
 /** Budget 2 us: one of these for every job that was touched since the last checkpoint. */
 export function toRow(job: JobState, graph: DependencyGraph): JobRow {
-  const { id, position, type, queue, channel, queuedAt } = job
+  const { id, position, type, queue, channel, queuedAt, rare } = job
   const saved: Saved = [
     id,
     job.revision,
@@ -92,14 +94,16 @@ export function toRow(job: JobState, graph: DependencyGraph): JobRow {
     job.progress ?? null,
     job.runsBefore,
     job.roundAt,
-    job.rare ?? null,
+    rare ?? null,
   ]
   const place = placeAt(queuedAt, id)
   const endPlace = job.phase === 'ended' ? placeAt(job.endedAt, id) : ''
   const dependsOn = job.dependsOn.length > 0 ? job.dependsOn.map((edge) => edge.id) : NO_IDS
-  const keepUntil = job.rare === undefined ? null : keepUntilOf(job)
+  const keepUntil = rare === undefined ? null : keepUntilOf(job)
   const phase = phaseOf(job)
-  return { id, place, type, queue, channel, phase, endPlace, keepUntil, dependsOn, state: JSON.stringify(saved) }
+  const trigger = rare?.trigger?.id ?? ''
+  const state = JSON.stringify(saved)
+  return { id, place, type, queue, channel, trigger, phase, endPlace, keepUntil, dependsOn, state }
 }
 
 /** Later than any instant. */

@@ -38,6 +38,7 @@ export function addHistory(program: Command): void {
 }
 
 interface ListFlags extends FilterFlags, PageFlags {
+  readonly trigger?: string[]
   readonly state?: JobStatusName[]
 }
 
@@ -53,7 +54,7 @@ export function addList(program: Command): void {
         repeated(oneOf('--state', JOB_STATUS_NAMES)),
       ),
     )
-  addPage(addFilter(command))
+  addPage(addFilter(command).option('--trigger <id>', 'made by this trigger; may be repeated', repeated(String)))
     .addHelpText('after', LIST_HELP)
     .action(async (flags: ListFlags, command: Command) => {
       const session = new Session(command)

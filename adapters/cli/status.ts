@@ -4,7 +4,7 @@ import type { DependencyEdge } from '../../domain/job/events.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { DependencyError } from '../../runtime/read/dependencies.js'
 import type { JobStatus } from '../../runtime/read/queries.js'
-import { type Output, oneLine, preview, printable, when } from './output.js'
+import { iso, type Output, oneLine, preview, printable, when } from './output.js'
 import { Session } from './session.js'
 import { attempts, edgeInWords, stateIn } from './words.js'
 
@@ -46,6 +46,7 @@ function statusFacts(output: Output, job: JobStatus): Record<string, string | un
     attempts: `${attempts(job)} spent, ${job.run} ${job.run === 1 ? 'run' : 'runs'} so far`,
     user: job.user && printable(job.user),
     correlation: job.correlationId === job.id ? undefined : job.correlationId && printable(job.correlationId),
+    trigger: job.trigger && inTriggerWords(job.trigger, job.debounced),
     code: job.codeVersion && printable(job.codeVersion),
     queued: at(job.queuedAt),
     'runs at': at(job.runAt),
@@ -63,6 +64,10 @@ function statusFacts(output: Output, job: JobStatus): Record<string, string | un
     partial: preview(job.partial, 2_000) || undefined,
     result: preview(job.result, 2_000) || undefined,
   }
+}
+
+function inTriggerWords({ id, occurrence }: NonNullable<JobStatus['trigger']>, isDebounced = false): string {
+  return `${printable(id)}, for ${iso(occurrence)}${isDebounced ? ', debounced' : ''}`
 }
 
 function edgeStands(edge: DependencyEdge, blockedBy: readonly string[]): string {

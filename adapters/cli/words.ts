@@ -45,7 +45,7 @@ const RELEASED: Readonly<Record<NonNullable<Released['by']> | 'shutdown', string
 
 const WORDS: Words = {
   Queued: (facts, _at, who) => {
-    const { type, queue, channel, name, priority, runAt, held, dependsOn = [], context, manual } = facts
+    const { type, queue, channel, name, priority, runAt, held, dependsOn = [], context, manual, trigger } = facts
     return listed(
       `accepted as ${type} in queue ${queue}`,
       channel && `channel ${channel}`,
@@ -55,6 +55,7 @@ const WORDS: Words = {
       held && 'held until it is promoted',
       dependsOn.length > 0 && `after ${dependsOn.map(edgeInWords).join(', ')}`,
       facts.unique && 'the only one of its key',
+      trigger && `made by trigger ${trigger.id}`,
       manual && 'started by a person',
       context?.user !== who && context?.user && `for ${context.user}`,
       attemptsInWords(facts),

@@ -161,11 +161,12 @@ function isBefore(place: string, { before }: JobRowFilter): boolean {
   return before === undefined || place < before
 }
 
-function matches(row: JobRow, { types, queues, channels, phases }: JobRowFilter): boolean {
+function matches(row: JobRow, { types, queues, channels, triggers, phases }: JobRowFilter): boolean {
   return (
     (types?.includes(row.type) ?? true) &&
     (queues?.includes(row.queue) ?? true) &&
     (channels?.includes(row.channel) ?? true) &&
+    (triggers?.includes(row.trigger) ?? true) &&
     (phases?.includes(row.phase) ?? true)
   )
 }

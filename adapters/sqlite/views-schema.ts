@@ -7,7 +7,7 @@ import { isDamage, toStoreError } from './errors.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 /** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
 const BUSY_MS = 100
@@ -16,7 +16,8 @@ const CREATE_BUSY_MS = 5000
 /**
  * `depends_on` is '' or the ids as JSON text, and only rows that have some have `edges`: most jobs depend on nothing and pay
  * for one empty column. A tombstone outlives the row; the edges that point at the removed job belong to its dependents.
- * An ended job stands in one of two indexes: the few with a say of their own are found without walking the others.
+ * An ended job stands in one of two indexes: the few with a say of their own are found without walking the others. A job that no
+ * trigger made pays for one empty column.
  */
 const TABLES = `
   CREATE TABLE checkpoint (
@@ -25,11 +26,12 @@ const TABLES = `
   ) STRICT;
   CREATE TABLE jobs (
     place TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, channel TEXT NOT NULL,
-    phase TEXT NOT NULL, end_place TEXT NOT NULL, keep_until INTEGER, depends_on TEXT NOT NULL, state TEXT NOT NULL,
+    trigger TEXT NOT NULL, phase TEXT NOT NULL, end_place TEXT NOT NULL, keep_until INTEGER, depends_on TEXT NOT NULL, state TEXT NOT NULL,
     expunged INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX jobs_live ON jobs (place) WHERE phase IN ('waiting', 'leased');
   CREATE INDEX jobs_bad ON jobs (place) WHERE phase IN ('failed', 'cancelled');
+  CREATE INDEX jobs_of_trigger ON jobs (trigger, place) WHERE trigger <> '';
   CREATE INDEX jobs_ended ON jobs (end_place) WHERE end_place <> '' AND keep_until IS NULL;
   CREATE INDEX jobs_own_say ON jobs (end_place) WHERE end_place <> '' AND keep_until IS NOT NULL;
   CREATE TABLE edges (

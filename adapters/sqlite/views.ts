@@ -25,7 +25,8 @@ type PlaceAndState = readonly [place: string, state: string]
 type Named = Pick<KeptRow, 'id' | 'dependsOn'>
 
 const COLUMNS = `
-  id, place, type, queue, channel, phase, end_place AS endPlace, keep_until AS keepUntil, depends_on AS dependsOn, state`
+  id, place, type, queue, channel, trigger, phase, end_place AS endPlace, keep_until AS keepUntil,
+  depends_on AS dependsOn, state`
 const CHECKPOINT = 'SELECT log_id AS logId, position, stream, revision, event_id AS eventId, version FROM checkpoint'
 const SET_CHECKPOINT = `
   INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
@@ -33,10 +34,11 @@ const TEXTS = 'SELECT name, text FROM texts'
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
 /** Passes over a kept row that names other dependencies: its edges have to go first. `expunged` stays as it is. */
 const SET_JOB = `
-  INSERT INTO jobs (place, id, type, queue, channel, phase, end_place, keep_until, depends_on, state)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  INSERT INTO jobs (place, id, type, queue, channel, trigger, phase, end_place, keep_until, depends_on, state)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (place) DO UPDATE SET type = excluded.type, queue = excluded.queue, channel = excluded.channel,
-    phase = excluded.phase, end_place = excluded.end_place, keep_until = excluded.keep_until, state = excluded.state
+    trigger = excluded.trigger, phase = excluded.phase, end_place = excluded.end_place,
+    keep_until = excluded.keep_until, state = excluded.state
     WHERE depends_on = excluded.depends_on`
 const NAMED = 'SELECT id, depends_on AS dependsOn FROM jobs WHERE place = ?'
 const RENAME = 'UPDATE jobs SET depends_on = ? WHERE place = ?'
@@ -51,6 +53,9 @@ const LIVE = `
 /** The indexes are named, so that the planner cannot take to walking other jobs. */
 const FROM_ENDED = "FROM jobs INDEXED BY jobs_ended WHERE end_place <> '' AND keep_until IS NULL"
 const FROM_OWN_SAY = "FROM jobs INDEXED BY jobs_own_say WHERE end_place <> '' AND keep_until IS NOT NULL"
+/** Newest first in the order of the index. '' is in none. */
+const OF_TRIGGER = "FROM jobs INDEXED BY jobs_of_trigger WHERE trigger <> '' AND trigger = ?"
+const OF_NO_TRIGGER = 'FROM jobs WHERE trigger = ?'
 /** The last of all code points: beyond every place. */
 const AFTER_ALL = '\u{10FFFF}'
 const DEPENDENTS = 'SELECT dependent FROM edges WHERE dependency = ?'
@@ -131,9 +136,19 @@ export class SqliteViews implements Views {
   }
 
   async list(filter: JobRowFilter): Promise<JobRow[]> {
+    const { triggers, limit } = filter
+    if (triggers === undefined) return this.#newest('FROM jobs WHERE true', [], filter)
+    // One after the other: looked for all at once, the jobs of all of them would have to be sorted for each page.
+    const found = [...new Set(triggers)].flatMap((id) =>
+      this.#newest(id === '' ? OF_NO_TRIGGER : OF_TRIGGER, [id], filter),
+    )
+    return found.sort((a, b) => (a.place < b.place ? 1 : -1)).slice(0, limit)
+  }
+
+  #newest(from: string, given: readonly Value[], filter: JobRowFilter): JobRow[] {
     const { sql, values } = conditionsOf(filter)
     const { before = AFTER_ALL, limit } = filter
-    return this.#rows(`FROM jobs WHERE place < ?${sql} ORDER BY place DESC LIMIT ?`, [before, ...values, limit])
+    return this.#rows(`${from} AND place < ?${sql} ORDER BY place DESC LIMIT ?`, [...given, before, ...values, limit])
   }
 
   /** Walks so many jobs at a time: a filter that hardly any job passes may have to see all there are. */
@@ -337,8 +352,9 @@ class JobWriter {
   }
 
   /** False: what is kept names other dependencies. */
-  #set({ id, place, type, queue, channel, phase, endPlace, keepUntil, state }: JobRow, dependsOn: string): boolean {
-    const { changes } = this.#setJob.run(place, id, type, queue, channel, phase, endPlace, keepUntil, dependsOn, state)
+  #set(row: JobRow, ids: string): boolean {
+    const { id, place, type, queue, channel, trigger, phase, endPlace, keepUntil: until, state } = row
+    const { changes } = this.#setJob.run(place, id, type, queue, channel, trigger, phase, endPlace, until, ids, state)
     return changes > 0
   }
 }

@@ -21,12 +21,13 @@ export interface Checkpoint {
   readonly version: number
 }
 
-/** Exact match on each field given. `before` is the `place` of the last row of the page before. Newest first. */
+/** Exact match on each field given. `before` is the `place` of the last row of the page before. Newest first. Of `triggers`, '' is none. */
 export interface JobRowFilter {
   readonly types?: readonly string[]
   readonly queues?: readonly string[]
   readonly channels?: readonly string[]
   readonly phases?: readonly string[]
+  readonly triggers?: readonly string[]
   readonly before?: string
   readonly limit: number
 }

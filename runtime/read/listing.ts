@@ -10,6 +10,8 @@ export interface ListFilter {
   readonly type?: string | readonly string[]
   readonly queue?: string | readonly string[]
   readonly channel?: string | readonly string[]
+  /** Ids of triggers that made them; '': those that none made. */
+  readonly trigger?: string | readonly string[]
   /** 1 to 1,000, default 50. */
   readonly limit?: number
   /** `cursor` of the page before. */
@@ -30,7 +32,7 @@ const PHASES: Readonly<Record<JobStatusName, string>> = {
 /** Rows read at a time where their states have to be looked at one by one. */
 export const SLICE = 500
 const CURSOR = /^\d{15} ./s
-const FILTER_KEYS = new Set(['state', 'type', 'queue', 'channel', 'limit', 'cursor'])
+const FILTER_KEYS = new Set(['state', 'type', 'queue', 'channel', 'trigger', 'limit', 'cursor'])
 
 interface Wanted {
   readonly rows: Omit<JobRowFilter, 'limit' | 'before'>
@@ -40,7 +42,7 @@ interface Wanted {
 
 export function toRowFilter(filter: ListFilter): Wanted {
   checkKeys(filter, FILTER_KEYS, 'list')
-  const { state, type, queue, channel, limit = 50, cursor } = filter
+  const { state, type, queue, channel, trigger, limit = 50, cursor } = filter
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000) {
     throw new InvalidOption('list.limit', 'an integer from 1 to 1000', limit)
   }
@@ -52,6 +54,7 @@ export function toRowFilter(filter: ListFilter): Wanted {
   const types = toTexts(type, 'list.type')
   const queues = toTexts(queue, 'list.queue')
   const channels = toTexts(channel, 'list.channel')
+  const triggers = toTexts(trigger, 'list.trigger')
   return {
     limit,
     states: states && new Set(states),
@@ -60,13 +63,15 @@ export function toRowFilter(filter: ListFilter): Wanted {
       ...(types !== undefined && { types }),
       ...(queues !== undefined && { queues }),
       ...(channels !== undefined && { channels }),
+      ...(triggers !== undefined && { triggers }),
     },
   }
 }
 
-export const matches = (row: JobRow, { types, queues, channels, phases, before }: JobRowFilter): boolean =>
+export const matches = (row: JobRow, { types, queues, channels, triggers, phases, before }: JobRowFilter): boolean =>
   (types?.includes(row.type) ?? true) &&
   (queues?.includes(row.queue) ?? true) &&
   (channels?.includes(row.channel) ?? true) &&
+  (triggers?.includes(row.trigger) ?? true) &&
   (phases?.includes(row.phase) ?? true) &&
   (before === undefined || row.place < before)

@@ -40,6 +40,7 @@ const ROW: JobRow = {
   type: 't',
   queue: 'q',
   channel: '',
+  trigger: '',
   phase: 'waiting',
   endPlace: '',
   keepUntil: null,
@@ -165,6 +166,18 @@ describe('the file of the SQLite views', () => {
     expect(await again.list({ limit: 1000 })).toHaveLength(499)
     expect(await again.dependents('job-0')).toHaveLength(499)
     await Promise.all([views.close(), again.close()])
+  })
+
+  it('finds the jobs of a trigger, newest first, without walking or sorting others', async () => {
+    const views = await openSqliteViews(path)
+    await save(views)
+    const db = new Database(path, { readonly: true })
+    const page = "SELECT * FROM jobs WHERE trigger <> '' AND trigger = 't' AND place < 'z' ORDER BY place DESC LIMIT 5"
+    expect(db.prepare(`EXPLAIN QUERY PLAN ${page}`).all()).toMatchObject([
+      { detail: 'SEARCH jobs USING INDEX jobs_of_trigger (trigger=? AND place<?)' },
+    ])
+    db.close()
+    await views.close()
   })
 
   it('lets the event loop go while it looks for an ended job', async () => {

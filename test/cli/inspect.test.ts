@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { defineJob, type JobPage, type JobStatus, type QueueCounts } from '../../index.js'
+import { fire } from '../scenarios/fired.js'
 import { Desk, PATIENCE } from './desk.js'
 
 const note = defineJob({ type: 'note', handle() {} })
@@ -109,6 +111,36 @@ describe('status of one among others', { timeout: PATIENCE }, () => {
     await other.run(['work', '-c', 'jobs.mjs', '--until-empty'])
     expect((await other.run(['status', 'child'])).stdout).toMatch(/^user +grace\ncorrelation +parent$/m)
     expect((await other.run(['status', 'parent'])).stdout).not.toMatch(/^correlation/m)
+  })
+})
+
+describe('a job that a trigger has made', { timeout: PATIENCE }, () => {
+  let other: Desk
+  beforeAll(async () => {
+    other = new Desk()
+    const store = await openSqliteStore(other.path('jobledger.db'), { durability: 'normal' })
+    const trigger = { id: 'night\u0007ly', occurrence: Date.UTC(2026, 0, 2) }
+    await fire(store, { id: 'fired', at: Date.now(), trigger, debounced: true })
+    await fire(store, { id: 'other', at: Date.now() })
+    await store.close()
+  })
+  afterAll(() => other.remove())
+
+  test('is said to be', async () => {
+    const { stdout } = await other.run(['status', 'fired'])
+    expect(stdout).toMatch(/^trigger +night\\u0007ly, for 2026-01-02T00:00:00\.000Z, debounced$/m)
+    expect((await other.run(['status', 'other'])).stdout).not.toMatch(/^trigger/m)
+    expect((await other.run(['history', 'fired'])).stdout).toMatch(/, made by trigger night\\u0007ly/)
+  })
+
+  test('is found by that', async () => {
+    for (const [triggers, ids] of [
+      [['night\u0007ly', 'nobody'], ['fired']],
+      [['nobody'], []],
+    ] as const) {
+      const { jobs } = await other.json<JobPage>('list', ...triggers.flatMap((id) => ['--trigger', id]))
+      expect(jobs.map((job) => job.id)).toEqual(ids)
+    }
   })
 })
 

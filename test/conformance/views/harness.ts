@@ -70,6 +70,7 @@ export function row(number: number, details: Partial<JobRow> = {}): JobRow {
     type: 'send-mail',
     queue: 'default',
     channel: '',
+    trigger: '',
     phase: 'waiting',
     endPlace: '',
     keepUntil: null,

@@ -70,9 +70,15 @@ export function readTests(factory: ViewsFactory): void {
     ['type', { types: ['a'] }, [5, 3, 1]],
     ['queue', { queues: ['q2'] }, [6, 3]],
     ['channel', { channels: ['c'] }, [6]],
+    ['trigger', { triggers: ['t2'] }, [5, 2]],
+    ['several triggers', { triggers: ['t2', 'none', 't1', 't2'], limit: 3 }, [5, 4, 2]],
+    ['no trigger', { triggers: [''] }, [6, 3]],
+    ['none or one', { triggers: ['', 't1'], before: position(6) }, [4, 3, 1]],
+    ['trigger, place and phase', { triggers: ['t1', 't2'], phases: ['failed'], before: position(4) }, [2]],
     ['phase', { phases: ['failed', 'leased'] }, [6, 4, 2]],
     ['several fields', { types: ['b'], phases: ['failed'], queues: ['q1', 'q0'] }, [4, 2]],
     ['an empty list', { types: [] }, []],
+    ['an empty list of triggers', { triggers: [] }, []],
     ['place', { before: position(4) }, [3, 2, 1]],
     ['place and number', { before: position(6), limit: 2 }, [5, 4]],
   ])('list by %s, newest first', async (_, filter, numbers) => {
@@ -82,6 +88,7 @@ export function readTests(factory: ViewsFactory): void {
         type: number % 2 === 1 ? 'a' : 'b',
         queue: `q${(number + 2) % 3}`,
         channel: number === 6 ? 'c' : '',
+        trigger: number % 3 === 0 ? '' : `t${number % 3}`,
         phase: number % 2 === 0 ? 'failed' : 'waiting',
       }),
     )

@@ -4,6 +4,7 @@ import type { ListFilter } from '../../../runtime/read/listing.js'
 import type { JobDefinition } from '../../../runtime/work/run/definition.js'
 import { defineJob } from '../../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../../runtime/write/contract.js'
+import { fire } from '../../scenarios/fired.js'
 import type { Backend } from '../support.js'
 import { gate, never, next, rejection, World } from '../support.js'
 
@@ -92,6 +93,37 @@ export function listingSuite(backend: Backend): void {
       expect(await ids(ledger, { channel: ['a', 'b'] })).toEqual(['scheduled', 'succeeded'])
       expect(await ids(ledger, { channel: '', type: 'mail' })).toEqual(['cancelled', 'blocked', 'ready'])
       expect(await ids(ledger, { state: [] })).toEqual([])
+    })
+
+    it('find the jobs that a trigger has made, saved or not, page by page', async () => {
+      await using world = await World.create(backend)
+      const store = await world.store()
+      const ledger = await world.open({ jobs: [mail, fails] })
+      const put = async (id: string, trigger?: string, type = 'mail') => {
+        await world.clock.advance(1)
+        const at = world.clock.now()
+        await fire(store, { id, at, type, queue: 'mail', ...(trigger && { trigger: { id: trigger, occurrence: at } }) })
+      }
+      await put('n1', 'nightly')
+      await put('h1', 'hourly', 'fails')
+      await put('n2', 'nightly')
+      await put('none')
+      expect(await ids(ledger, { trigger: 'nightly' })).toEqual(['n2', 'n1'])
+      await ledger.start({ queues: ['mail'] })
+      for (const id of ['n1', 'n2', 'none']) await ledger.result(id)
+      await rejection(ledger.result('h1'))
+      await put('n3', 'nightly')
+      await ledger.result('n3')
+      expect(await ids(ledger, { trigger: 'nightly' })).toEqual(['n3', 'n2', 'n1'])
+      expect(await ids(ledger, { trigger: ['hourly', 'nightly'] })).toEqual(['n3', 'n2', 'h1', 'n1'])
+      expect(await ids(ledger, { trigger: ['hourly', 'nightly'], state: 'failed' })).toEqual(['h1'])
+      expect(await ids(ledger, { trigger: 'nobody' })).toEqual([])
+      expect(await ids(ledger, { trigger: '' })).toEqual(['none'])
+      expect(await pages(ledger, { trigger: 'nightly', limit: 2 })).toEqual([['n3', 'n2'], ['n1']])
+      await ledger.retry('n1')
+      await ledger.result('n1')
+      expect(await ids(ledger, { trigger: 'nightly' })).toEqual(['n3', 'n2', 'n1'])
+      expect(await rejection(ledger.list({ trigger: 5 as never }))).toMatchObject({ option: 'list.trigger' })
     })
 
     it('count by queue', async () => {
