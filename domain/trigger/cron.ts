@@ -66,7 +66,9 @@ export function nextByCron(expression: string, timezone: string | undefined, aft
   // Many triggers share one expression and come up at the same time.
   if (plan.from <= after && after < plan.next) return plan.next
   const next = plan.cron.nextRun(new Date(after))?.getTime()
-  if (next !== undefined) Object.assign(plan, { from: after, next })
+  if (next === undefined) return undefined
+  plan.from = after
+  plan.next = next
   return next
 }
 
@@ -77,7 +79,7 @@ interface Plan {
   next: number
 }
 
-/** One takes 30 us to make and holds 80 kB. What it holds follows from its key alone, so nobody can tell that it was there. */
+/** One takes 30 us to make, or more, and holds 80 kB. Which of them are here changes no answer. */
 const plans = new Map<string, Plan>()
 const PLANS = 64
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { InvalidOption } from '../../../domain/errors.js'
 import { cronInterval, nextByCron, toCron, toTimezone } from '../../../domain/trigger/cron.js'
-import { clockOf, moments, zones } from './zones.js'
+import { clockOf, moments, zones } from '../support/zones.js'
 
 // A Thursday.
 const NOW = Date.UTC(2026, 0, 1)

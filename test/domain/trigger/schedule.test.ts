@@ -10,7 +10,7 @@ import {
   TRIGGER_KINDS,
   toSchedule,
 } from '../../../domain/trigger/schedule.js'
-import { moments } from './zones.js'
+import { moments } from '../support/zones.js'
 
 const NOW = Date.UTC(2026, 0, 1)
 const DAY = 86_400_000
