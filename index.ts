@@ -8,8 +8,10 @@ export { IllegalEvent, InvalidOption, InvalidPayload, JobledgerError } from './d
 export type { RecordedEvent } from './domain/event.js'
 export type { Instant } from './domain/instant.js'
 export {
+  DebounceFull,
   DependencyCycle,
   DependencyUnknown,
+  FiringMissed,
   JobEnded,
   JobExists,
   JobExpunged,
@@ -24,10 +26,16 @@ export {
   KeyAtLimit,
   LeaseLost,
   RateLimited,
+  TriggerKindMismatch,
+  TriggerNotActive,
+  TriggerUnknown,
   WorkerBusy,
   WorkerNotActive,
   WorkerUnknown,
 } from './domain/rejection.js'
+export type { Combine, Misfire } from './domain/trigger/events.js'
+export type { EventRule } from './domain/trigger/match.js'
+export type { TriggerKind } from './domain/trigger/schedule.js'
 export { UnknownVersion } from './domain/upcast.js'
 export { WorkerGone } from './domain/worker/decide.js'
 export type { AttemptRecord } from './projections/attempts.js'
@@ -57,7 +65,7 @@ export {
   TransactionConflict,
   UnknownType,
 } from './runtime/errors.js'
-export type { Ledger, TransactionalLedger } from './runtime/ledger.js'
+export type { Ledger } from './runtime/ledger.js'
 export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './runtime/options.js'
 export type { Clock } from './runtime/ports/clock.js'
 export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './runtime/ports/event-store.js'
@@ -74,6 +82,12 @@ export type {
   StartOptions,
   TypeOverrideOptions,
 } from './runtime/start-options.js'
+export type { TransactionalLedger } from './runtime/transactional.js'
+export type { TriggerInfo, TriggerMark, TriggerReport } from './runtime/trigger/info.js'
+export type { DebounceOptions, TriggerJobOptions, TriggerOptions, TriggerTimes } from './runtime/trigger/options.js'
+export type { PublishedEvent, PublishOutcome } from './runtime/trigger/published.js'
+export type { FireOptions, Firing, LaunchOptions } from './runtime/trigger/requests.js'
+export type { AddedTrigger, NewTrigger, TriggerFilter, Triggers } from './runtime/triggers.js'
 export type { Removed, RemoveOptions } from './runtime/upkeep/removal.js'
 export type {
   RetentionCounts,

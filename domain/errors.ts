@@ -2,7 +2,7 @@
 export abstract class JobledgerError extends Error {
   abstract readonly code: string
   /** The family an error belongs to, for coarse handling. */
-  abstract readonly family: 'option' | 'job' | 'lease' | 'run' | 'ledger' | 'store'
+  abstract readonly family: 'option' | 'job' | 'lease' | 'run' | 'ledger' | 'store' | 'trigger'
   override get name(): string {
     return this.constructor.name
   }

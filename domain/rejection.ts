@@ -211,3 +211,59 @@ export class DependencyCycle extends JobRejection {
     this.path = path
   }
 }
+
+abstract class TriggerRejection extends JobledgerError {
+  readonly family = 'trigger'
+  readonly triggerId: string
+  constructor(triggerId: string, message: string) {
+    super(message)
+    this.triggerId = triggerId
+  }
+}
+
+/** It was never added, or is removed: by somebody, or by itself when it was done. */
+export class TriggerUnknown extends TriggerRejection {
+  readonly code = 'TRIGGER_UNKNOWN'
+  constructor(triggerId: string) {
+    super(triggerId, `There is no trigger ${triggerId}.`)
+  }
+}
+
+/** What is asked of it is for triggers of another kind. */
+export class TriggerKindMismatch extends TriggerRejection {
+  readonly code = 'TRIGGER_KIND_MISMATCH'
+  readonly kind: string
+  constructor(triggerId: string, expected: string, kind: string) {
+    super(triggerId, `Trigger ${triggerId}: expected one of kind ${expected}, got ${kind}.`)
+    this.kind = kind
+  }
+}
+
+/** The payloads of one window together would be too large for one job: this one was not taken. */
+export class DebounceFull extends TriggerRejection {
+  readonly code = 'DEBOUNCE_FULL'
+  constructor(triggerId: string, maxBytes: number, bytes: number) {
+    super(
+      triggerId,
+      `Trigger ${triggerId}: expected payloads of one window of at most ${maxBytes} bytes, got ${bytes}.`,
+    )
+  }
+}
+
+/** It is paused: it can only be fired by hand. */
+export class TriggerNotActive extends TriggerRejection {
+  readonly code = 'TRIGGER_NOT_ACTIVE'
+  constructor(triggerId: string, status: string) {
+    super(triggerId, `Trigger ${triggerId} is ${status}.`)
+  }
+}
+
+/** What was asked of it made no job: `reason` says why. */
+export class FiringMissed extends TriggerRejection {
+  readonly code = 'FIRING_MISSED'
+  readonly reason: string
+  constructor(triggerId: string, reason: string) {
+    super(triggerId, `Trigger ${triggerId} made no job: ${reason}.`)
+    this.reason = reason
+  }
+}

@@ -20,12 +20,15 @@ import { Feed } from './read/feed.js'
 import { Outcomes } from './read/outcomes.js'
 import { Queries } from './read/queries.js'
 import { checkTypes } from './start-options.js'
+import { Firer } from './trigger/firer.js'
+import { Requests } from './trigger/requests.js'
 import { Bell } from './upkeep/bell.js'
 import { Cascade } from './upkeep/cascade.js'
 import { Checkpointer } from './upkeep/checkpointer.js'
 import { Reaper } from './upkeep/reaper.js'
 import { Removal } from './upkeep/removal.js'
 import { Retention } from './upkeep/retention.js'
+import { Scheduler } from './upkeep/scheduler.js'
 import { Supervisor } from './upkeep/supervisor.js'
 import { Caps } from './work/caps.js'
 import { Claims } from './work/claims.js'
@@ -66,6 +69,8 @@ export interface LedgerPorts {
 /** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
 const LAST_WORDS = 5_000
 
+const SCHEDULER = 'scheduler'
+
 export class Engine {
   readonly ports: LedgerPorts
   readonly feed: Feed
@@ -80,9 +85,11 @@ export class Engine {
   readonly desk: LeaseDesk
   readonly protocol: LeaseProtocol
   readonly workers: WorkerDesk
+  readonly firer: Firer
+  readonly requests: Requests
   readonly relay: LogRelay
   readonly types: JobTypes
-  readonly #settings: LedgerSettings
+  readonly settings: LedgerSettings
   readonly #log: Logger
   readonly #checkpointer: Checkpointer
   readonly #supervisor: Supervisor
@@ -91,6 +98,7 @@ export class Engine {
   readonly #fleet: Fleet
   readonly #runtime: string
   readonly #inits: Inits
+  readonly #scheduler: Scheduler
   #closing: Promise<void> | undefined
 
   /** Throws InvalidOption, DuplicateType. */
@@ -100,7 +108,7 @@ export class Engine {
     const { store, views, clock, ids, digest } = ports
     const { logger = silentLogger, codeVersion } = options
     this.ports = ports
-    this.#settings = settings
+    this.settings = settings
     this.types = types
     this.#runtime = ids.uuid()
     this.#log = logger
@@ -137,6 +145,11 @@ export class Engine {
     })
     this.protocol = new LeaseProtocol({ desk: this.desk, journal, feed, clock, maxBodyBytes })
     this.workers = new WorkerDesk({ journal, feed, queries, clock, ids })
+    const { definitions } = types
+    this.firer = new Firer({ store, journal, enqueuer: this.enqueuer, definitions, maxBodyBytes, log: logger })
+    const { firer, desk, enqueuer } = this
+    this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
+    this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, runtime: this.#runtime })
     this.relay = new LogRelay(clock)
     this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)
@@ -151,7 +164,7 @@ export class Engine {
   /** Whatever pools there are: limits of a process. */
   #sharedCaps(): Caps[] {
     const queues = new Map<string, number>()
-    for (const [queue, { concurrency }] of this.#settings.queues)
+    for (const [queue, { concurrency }] of this.settings.queues)
       if (concurrency !== undefined) queues.set(queue, concurrency)
     const types = new Map<string, number>()
     for (const [type, { concurrency }] of this.types.overrides)
@@ -177,6 +190,8 @@ export class Engine {
     this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
     this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
+    if (this.settings.scheduler)
+      this.#supervisor.start({ name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) })
     this.#supervisor.start({ name: 'retention', run: (signal) => this.retention.runForever(signal) })
     return this
   }
@@ -212,7 +227,7 @@ export class Engine {
     checkTypes(plan, new Set(runnable.map(({ type }) => type)))
     const { clock, ids, host, scope, store, gate } = this.ports
     const { feed, journal, relay, dependencies } = this
-    const { maxBodyBytes, codeVersion } = this.#settings
+    const { maxBodyBytes, codeVersion } = this.settings
     return this.#fleet.start(
       plan,
       runnable.map((definition) => this.#toRun(definition)),
@@ -247,7 +262,7 @@ export class Engine {
 
   /** As `openLedger` was told. */
   async autoStart(ledger: Enqueueing): Promise<void> {
-    const { autoStart } = this.#settings
+    const { autoStart } = this.settings
     if (autoStart !== undefined) await this.start(autoStart, ledger)
   }
 
@@ -276,7 +291,7 @@ export class Engine {
   /** With a handler, in this process or in one of its children. */
   #toRun(definition: JobDefinition): ReturnType<typeof toRunnable> {
     const { definitions } = this.types
-    const world = { maxBodyBytes: this.#settings.maxBodyBytes, job: (type: string) => definitions.get(type) }
+    const world = { maxBodyBytes: this.settings.maxBodyBytes, job: (type: string) => definitions.get(type) }
     return toRunnable(definition, this.ports.isolation, world)
   }
 
@@ -300,6 +315,8 @@ export class Engine {
     this.#inits.stop(new LedgerClosed())
     await this.#fleet.close(deadlines)
     await this.ports.isolation.stop()
+    this.#supervisor.end(SCHEDULER)
+    await this.#scheduler.idle()
     await this.journal.idle()
     cancel()
     this.#supervisor.stop()

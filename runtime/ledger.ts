@@ -1,7 +1,6 @@
 /** What a ledger offers. Everything that is decided or done is elsewhere. */
 import type { Observable } from 'rxjs'
 import type { Duration } from '../domain/duration.js'
-import { InvalidOption } from '../domain/errors.js'
 import type { Metadata, RecordedEvent } from '../domain/event.js'
 import { JobUnknown } from '../domain/rejection.js'
 import type { AttemptRecord } from '../projections/attempts.js'
@@ -18,6 +17,10 @@ import type { ListFilter } from './read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
 import type { StartOptions } from './start-options.js'
 import { checkStartOptions } from './start-options.js'
+import type { TransactionalLedger } from './transactional.js'
+import { checkBatch, elementOf, transactional } from './transactional.js'
+import type { PublishedEvent, PublishOutcome } from './trigger/published.js'
+import { Triggers } from './triggers.js'
 import type { RemoveOptions } from './upkeep/removal.js'
 import type { RetentionReport, RetentionRun } from './upkeep/retention.js'
 import type { JobLease, LeaseOptions } from './work/desk/lease-desk.js'
@@ -32,17 +35,6 @@ import type { Enqueued } from './write/enqueue-command.js'
 import type { EnqueueSpec } from './write/enqueuer.js'
 import type { Actor, Speaker } from './write/speaker.js'
 import { speakerOf, toActor } from './write/speaker.js'
-
-/** Enqueues inside the caller's own transaction: rolled back, nothing was enqueued; committed, workers are woken at once. */
-export interface TransactionalLedger {
-  /** On SQLite the handle itself, on stores whose transactions are asynchronous a promise of it. */
-  enqueue<Payload, Result>(
-    job: JobType<Payload, Result>,
-    payload: Payload,
-    options?: EnqueueOptions,
-  ): JobHandle<Result> | Promise<JobHandle<Result>>
-  enqueueMany(batch: readonly BatchElement[]): JobHandle[] | Promise<JobHandle[]>
-}
 
 export class Ledger implements AsyncDisposable, Enqueueing {
   readonly #own: Engine
@@ -159,28 +151,13 @@ export class Ledger implements AsyncDisposable, Enqueueing {
    */
   tx(handle: unknown): TransactionalLedger {
     const { enqueuer, ports } = this.#engine
-    const transaction = ports.store.within(handle)
-    const enqueue = <A>(
-      specs: readonly EnqueueSpec[],
-      path: (index: number) => string,
-      answer: (all: JobHandle[]) => A,
-    ) => {
-      const enqueued = enqueuer.enqueueWithin(transaction, specs, this.#speaker, path)
-      const answered = (all: readonly Enqueued[]): A => answer(all.map((job) => this.#handle(job)))
-      return enqueued instanceof Promise ? enqueued.then(answered) : answered(enqueued)
-    }
-    return {
-      enqueue: <Payload, Result>(job: JobType<Payload, Result>, payload: Payload, options?: EnqueueOptions) =>
-        enqueue(
-          [{ job, payload, options }],
-          () => 'enqueue',
-          ([first]) => first as JobHandle<Result>,
-        ),
-      enqueueMany: (batch) => {
-        checkBatch(batch)
-        return batch.length === 0 ? [] : enqueue(batch as readonly EnqueueSpec[], elementOf, (all) => all)
-      },
-    }
+    const speaker = (): Speaker => this.#speaker
+    return transactional({
+      enqueuer,
+      transaction: ports.store.within(handle),
+      speaker,
+      toHandle: (job) => this.#handle(job),
+    })
   }
 
   #handle<Result>({ id, outcome }: Enqueued): JobHandle<Result> {
@@ -286,6 +263,20 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     () => this.#speaker,
   )
 
+  readonly triggers: Triggers = new Triggers(
+    () => this.#engine,
+    () => this.#speaker,
+  )
+
+  /**
+   * Something has happened to a document of yours: triggers of kind `event` that it matches fire. Resolves once each has
+   * answered and that is durable. What matches none is not recorded. Throws InvalidOption, InvalidPayload, StoreUnavailable,
+   * LedgerClosed.
+   */
+  async publish(event: PublishedEvent): Promise<PublishOutcome[]> {
+    return this.#engine.requests.publish(event, this.#speaker)
+  }
+
   readonly deadLetters: DeadLetters = new DeadLetters(
     () => this.#engine,
     () => this.#speaker,
@@ -379,10 +370,4 @@ export class Ledger implements AsyncDisposable, Enqueueing {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-}
-
-const elementOf = (index: number): string => `enqueueMany[${index}]`
-
-function checkBatch(batch: unknown): void {
-  if (!Array.isArray(batch)) throw new InvalidOption('enqueueMany', 'an array of { job, payload, options }', batch)
 }

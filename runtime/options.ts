@@ -38,6 +38,8 @@ export interface LedgerOptions {
   readonly retention?: RetentionOptions
   /** Start at once: true, or what `start` is given. Default false. */
   readonly autoStart?: boolean | StartOptions
+  /** Whether this process fires triggers whose time has come. Default true: any number of processes may, each fires once. */
+  readonly scheduler?: boolean
   /** What this process says of a type, whatever the type says itself; by type. */
   readonly overrides?: Readonly<Record<string, TypeOverrideOptions>>
 }
@@ -51,6 +53,7 @@ export interface LedgerSettings {
   readonly strict: boolean
   readonly conceal: boolean
   readonly autoStart: FleetPlan | undefined
+  readonly scheduler: boolean
 }
 
 /** What `close` and `stop` take. */
@@ -92,6 +95,7 @@ const LEDGER_KEYS = new Set([
   'retention',
   'autoStart',
   'overrides',
+  'scheduler',
 ])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
 const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
@@ -106,6 +110,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     codeVersion,
     strict = false,
     conceal = false,
+    scheduler = true,
   } = options
   if (logger !== undefined && LOGGER_METHODS.some((method) => typeof logger?.[method] !== 'function')) {
     throw new InvalidOption('openLedger.logger', `a logger with ${LOGGER_METHODS.join(', ')}`, logger)
@@ -119,6 +124,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     strict: toFlag(strict, 'openLedger.strict'),
     conceal: toFlag(conceal, 'openLedger.conceal'),
     autoStart: toAutoStart(options.autoStart),
+    scheduler: toFlag(scheduler, 'openLedger.scheduler'),
   }
 }
 

@@ -171,3 +171,11 @@ function intervalOf(schedule: Schedule): number | undefined {
   if (schedule.kind === 'every') return schedule.everyMs
   return schedule.kind === 'cron' ? cronInterval(schedule.when, 'when') : undefined
 }
+
+/** At most `count` instants: the first one, if there is one, and those that follow it. */
+export function occurrencesFrom(schedule: Schedule, first: number | undefined, count: number): number[] {
+  const instants: number[] = []
+  for (let next = first; next !== undefined && instants.length < count; next = nextOccurrence(schedule, next))
+    instants.push(next)
+  return instants
+}

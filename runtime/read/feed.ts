@@ -15,6 +15,10 @@ import type { QueueEvent } from '../../domain/queue/events.js'
 import { isQueueStream, queueOf } from '../../domain/queue/events.js'
 import type { QueueState } from '../../domain/queue/evolve.js'
 import { evolveQueue } from '../../domain/queue/evolve.js'
+import type { TriggerEvent } from '../../domain/trigger/events.js'
+import { isTriggerStream, triggerIdOf } from '../../domain/trigger/events.js'
+import type { TriggerState } from '../../domain/trigger/evolve.js'
+import { evolveTrigger } from '../../domain/trigger/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import type { WorkerEvent } from '../../domain/worker/events.js'
 import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
@@ -23,6 +27,7 @@ import { evolveWorker } from '../../domain/worker/evolve.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { JobBoard } from '../../projections/job-board.js'
 import { QueueRegistry } from '../../projections/queue-registry.js'
+import { TriggerRegistry } from '../../projections/trigger-registry.js'
 import { WorkerRegistry } from '../../projections/worker-registry.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -44,6 +49,7 @@ export class Feed implements Memory {
   #board = new JobBoard()
   #workers = new WorkerRegistry()
   #queues = new QueueRegistry()
+  #triggers = new TriggerRegistry()
   readonly #store: EventStore
   readonly #clock: Clock
   readonly #log: Logger
@@ -91,6 +97,10 @@ export class Feed implements Memory {
     return this.#queues
   }
 
+  get triggers(): TriggerRegistry {
+    return this.#triggers
+  }
+
   get position(): Position {
     return this.#position
   }
@@ -110,6 +120,7 @@ export class Feed implements Memory {
     this.#board = new JobBoard()
     this.#workers = new WorkerRegistry()
     this.#queues = new QueueRegistry()
+    this.#triggers = new TriggerRegistry()
     this.#position = START
   }
 
@@ -176,6 +187,7 @@ export class Feed implements Memory {
     const change = this.board.apply(event, now)
     if (change !== undefined) {
       this.workers.follow(change)
+      this.triggers.follow(change)
       this.#changes.next(change)
     } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
       const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
@@ -183,6 +195,7 @@ export class Feed implements Memory {
     } else {
       this.workers.apply(event)
       this.queues.apply(event)
+      this.triggers.apply(event)
     }
   }
 
@@ -217,7 +230,13 @@ export class Feed implements Memory {
   recall(stream: string): StreamState | undefined {
     if (isJobStream(stream)) return this.board.get(jobIdOf(stream))
     if (isQueueStream(stream)) return this.queues.get(queueOf(stream))
+    if (isTriggerStream(stream)) return this.triggers.get(triggerIdOf(stream))
     return isWorkerStream(stream) ? this.workers.get(workerIdOf(stream)) : undefined
+  }
+
+  /** A trigger that fires each second has as many events as seconds. */
+  readsOn(stream: string): StreamState | undefined {
+    return isTriggerStream(stream) ? this.triggers.get(triggerIdOf(stream)) : undefined
   }
 
   evolve(state: StreamState | undefined, recorded: RecordedEvent): StreamState {
@@ -227,6 +246,8 @@ export class Feed implements Memory {
     if (isQueueStream(stream)) return evolveQueue(state as QueueState | undefined, event as RecordedEvent & QueueEvent)
     if (isWorkerStream(stream))
       return evolveWorker(state as WorkerState | undefined, event as RecordedEvent & WorkerEvent)
+    if (isTriggerStream(stream))
+      return evolveTrigger(state as TriggerState | undefined, event as RecordedEvent & TriggerEvent)
     if (claimTypeOf(stream) !== undefined) return evolveClaim(state, event as RecordedEvent & ClaimEvent)
     return { revision: event.revision ?? (state === undefined ? 0 : state.revision + 1) }
   }

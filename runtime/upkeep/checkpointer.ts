@@ -12,6 +12,7 @@ import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
 import type { SavedStats } from '../../projections/queue-stats.js'
+import type { SavedTriggers } from '../../projections/trigger-registry.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -26,6 +27,8 @@ import type { Feed } from '../read/feed.js'
 const LOOK = 1_000
 const LATEST = 30_000
 const MANY = 100_000
+
+const NO_TRIGGERS = '{"triggers":[],"records":[],"owed":[],"open":[],"bad":[]}'
 
 /**
  * Keeps the projections' rows in the views, so that opening does not replay all history and `list` can ask for jobs that
@@ -77,13 +80,14 @@ export class Checkpointer {
   }
 
   async #restore(kept: Kept, { position }: Checkpoint): Promise<void> {
-    const { board, workers, queues } = this.#feed
+    const { board, workers, queues, triggers } = this.#feed
     const now = this.#clock.now()
     for await (const page of kept.live()) for (const state of page) board.restore(fromRow(state), now)
     const texts = await kept.texts()
     board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '[]') as SavedStats)
     queues.restore(JSON.parse(texts.get('queues') ?? '[]') as QueueState[])
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
+    triggers.restore(JSON.parse(texts.get('triggers') ?? NO_TRIGGERS) as SavedTriggers)
     board.restoreCancelledLeases(JSON.parse(texts.get('cancelled-leases') ?? '[]') as [string, CancelledLease][])
     this.#since = position
     this.#feed.resumeAfter(position)
@@ -137,13 +141,14 @@ export class Checkpointer {
   }
 
   async #write(last: NonNullable<Feed['last']>): Promise<void> {
-    const { board, workers, queues } = this.#feed
+    const { board, workers, queues, triggers } = this.#feed
     const { position, stream, revision, id } = last
     const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
     const texts = new Map([
       ['queue-stats', JSON.stringify(board.stats.toSave())],
       ['queues', JSON.stringify(queues)],
       ['workers', JSON.stringify(workers)],
+      ['triggers', JSON.stringify(triggers)],
       ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
     ])
     this.#savedAt = this.#clock.now()

@@ -32,6 +32,18 @@ export function membersOf(workers: Iterable<WorkerState>, lane: Lane): Member[] 
     .sort((a, b) => (a.runtime < b.runtime ? -1 : 1))
 }
 
+/** All that have a worker which takes jobs, each counted alike. */
+export function runtimesOf(workers: Iterable<WorkerState>): Member[] {
+  const runtimes = new Set<string>()
+  for (const { runtime, status } of workers) if (runtime !== undefined && status === 'active') runtimes.add(runtime)
+  return [...runtimes].sort().map((runtime) => ({ runtime, slots: 1 }))
+}
+
+/** What a runtime waits for each rank before its own (ms): twice the p99 from append to event, within these. */
+const STEP_MIN = 50
+const STEP_MAX = 1_000
+export const stepFor = (lag: number): number => Math.min(STEP_MAX, Math.max(STEP_MIN, Math.ceil(2 * lag)))
+
 function serves({ status, types, queues, channels }: WorkerState, lane: Lane): boolean {
   return (
     status === 'active' &&

@@ -6,13 +6,10 @@ import type { Clock } from '../ports/clock.js'
 import type { Host } from '../ports/host.js'
 import type { Feed } from '../read/feed.js'
 import { Alarm } from './alarm.js'
-import { membersOf, ranking } from './claim-policy.js'
+import { membersOf, ranking, stepFor } from './claim-policy.js'
 
 /** How often silence is looked for (ms): a runtime that has died gives no sign of it. */
 const LOOK = 10_000
-/** What a runtime waits for each rank before its own (ms): twice the p99 from append to event, within these. */
-const STEP_MIN = 50
-const STEP_MAX = 1_000
 /** A step that has changed by less than this part is left as it is. */
 const STEADY = 0.25
 
@@ -24,7 +21,7 @@ export class Claims {
   readonly #runtime: string
   readonly #alarm: Alarm
   #members = ''
-  #step = STEP_MIN
+  #step = stepFor(0)
   #stop: (() => void) | undefined
 
   constructor(options: {
@@ -80,7 +77,7 @@ export class Claims {
   #refresh(): void {
     const live = this.#feed.workers.live(this.#clock.now()).filter((worker) => this.#counts(worker))
     const members = JSON.stringify(live.map(({ id, status }) => [id, status]))
-    const step = Math.min(STEP_MAX, Math.max(STEP_MIN, Math.ceil(2 * this.#feed.lag())))
+    const step = stepFor(this.#feed.lag())
     const isSteady = Math.abs(step - this.#step) <= STEADY * this.#step
     if (members === this.#members && isSteady) return
     this.#members = members

@@ -139,3 +139,9 @@ function lossInItems(items: readonly unknown[]): Loss | undefined {
   }
   return undefined
 }
+
+/** Of two stored forms. */
+export function sameContent(a: string | Uint8Array | undefined, b: string | Uint8Array | undefined): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b
+  return a.length === b.length && a.every((byte, index) => byte === b[index])
+}

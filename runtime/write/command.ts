@@ -42,6 +42,8 @@ export interface Memory {
   recall(stream: string): StreamState | undefined
   /** The last event of this stream alone makes its state. */
   endSaysAll(stream: string): boolean
+  /** State that later events of this stream can be folded onto, where the whole of it is too long to be read each time. */
+  readsOn(stream: string): StreamState | undefined
   /** Throws IllegalEvent. */
   evolve(
     state: StreamState | undefined,

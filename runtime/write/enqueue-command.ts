@@ -12,6 +12,7 @@ import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
 import type { RateLimited } from '../../domain/rejection.js'
 import { DependencyUnknown, JobExists } from '../../domain/rejection.js'
+import { sameContent } from './codec.js'
 import type { Command, Seen, Verdict } from './command.js'
 import type { Limited, Rate } from './rate.js'
 import { count } from './rate.js'
@@ -224,8 +225,3 @@ function differs(job: EnqueueCommand, stored: Seen): string | undefined {
 
 const edgeKey = (edges: readonly DependencyEdge[] = []): string =>
   JSON.stringify(edges.map(({ id, on, otherwise }) => [id, on, otherwise]))
-
-function sameContent(a: string | Uint8Array | undefined, b: string | Uint8Array | undefined): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object') return a === b
-  return a.length === b.length && a.every((byte, index) => byte === b[index])
-}

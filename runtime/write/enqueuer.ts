@@ -94,6 +94,30 @@ export class Enqueuer {
     return withSkipped(jobs, skipped, kept.length === 0 ? [] : await this.#submit(kept, speaker))
   }
 
+  /** Whether this speaker may have jobs of this type. Throws UnknownType, RoleRequired. */
+  admit(job: JobDefinition, speaker: Speaker): void {
+    this.#admit(job, speaker)
+  }
+
+  /**
+   * A job that is decided on together with more than itself; undefined: the `before` of its type wants none. `made` are facts
+   * beside those of an enqueue. Throws EnqueueRefused, InvalidOption, InvalidPayload.
+   */
+  async prepare(
+    spec: EnqueueSpec,
+    made: Pick<Queued, 'trigger' | 'debounced' | 'chain'>,
+    { origin, chain }: Speaker,
+    path: string,
+  ): Promise<NewJob | undefined> {
+    const { clock, codeVersion, queues } = this.#options
+    const setting = { now: clock.now(), codeVersion, queues, origin, chain }
+    const command = this.#command(spec as CheckedSpec, setting, path)
+    const job = { ...command, facts: { ...command.facts, ...made } }
+    const candidates = this.#candidates([spec], [job], [spec.payload], () => path)
+    const skipped = await drive(unwanted(candidates, false))
+    return skipped.size === 0 ? job : undefined
+  }
+
   #submit(jobs: readonly NewJob[], speaker: Speaker): readonly Enqueued[] | Promise<readonly Enqueued[]> {
     const { journal, onSubmitted, removed } = this.#options
     let first = true

@@ -5,7 +5,7 @@ import { StreamRemoved } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { AppendGroup, EventRef, ExpectedRevision, ReadStreamOptions } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
-import type { Command, Memory, Seen, Verdict } from './command.js'
+import type { Command, Memory, Seen, StreamState, Verdict } from './command.js'
 
 /** A command that waits, and the one who asked. */
 export interface Submitted {
@@ -37,8 +37,14 @@ export function newGroup(commands: readonly Submitted[], streams: ReadonlySet<st
 }
 
 /** No more than the decision needs: a megabyte a job is not read for its facts, nor years of a stream for its end. */
-export function howToRead({ commands }: Group, stream: string, memory: Memory): ReadStreamOptions {
+export function howToRead(
+  { commands }: Group,
+  stream: string,
+  memory: Memory,
+  known: StreamState | undefined,
+): ReadStreamOptions {
   const bodies = commands.some(({ command }) => command.bodies)
+  if (known !== undefined) return { bodies, from: known.revision + 1 }
   return memory.endSaysAll(stream) ? { bodies, backwards: true, limit: 1 } : { bodies }
 }
 

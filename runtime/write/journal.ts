@@ -11,7 +11,7 @@ import { StreamRemoved, StreamUnreadable } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { AppendGroup, AppendOutcome, EventStore, TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
-import type { Command, Memory, StreamState, Verdict } from './command.js'
+import type { Command, Memory, Verdict } from './command.js'
 import { drive } from './drive.js'
 import type { Group, Judging, Submitted } from './group.js'
 import { howToRead, judge, newGroup } from './group.js'
@@ -301,9 +301,9 @@ export class Journal {
   }
 
   async #read(group: Group, stream: string): Promise<void> {
-    let state: StreamState | undefined
+    let state = this.#memory.readsOn(stream)
     const events: RecordedEvent[] = []
-    for await (const page of this.#store.readStream(stream, howToRead(group, stream, this.#memory))) {
+    for await (const page of this.#store.readStream(stream, howToRead(group, stream, this.#memory, state))) {
       for (const event of page) {
         state = this.#memory.evolve(state, event)
         events.push(event)

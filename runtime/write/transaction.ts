@@ -24,7 +24,7 @@ export function* decideWithin<A>(
     const group = newGroup([submitted], new Set(command.streams))
     for (const stream of group.streams) {
       const isNew = tries === 0 && command.fresh?.has(stream)
-      const how = howToRead(group, stream, judging.memory)
+      const how = howToRead(group, stream, judging.memory, undefined)
       const events = isNew ? [] : ((yield transaction.readStream(stream, how)) as RecordedEvent[])
       believe(group, stream, events, judging)
     }

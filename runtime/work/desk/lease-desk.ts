@@ -180,7 +180,7 @@ export class LeaseDesk {
     const { state } = await queries.read(id)
     if (state.phase === 'waiting' && feed.board.graph.isBlocked(id)) throw new JobNotPending(id, 'blocked')
     const token = await this.#take(state, workerId, leaseMs)
-    return this.#briefOrRelease(id, token)
+    return this.handOver(id, token)
   }
 
   #enter(waiter: Waiter): void {
@@ -241,7 +241,7 @@ export class LeaseDesk {
     const { journal } = this.#options
     try {
       const token = await this.#take(job, waiter.workerId, waiter.leaseMs)
-      const lease = waiter.open ? await this.#briefOrRelease(job.id, token) : undefined
+      const lease = waiter.open ? await this.handOver(job.id, token) : undefined
       if (lease !== undefined && waiter.open) return waiter.give(lease)
       // Gone while the lease was on its way: the next one gets it at once.
       await journal.submit(commands.release(job.id, token, { by: 'requeue' }))
@@ -325,7 +325,7 @@ export class LeaseDesk {
   }
 
   /** A lease that nobody hears of would be lost, and the job with the third of them. */
-  async #briefOrRelease(id: string, token: string): Promise<JobLease> {
+  async handOver(id: string, token: string): Promise<JobLease> {
     try {
       return await this.#brief(id, token)
     } catch (error) {
@@ -375,7 +375,8 @@ export class LeaseDesk {
 /** Why a lease may be refused that has nothing to do with the job. */
 const BARS = [WorkerUnknown, WorkerGone, WorkerNotActive, InPausedQueue]
 
-function toLeaseMs(lease: Duration | undefined, option: string): number {
+/** Throws InvalidOption. */
+export function toLeaseMs(lease: Duration | undefined, option: string): number {
   const ms = lease === undefined ? DEFAULT_LEASE_MS : toMs(lease, option)
   if (ms >= 1_000) return ms
   throw new InvalidOption(option, 'a duration of at least 1 s', lease)

@@ -1,0 +1,183 @@
+/** Deciders of a trigger: state and command in, facts or a refusal out. Time comes in with the command. */
+import type { Draft } from '../event.js'
+import { TriggerUnknown } from '../rejection.js'
+import type {
+  Combine,
+  DebounceCollected,
+  TriggerEventMap,
+  TriggerEventType,
+  TriggerFacts,
+  TriggerFired,
+  TriggerMissed,
+  TriggerRemoved,
+} from './events.js'
+import { triggerStream } from './events.js'
+import type { TriggerState } from './evolve.js'
+import { countOccurrences, firstOccurrence, nextOccurrence } from './schedule.js'
+
+/** How late an occurrence may fire and still be none that was missed (ms). */
+const MISFIRE_GRACE = 5_000
+/** Missed occurrences are counted as far as this. */
+const MOST_COUNTED = 1_000
+
+type Content = string | Uint8Array | undefined
+
+function draft<T extends TriggerEventType>(
+  id: string,
+  type: T,
+  data: TriggerEventMap[T],
+  body?: Content,
+): Draft<T, TriggerEventMap[T]> {
+  const stream = triggerStream(id)
+  return body === undefined ? { stream, type, data } : { stream, type, data, body }
+}
+
+/** The trigger, unless there is none. */
+export function present(id: string, state: TriggerState | undefined): TriggerState | TriggerUnknown {
+  return state === undefined || state.status === 'removed' ? new TriggerUnknown(id) : state
+}
+
+/** A definition as it is given. */
+export interface Definition {
+  readonly facts: TriggerFacts
+  /** Stored form; undefined: the one that is there stays. */
+  readonly payload: Content
+}
+
+export type Added = 'created' | 'updated' | 'unchanged'
+
+/**
+ * The same definition again says nothing, also after a one-shot is done: a service may declare its triggers each time it
+ * starts. `samePayload`: that of the definition is the one that is there.
+ */
+export function add(
+  id: string,
+  state: TriggerState | undefined,
+  { facts, payload }: Definition,
+  samePayload: boolean,
+  now: number,
+): { readonly drafts: readonly Draft[]; readonly added: Added } {
+  const isSame = state !== undefined && samePayload && isSameAs(state, facts)
+  if (isSame && (state.status !== 'removed' || facts.schedule.kind === 'at')) return { drafts: [], added: 'unchanged' }
+  if (state === undefined || state.status === 'removed') {
+    const data = withNext(facts, firstOccurrence(facts.schedule, now))
+    return { drafts: [draft(id, 'TriggerAdded', data, payload)], added: 'created' }
+  }
+  return { drafts: update(id, state, { facts, payload: samePayload ? undefined : payload }, now), added: 'updated' }
+}
+
+/** As it was added, or last updated. The instant of an `in` follows from when that was. */
+function isSameAs(state: TriggerState, facts: TriggerFacts): boolean {
+  const { schedule, type, options, defaults, misfire, debounce } = state
+  return sameJson(
+    [keyOf(facts.schedule), facts.type, facts.options, facts.defaults, facts.misfire, facts.debounce],
+    [keyOf(schedule), type, options, defaults, misfire, debounce],
+  )
+}
+
+function keyOf(schedule: TriggerFacts['schedule']): unknown {
+  return schedule.kind === 'in' ? { ...schedule, at: undefined } : schedule
+}
+
+/** Key order counts: both are made by the same program. */
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** The old instant never fires once the schedule has changed; where it has not, it stays. */
+export function update(id: string, state: TriggerState, { facts, payload }: Definition, now: number): Draft[] {
+  const sameTimes = sameJson(keyOf(state.schedule), keyOf(facts.schedule))
+  const nextAt = sameTimes ? state.nextAt : firstOccurrence(facts.schedule, now)
+  const data = { ...withNext(facts, nextAt), ...(payload === undefined && { keepsPayload: true as const }) }
+  return [draft(id, 'TriggerUpdated', data, payload)]
+}
+
+function withNext<Facts extends object>(
+  facts: Facts,
+  nextAt: number | undefined,
+): Facts & { readonly nextAt?: number } {
+  return nextAt === undefined ? facts : { ...facts, nextAt }
+}
+
+export function pause(id: string, state: TriggerState, reason: string | undefined): Draft[] {
+  if (state.status === 'paused') return []
+  return [draft(id, 'TriggerPaused', reason === undefined ? {} : { reason })]
+}
+
+/** What would have fired meanwhile has not been missed: it was not to fire. A one-shot keeps its instant. */
+export function resume(id: string, state: TriggerState, now: number): Draft[] {
+  if (state.status !== 'paused') return []
+  const { schedule, nextAt } = state
+  const isOver = nextAt !== undefined && nextAt <= now && !isOneShot(state)
+  return [draft(id, 'TriggerResumed', withNext({}, isOver ? nextOccurrence(schedule, nextAt, now) : nextAt))]
+}
+
+export const remove = (id: string, facts: TriggerRemoved): Draft[] => [draft(id, 'TriggerRemoved', facts)]
+
+const isOneShot = ({ schedule }: TriggerFacts): boolean => schedule.kind === 'at' || schedule.kind === 'in'
+
+/** What an occurrence has come to. */
+export interface Due {
+  /** It fires. */
+  readonly fires: boolean
+  readonly nextAt: number | undefined
+  /** Of those that were missed. */
+  readonly missed: Pick<TriggerMissed, 'occurrence' | 'count' | 'more'> | undefined
+}
+
+/** What is to be done about `nextAt` now that it has come. */
+export function judgeDue(state: TriggerState & { readonly nextAt: number }, now: number): Due {
+  const { schedule, nextAt: due, misfire = 'coalesce' } = state
+  if (schedule.kind === 'at' || schedule.kind === 'in') {
+    const isTooLate = schedule.lateMs !== null && now - due > schedule.lateMs
+    return { fires: !isTooLate, nextAt: undefined, missed: isTooLate ? { occurrence: due } : undefined }
+  }
+  const isLate = now - due > MISFIRE_GRACE
+  if (!isLate || misfire === 'all') return { fires: true, nextAt: nextOccurrence(schedule, due), missed: undefined }
+  // Of those that are due, `skip` still fires what is not late yet.
+  const until = misfire === 'skip' ? now - MISFIRE_GRACE - 1 : now
+  const others = countOccurrences(schedule, due, until, MOST_COUNTED)
+  const nextAt = nextOccurrence(schedule, due, until)
+  if (misfire === 'skip') return { fires: false, nextAt, missed: missedFrom(due, others + 1) }
+  const second = nextOccurrence(schedule, due)
+  return { fires: true, nextAt, missed: others === 0 ? undefined : missedFrom(second as number, others) }
+}
+
+const missedFrom = (occurrence: number, count: number): Due['missed'] => ({
+  occurrence,
+  ...(count > 1 && { count }),
+  ...(count >= MOST_COUNTED && { more: true as const }),
+})
+
+/** The facts of a firing, and what follows from it: a one-shot is done. */
+export function fire(state: TriggerState, fired: TriggerFired, content?: Content): Draft[] {
+  const { id } = state
+  const drafts: Draft[] = [draft(id, 'TriggerFired', fired, content)]
+  return fired.by === 'time' && isOneShot(state) ? [...drafts, ...remove(id, { by: 'done' })] : drafts
+}
+
+export function miss(state: TriggerState, missed: TriggerMissed): Draft[] {
+  const { id } = state
+  const drafts: Draft[] = [draft(id, 'TriggerMissed', missed)]
+  return missed.by === 'time' && isOneShot(state) ? [...drafts, ...remove(id, { by: 'done' })] : drafts
+}
+
+/** What goes into a window: nothing, all payloads, or the first one. */
+const KEEPS: Readonly<Record<Combine, (isFirst: boolean) => boolean>> = {
+  drop: () => false,
+  append: () => true,
+  first: (isFirst) => isFirst,
+}
+
+/** One more request of a trigger that waits for more to come. */
+export function collect(
+  state: TriggerState & { readonly debounce: NonNullable<TriggerState['debounce']> },
+  request: DebounceCollected,
+  content: Content,
+  now: number,
+): Draft[] {
+  const { id, debounce, window } = state
+  const kept = KEEPS[debounce.combine](window === undefined) ? content : undefined
+  const { bytes: _, ...rest } = request
+  const facts = kept === undefined ? rest : request
+  if (window !== undefined) return [draft(id, 'DebounceCollected', facts, kept)]
+  return [draft(id, 'DebounceOpened', { ...facts, until: now + debounce.ms }, kept)]
+}

@@ -1,0 +1,175 @@
+import { IllegalEvent } from '../errors.js'
+import type { Lifecycle } from '../lifecycle.js'
+import { compileLifecycle } from '../lifecycle.js'
+import type {
+  DebounceCollected,
+  DebounceOpened,
+  FiredBy,
+  TriggerEvent,
+  TriggerEventType,
+  TriggerFacts,
+  TriggerFired,
+  TriggerMissed,
+  TriggerUpdated,
+} from './events.js'
+import { TRIGGER_EVENT_TYPES, triggerIdOf } from './events.js'
+import { triggerMachine } from './machine.js'
+
+export type TriggerStatus = 'absent' | 'active' | 'paused' | 'removed'
+const STATUSES: readonly TriggerStatus[] = ['absent', 'active', 'paused', 'removed']
+
+const lifecycle: Lifecycle<TriggerStatus, TriggerEventType> = compileLifecycle(
+  triggerMachine,
+  STATUSES,
+  TRIGGER_EVENT_TYPES,
+)
+
+/** Sources remembered, the latest: only where one append cannot hold a firing and its job are they what keeps it to once. */
+const SOURCES = 64
+
+/** Requests that wait for the end of their window. */
+export interface DebounceWindow {
+  /** Of the event that opened it: its name. */
+  readonly revision: number
+  readonly until: number
+  readonly count: number
+  /** Of all their payloads. */
+  readonly bytes: number
+  readonly by: FiredBy
+  readonly manual?: true
+  readonly chain?: readonly string[]
+}
+
+/** All that is decided on of a trigger. JSON: a checkpoint keeps it as it is. */
+export interface TriggerState extends TriggerFacts {
+  readonly id: string
+  /** Of the last event folded. */
+  readonly revision: number
+  readonly status: TriggerStatus
+  /** Revision of the event whose body is the payload. */
+  readonly payloadAt: number
+  /** When it was added, and when it last became what it is (ms). */
+  readonly addedAt: number
+  readonly definedAt: number
+  readonly nextAt?: number
+  readonly window?: DebounceWindow
+  readonly pause?: { readonly at: number; readonly reason?: string }
+  /** Firings, and occurrences and requests that made none, over its life. */
+  readonly fired: number
+  readonly missed: number
+  /** What it last did. */
+  readonly last?: { readonly at: number; readonly jobId?: string; readonly missed?: TriggerMissed['reason'] }
+  readonly sources: readonly string[]
+}
+
+/** State after one more event. Throws IllegalEvent. */
+export function evolveTrigger(state: TriggerState | undefined, event: TriggerEvent): TriggerState {
+  const from = state?.status ?? 'absent'
+  const status = lifecycle[from][event.type]
+  if (status === undefined) throw new IllegalEvent(event.stream, event.type, from)
+  const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
+  if (event.type === 'TriggerAdded') return { ...added(event, revision), revision, status }
+  return { ...told(state as TriggerState, event, revision), revision, status }
+}
+
+type Told = Exclude<TriggerEvent, { type: 'TriggerAdded' }>
+type Added = TriggerEvent & { readonly type: 'TriggerAdded' }
+
+function added({ stream, data, at }: Added, revision: number): Omit<TriggerState, 'revision' | 'status'> {
+  const counts = { fired: 0, missed: 0, sources: [] }
+  return { ...data, ...counts, id: triggerIdOf(stream), payloadAt: revision, addedAt: at, definedAt: at }
+}
+
+function told(state: TriggerState, event: Told, revision: number): TriggerState {
+  switch (event.type) {
+    case 'TriggerUpdated':
+      return updated(state, event.data, event.at, revision)
+    case 'TriggerPaused': {
+      const { reason } = event.data
+      return { ...state, pause: { at: event.at, ...(reason !== undefined && { reason }) } }
+    }
+    case 'TriggerResumed': {
+      const { pause, ...rest } = state
+      return withNext(rest, event.data.nextAt)
+    }
+    case 'TriggerFired':
+      return fired(state, event.data, event.at)
+    case 'TriggerMissed':
+      return missed(state, event.data, event.at)
+    case 'DebounceOpened':
+    case 'DebounceCollected':
+      return collected(state, event.data, revision)
+    case 'TriggerRemoved':
+      return withNext(state, undefined)
+  }
+}
+
+/** What is open stays open: a window was promised to those who asked. */
+function updated(
+  state: TriggerState,
+  { keepsPayload, ...facts }: TriggerUpdated,
+  at: number,
+  revision: number,
+): TriggerState {
+  const { id, status, addedAt, window, pause, last, sources } = state
+  const kept = { id, revision, status, addedAt, sources, fired: state.fired, missed: state.missed }
+  return {
+    ...facts,
+    ...kept,
+    payloadAt: keepsPayload ? state.payloadAt : revision,
+    definedAt: at,
+    ...(window !== undefined && { window }),
+    ...(pause !== undefined && { pause }),
+    ...(last !== undefined && { last }),
+  }
+}
+
+function withNext({ nextAt: _, ...state }: TriggerState, nextAt: number | undefined): TriggerState {
+  return nextAt === undefined ? state : { ...state, nextAt }
+}
+
+/** Only what happens by time moves the time. */
+function moved(state: TriggerState, by: FiredBy, nextAt: number | undefined): TriggerState {
+  return by === 'time' ? withNext(state, nextAt) : state
+}
+
+function sourced(state: TriggerState, source: string | undefined): TriggerState {
+  return source === undefined ? state : { ...state, sources: [...state.sources, source].slice(-SOURCES) }
+}
+
+function fired(
+  state: TriggerState,
+  { by, nextAt, jobId, source, collected: count }: TriggerFired,
+  at: number,
+): TriggerState {
+  const after = { ...state, fired: state.fired + 1, last: { at, jobId } }
+  if (count === undefined) return sourced(moved(after, by, nextAt), source)
+  const { window, ...closed } = after
+  return closed
+}
+
+function missed(state: TriggerState, facts: TriggerMissed, at: number): TriggerState {
+  const { reason, count = 1, nextAt, jobId, source, closes } = facts
+  const { window, ...rest } = state
+  const kept = closes || window === undefined ? rest : { ...rest, window }
+  const last = { at, missed: reason, ...(jobId !== undefined && { jobId }) }
+  const after = { ...kept, missed: state.missed + count, last }
+  return sourced(facts.by === 'time' ? withNext(after, nextAt) : after, source)
+}
+
+function collected(state: TriggerState, facts: DebounceOpened | DebounceCollected, revision: number): TriggerState {
+  const { by, nextAt, source, bytes = 0, manual, chain } = facts
+  const after = sourced(moved(state, by, nextAt), source)
+  const { window } = after
+  if (window !== undefined)
+    return { ...after, window: { ...window, count: window.count + 1, bytes: window.bytes + bytes } }
+  const { until } = facts as DebounceOpened
+  const first = { by, ...(manual && { manual }), ...(chain !== undefined && { chain }) }
+  return { ...after, window: { revision, until, count: 1, bytes, ...first } }
+}
+
+/** When time next has something to do with it (ms); undefined: only when somebody asks. */
+export function dueAt({ status, nextAt, window }: TriggerState): number | undefined {
+  if (status !== 'active') return undefined
+  return window === undefined ? nextAt : Math.min(nextAt ?? Number.POSITIVE_INFINITY, window.until)
+}

@@ -1,0 +1,235 @@
+import TinyQueue from 'tinyqueue'
+import type { RecordedEvent } from '../domain/event.js'
+import { courseOf } from '../domain/job/course.js'
+import type { TriggerEvent } from '../domain/trigger/events.js'
+import { isTriggerStream, triggerIdOf } from '../domain/trigger/events.js'
+import type { TriggerState } from '../domain/trigger/evolve.js'
+import { dueAt, evolveTrigger } from '../domain/trigger/evolve.js'
+import type { EventRule, SourceEvent } from '../domain/trigger/match.js'
+import { matches } from '../domain/trigger/match.js'
+import type { JobChange } from './job-board.js'
+import { OWN_TYPES, ownEvent } from './own-events.js'
+import type { TriggerRecord } from './trigger-record.js'
+import { NO_RECORD, recordAfter } from './trigger-record.js'
+
+/** An event of the log that has matched a trigger, which has not answered to it yet. */
+export interface Owed {
+  readonly triggerId: string
+  /** Id and time of the event. */
+  readonly source: string
+  readonly at: number
+  readonly event: SourceEvent
+  /** Triggers in whose course it came about. */
+  readonly chain: readonly string[]
+}
+
+/** A firing whose job has not been seen: only on a store that appends to one stream at a time. */
+export interface OpenFiring {
+  readonly triggerId: string
+  /** Of its `TriggerFired`. */
+  readonly revision: number
+  readonly at: number
+  readonly jobId: string
+}
+
+interface Deadline {
+  readonly id: string
+  readonly at: number
+}
+
+export interface SavedTriggers {
+  readonly triggers: readonly TriggerState[]
+  readonly records: readonly (readonly [string, TriggerRecord])[]
+  readonly owed: readonly Owed[]
+  readonly open: readonly OpenFiring[]
+  readonly bad: readonly (readonly [string, string])[]
+}
+
+/** Triggers that were not removed, what their jobs have come to, and what is to be done about them. */
+export class TriggerRegistry {
+  readonly #triggers = new Map<string, TriggerState>()
+  readonly #records = new Map<string, TriggerRecord>()
+  /** Triggers that ask for events of this log. */
+  readonly #listeners = new Map<string, TriggerState>()
+  readonly #owed = new Map<string, Owed>()
+  readonly #open = new Map<string, OpenFiring>()
+  readonly #bad = new Map<string, string>()
+  /** Deadlines to come, outdated ones among them; and triggers whose deadline has been seen to pass. */
+  readonly #deadlines = new TinyQueue<Deadline>([], (a, b) => a.at - b.at)
+  readonly #due = new Set<string>()
+  #changes = 0
+
+  /** Grows with all that may give somebody something to do. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  get(id: string): TriggerState | undefined {
+    return this.#triggers.get(id)
+  }
+
+  get triggers(): ReadonlyMap<string, TriggerState> {
+    return this.#triggers
+  }
+
+  record(id: string): TriggerRecord {
+    return this.#records.get(id) ?? NO_RECORD
+  }
+
+  /** Events that triggers have to answer to, in the order of the log. */
+  get owed(): Iterable<Owed> {
+    return this.#owed.values()
+  }
+
+  /** Firings that wait for somebody to make their job. */
+  get open(): Iterable<OpenFiring> {
+    return this.#open.values()
+  }
+
+  /** Triggers to be removed, with the job that says so. */
+  get bad(): ReadonlyMap<string, string> {
+    return this.#bad
+  }
+
+  /** Triggers that time has something to do with by now. */
+  *due(now: number): Iterable<TriggerState> {
+    for (let next = this.#deadlines.peek(); next !== undefined && next.at <= now; next = this.#deadlines.peek()) {
+      this.#deadlines.pop()
+      if (this.#deadlineOf(next.id) === next.at) this.#due.add(next.id)
+    }
+    for (const id of this.#due) yield this.#triggers.get(id) as TriggerState
+  }
+
+  /** When time next has something to do with one that is not due yet (ms). Right after `due`. */
+  nextDeadline(): number | undefined {
+    for (let next = this.#deadlines.peek(); next !== undefined; next = this.#deadlines.peek()) {
+      if (this.#deadlineOf(next.id) === next.at && !this.#due.has(next.id)) return next.at
+      this.#deadlines.pop()
+    }
+    return undefined
+  }
+
+  #deadlineOf(id: string): number | undefined {
+    const state = this.#triggers.get(id)
+    return state && dueAt(state)
+  }
+
+  /** Active triggers that an event of this channel matches. One without a channel of its own hears all channels. */
+  matching(event: SourceEvent, channel: string): TriggerState[] {
+    return [...this.#triggers.values()].filter((trigger) => hears(trigger, event, channel))
+  }
+
+  /** Folds one event of a trigger; other streams are not its business. Throws IllegalEvent and is then unchanged. */
+  apply(event: RecordedEvent): void {
+    if (!isTriggerStream(event.stream)) return
+    const id = triggerIdOf(event.stream)
+    const own = event as RecordedEvent & TriggerEvent
+    // Of one that was let go of: it says what its last firing came to.
+    if (own.type === 'TriggerMissed' && !this.#triggers.has(id)) return this.#settle(id, own)
+    const state = evolveTrigger(this.#triggers.get(id), own)
+    this.#settle(id, own)
+    if (state.status === 'removed') this.#forget(id)
+    else this.#keep(state)
+    this.#changes += 1
+  }
+
+  #settle(id: string, { type, data, at, revision = 0 }: TriggerEvent): void {
+    if (type === 'TriggerUpdated') this.#bad.delete(id)
+    if ('source' in data && data.source !== undefined) this.#owed.delete(keyOf(id, data.source))
+    if (type === 'TriggerMissed' && data.jobId !== undefined) this.#open.delete(data.jobId)
+    if (type !== 'TriggerFired' || data.queued === undefined) return
+    const { jobId } = data
+    this.#open.set(jobId, { triggerId: id, revision, at, jobId })
+  }
+
+  #keep(state: TriggerState): void {
+    const { id } = state
+    const before = this.#deadlineOf(id)
+    this.#triggers.set(id, state)
+    if (listensHere(state)) this.#listeners.set(id, state)
+    else this.#listeners.delete(id)
+    const deadline = dueAt(state)
+    if (deadline === before) return
+    this.#due.delete(id)
+    if (deadline !== undefined) this.#deadlines.push({ id, at: deadline })
+  }
+
+  /** What it has fired is completed all the same. */
+  #forget(id: string): void {
+    for (const map of [this.#triggers, this.#records, this.#listeners, this.#bad]) map.delete(id)
+    for (const [key, { triggerId }] of this.#owed) if (triggerId === id) this.#owed.delete(key)
+    this.#due.delete(id)
+  }
+
+  /** Hot path: once per event of a job, budget 50 ns where no trigger made it and none waits for it. */
+  follow(change: JobChange): void {
+    const { before, after } = change
+    const trigger = after.rare?.trigger
+    if (trigger !== undefined && this.#triggers.has(trigger.id)) this.#remember(trigger.id, change)
+    if (before === undefined && this.#open.size > 0 && this.#open.delete(after.id)) this.#changes += 1
+    if (this.#listeners.size > 0) this.#hear(change)
+  }
+
+  #remember(id: string, { before, after }: JobChange): void {
+    this.#records.set(id, recordAfter(this.record(id), before, after))
+    const isBad = after.outcome === 'failed' && after.error === BAD_TRIGGER
+    // One that has been changed since is not what the job complains of.
+    if (!isBad || (this.#triggers.get(id) as TriggerState).definedAt > after.queuedAt) return
+    this.#bad.set(id, after.id)
+    this.#changes += 1
+  }
+
+  #hear(change: JobChange): void {
+    const event = ownEvent(change)
+    if (event === undefined) return
+    const { event: recorded, after } = change
+    for (const [id, trigger] of this.#listeners) {
+      if (!hears(trigger, event, after.channel)) continue
+      const { id: source, at } = recorded
+      this.#owed.set(keyOf(id, source), { triggerId: id, source, at, event, chain: courseOf(after.rare ?? {}) })
+      this.#changes += 1
+    }
+  }
+
+  /** For a checkpoint. */
+  toJSON(): SavedTriggers {
+    return {
+      triggers: [...this.#triggers.values()],
+      records: [...this.#records],
+      owed: [...this.#owed.values()],
+      open: [...this.#open.values()],
+      bad: [...this.#bad],
+    }
+  }
+
+  /** Takes up what `toJSON` gave. */
+  restore({ triggers, records, owed, open, bad }: SavedTriggers): void {
+    for (const trigger of triggers) this.#keep(trigger)
+    for (const [id, record] of records) this.#records.set(id, record)
+    for (const each of owed) this.#owed.set(keyOf(each.triggerId, each.source), each)
+    for (const each of open) this.#open.set(each.jobId, each)
+    for (const [id, jobId] of bad) this.#bad.set(id, jobId)
+  }
+}
+
+/** Name of the error with which a job says that its trigger makes no sense. */
+const BAD_TRIGGER = 'BadTrigger'
+
+const keyOf = (id: string, source: string): string => `${source} ${id}`
+
+function hears({ status, schedule, options }: TriggerState, event: SourceEvent, channel: string): boolean {
+  if (status !== 'active' || schedule.kind !== 'event') return false
+  const own = options?.channel ?? ''
+  return (own === '' || own === channel) && matches(schedule.rules, event)
+}
+
+function listensHere({ status, schedule }: TriggerState): boolean {
+  return status === 'active' && schedule.kind === 'event' && schedule.rules.some(isOfHere)
+}
+
+/** It names a kind of job, or all that begins alike. */
+function isOfHere({ type }: EventRule): boolean {
+  if (!type.endsWith('*')) return type.startsWith(OWN_TYPES)
+  const start = type.slice(0, -1)
+  return start.startsWith(OWN_TYPES) || OWN_TYPES.startsWith(start)
+}

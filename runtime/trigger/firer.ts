@@ -1,0 +1,307 @@
+import { JobledgerError } from '../../domain/errors.js'
+import type { Json, RecordedEvent } from '../../domain/event.js'
+import type { LeaseCommand } from '../../domain/job/decide.js'
+import type { Queued } from '../../domain/job/events.js'
+import { DebounceFull, TriggerUnknown } from '../../domain/rejection.js'
+import { judgeDue } from '../../domain/trigger/decide.js'
+import type { FiredBy, TriggerFired } from '../../domain/trigger/events.js'
+import { triggerStream } from '../../domain/trigger/events.js'
+import type { DebounceWindow, TriggerState } from '../../domain/trigger/evolve.js'
+import type { SourceEvent } from '../../domain/trigger/match.js'
+import { upcast } from '../../domain/upcast.js'
+import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
+import type { EventStore } from '../ports/event-store.js'
+import type { Logger } from '../ports/logger.js'
+import type { JobDefinition } from '../work/run/definition.js'
+import { decode, encloseEvent } from '../write/codec.js'
+import { leaseNew } from '../write/commands.js'
+import type { NewJob } from '../write/enqueue-command.js'
+import { enqueue, NOTHING_FOUND } from '../write/enqueue-command.js'
+import type { Enqueuer } from '../write/enqueuer.js'
+import type { Journal } from '../write/journal.js'
+import type { Speaker } from '../write/speaker.js'
+import { speakerOf } from '../write/speaker.js'
+import type { Holder } from '../write/unique.js'
+import { HolderUnseen } from '../write/unique.js'
+import type { Fired, Making, NoJob, Plan, Planner } from './commands.js'
+import * as commands from './commands.js'
+import { jobIdOf } from './job-ids.js'
+import { definitionOf } from './options.js'
+
+/** Somebody, or time, wants a trigger to fire. */
+export interface Ask {
+  readonly by: FiredBy
+  readonly occurrence: number
+  readonly jobId: string
+  readonly speaker: Speaker
+  /** In place of the trigger's own. */
+  readonly payload?: { readonly content: string | Uint8Array } | undefined
+  readonly event?: SourceEvent | undefined
+  /** Id of the event of the log that it is. */
+  readonly source?: string | undefined
+  readonly chain: readonly string[]
+  readonly manual: boolean
+  /** A refusal of the job goes to whoever asks. */
+  readonly tells: boolean
+  /** Its job is under way from the start, in the name of this worker. */
+  readonly lease?: Omit<LeaseCommand, 'now'>
+}
+
+/** `debounced`: its job comes at the end of the window. */
+export type Outcome = Fired | { readonly kind: 'debounced' }
+
+export interface FirerOptions {
+  readonly store: EventStore
+  readonly journal: Journal
+  readonly enqueuer: Enqueuer
+  readonly definitions: ReadonlyMap<string, JobDefinition>
+  readonly maxBodyBytes: number
+  readonly log: Logger
+}
+
+const NOBODY = speakerOf(undefined, undefined)
+const NO_TRIGGERS: readonly string[] = []
+
+/** Turns what a trigger is asked for into a job, once. Who else is doing the same meanwhile is found out by the append. */
+export class Firer {
+  readonly #options: FirerOptions
+
+  constructor(options: FirerOptions) {
+    this.#options = options
+  }
+
+  /** The instant recorded as its next has come. */
+  async onTime(state: TriggerState & { readonly nextAt: number }): Promise<void> {
+    const { id, nextAt: occurrence } = state
+    const plan: Planner = (present, now) => {
+      if (present.nextAt !== occurrence || occurrence > now || !isStill(present, state)) return undefined
+      const { fires, nextAt, missed } = judgeDue({ ...present, nextAt: occurrence }, now)
+      return { occurrence, by: 'time', nextAt, missed, ...(!fires && { isMissed: true }) }
+    }
+    await this.#carryOut(state, { ...this.#unasked(id, 'time', occurrence), chain: NO_TRIGGERS }, plan)
+  }
+
+  /** An event of this log has matched it. */
+  async onOwed(state: TriggerState, { source, at, event, chain }: Owed): Promise<void> {
+    const { id } = state
+    if (chain.includes(id)) {
+      await this.breakLoop(state, { occurrence: at, chain, source })
+      return
+    }
+    const metadata = event.id === undefined ? undefined : { $causationId: event.id }
+    const ask = { ...this.#unasked(id, 'event', at, source), event, source, chain, speaker: { ...NOBODY, metadata } }
+    await this.#carryOut(state, ask, (present) => this.#asked(present, state, ask))
+  }
+
+  /** Stale: the trigger is not as it was thought to be. Throws what refuses the job, if whoever asks is to be told. */
+  async onRequest(state: TriggerState, ask: Ask): Promise<Outcome> {
+    return this.#carryOut(state, ask, (present) => this.#asked(present, state, ask))
+  }
+
+  /** What asks for it has come about by the trigger itself. */
+  async breakLoop({ id }: TriggerState, ask: Pick<Ask, 'occurrence' | 'chain' | 'source'>): Promise<Fired> {
+    const { chain } = ask
+    this.#options.log.warn({ triggerId: id, chain }, 'trigger not fired: it would be for what it has set off itself')
+    await this.#options.journal.submit(commands.breakLoop(id, ask))
+    return { kind: 'missed', reason: 'loop' }
+  }
+
+  #unasked(id: string, by: FiredBy, occurrence: number, what?: string): Omit<Ask, 'chain'> {
+    return { by, occurrence, jobId: jobIdOf(id, occurrence, what), speaker: NOBODY, manual: false, tells: false }
+  }
+
+  #asked(present: TriggerState, state: TriggerState, { by, occurrence, source }: Ask): Plan | undefined {
+    const isFired = source !== undefined && present.sources.includes(source)
+    if (isFired || !isStill(present, state, by === 'hand')) return undefined
+    return { occurrence, by, source }
+  }
+
+  #carryOut(state: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
+    const waits = state.debounce !== undefined && ask.by !== 'hand'
+    return waits ? this.#collect(state, ask, plan) : this.#fire(state, ask, plan)
+  }
+
+  async #collect({ id, debounce }: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
+    const { journal, maxBodyBytes } = this.#options
+    const { event, payload, manual, chain, speaker } = ask
+    const content = event === undefined ? payload?.content : JSON.stringify(event)
+    const bytes = sizeOf(content)
+    const isTooMuch = ({ window }: TriggerState): DebounceFull | undefined => {
+      const size = (window?.bytes ?? 0) + (window?.count ?? 0) + bytes + BRACKETS
+      return debounce?.combine === 'append' && size > maxBodyBytes
+        ? new DebounceFull(id, maxBodyBytes, size)
+        : undefined
+    }
+    const request = { content, bytes, ...(manual && { manual }) }
+    const command = commands.collect(id, plan, request, chain, isTooMuch)
+    return (await journal.submit(command, speaker.metadata)) ? { kind: 'debounced' } : { kind: 'stale' }
+  }
+
+  async #fire(state: TriggerState, ask: Ask, plan: Planner): Promise<Fired> {
+    const making = await this.#make(state, ask)
+    return this.#submit(state.id, plan, making, ask)
+  }
+
+  /** A window has come to its end. */
+  async onWindowEnd(state: TriggerState & { readonly window: DebounceWindow }): Promise<void> {
+    const { id, window } = state
+    const { until, by, manual = false, chain = NO_TRIGGERS, count } = window
+    const { payload, event } = await this.#collected(state)
+    const base = { ...this.#unasked(id, by, until, `window ${window.revision}`), chain, manual, payload }
+    const plan: Planner = (present, now) => {
+      const isSame = present.window?.revision === window.revision && present.window.count === count
+      return isSame && until <= now && isStill(present, state) ? { occurrence: until, by, collected: count } : undefined
+    }
+    const making = await this.#make(state, base, event, true)
+    await this.#submit(id, plan, making, base)
+  }
+
+  /** What the requests of a window have brought along. */
+  async #collected({ id, debounce, window }: TriggerState): Promise<{ payload?: Ask['payload']; event?: Json }> {
+    if (debounce === undefined || window === undefined || debounce.combine === 'drop') return {}
+    const contents: Json[] = []
+    const options = { from: window.revision, bodies: true }
+    for await (const page of this.#options.store.readStream(triggerStream(id), options)) {
+      for (const { type, body } of page) if (WINDOW_EVENTS.has(type)) contents.push((decode(body) ?? null) as Json)
+    }
+    if (window.by === 'event') return { event: debounce.combine === 'append' ? contents : (contents[0] as Json) }
+    if (debounce.combine === 'append') return { payload: { content: JSON.stringify(contents) } }
+    return contents[0] === null ? {} : { payload: { content: JSON.stringify(contents[0]) } }
+  }
+
+  async #make(
+    state: TriggerState,
+    { jobId, occurrence, payload, event: own, chain, manual, speaker, tells }: Ask,
+    event: Json | undefined = own as Json | undefined,
+    debounced = false,
+  ): Promise<Making | NoJob> {
+    const { enqueuer, definitions, maxBodyBytes } = this.#options
+    const { id, type } = state
+    const path = `trigger ${id}`
+    const content = payload?.content ?? (await this.payloadOf(state))
+    const trigger = { id, occurrence, ...(event !== undefined && { event: true as const }) }
+    const made = {
+      trigger,
+      ...(debounced && { debounced: true as const }),
+      ...(chain.length > 0 && { chain }),
+    }
+    const options = { ...state.options, id: jobId, ...(manual && { manual }) }
+    const value = content === undefined ? null : decode({ salt: NO_SALT, content })
+    const job = definitions.get(type) ?? definitionOf(state)
+    try {
+      const prepared = await enqueuer.prepare({ job, payload: value, options }, made, speaker, path)
+      if (prepared === undefined) return { reason: 'skipped' }
+      if (event === undefined) return { job: prepared }
+      return { job: { ...prepared, payload: encloseEvent(prepared.payload, event, `${path}.event`, maxBodyBytes) } }
+    } catch (error) {
+      if (tells || !isRefusal(error)) throw error
+      this.#options.log.warn({ err: error, triggerId: id, jobType: type }, 'trigger fires no job: it is refused')
+      return { reason: 'refused', error: error.name }
+    }
+  }
+
+  /** As it is stored; undefined: there is none. */
+  async payloadOf({ id, payloadAt }: TriggerState): Promise<string | Uint8Array | undefined> {
+    const { body } = await this.#eventAt(id, payloadAt)
+    return body !== undefined && 'content' in body ? body.content : undefined
+  }
+
+  async #eventAt(id: string, revision: number): Promise<RecordedEvent> {
+    const options = { from: revision, limit: 1, bodies: true }
+    for await (const [event] of this.#options.store.readStream(triggerStream(id), options))
+      if (event !== undefined) return upcast(event)
+    throw new TriggerUnknown(id)
+  }
+
+  async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
+    const { tells, speaker } = ask
+    const { journal, store } = this.#options
+    const { metadata } = speaker
+    if (!('job' in making)) return journal.submit(commands.fire(id, plan, making, tells), metadata)
+    const { job } = making
+    if (store.capabilities.atomicGroups) {
+      return withHolders((holders) => {
+        const together = { job, enqueue: enqueue([job], { ...NOTHING_FOUND, holders }) }
+        return this.#withLease(job, ask, () => journal.submit(commands.fire(id, plan, together, tells), metadata))
+      })
+    }
+    const fired = await journal.submit(commands.fire(id, plan, { job }, tells), metadata)
+    return fired.kind === 'fired' ? this.#complete(id, job, ask) : fired
+  }
+
+  /** In the same tick, so that nobody else can take it; one that was not made is not leased. */
+  #withLease<A>({ id }: NewJob, { lease }: Pick<Ask, 'lease'>, submit: () => Promise<A>): Promise<A> {
+    const submitted = submit()
+    if (lease === undefined) return submitted
+    const leasing = this.#options.journal.submit(leaseNew(id, lease))
+    leasing.catch(() => {})
+    return submitted
+  }
+
+  /** A firing that has been left without its job: makes it. */
+  async complete({ triggerId, revision, jobId }: OpenFiring): Promise<void> {
+    const { data, body, metadata } = await this.#eventAt(triggerId, revision)
+    const { queued } = data as TriggerFired
+    const payload = body !== undefined && 'content' in body ? body.content : undefined
+    const job = { id: jobId, facts: queued as Queued, payload }
+    await this.#complete(triggerId, job, { speaker: { ...NOBODY, metadata } })
+  }
+
+  async #complete(triggerId: string, job: NewJob, ask: Pick<Ask, 'speaker' | 'lease'>): Promise<Fired> {
+    const { journal } = this.#options
+    const { metadata } = ask.speaker
+    const { id: jobId } = job
+    const give = async (reason: 'duplicate' | 'refused', error?: string): Promise<Fired> => {
+      const facts = { reason, occurrence: job.facts.trigger?.occurrence ?? 0, jobId, ...(error && { error }) }
+      await journal.submit(commands.giveUp(triggerId, facts))
+      return { kind: 'missed', reason }
+    }
+    try {
+      const answer = await withHolders((holders) => {
+        const command = enqueue([job], { ...NOTHING_FOUND, holders })
+        return this.#withLease(job, ask, () => journal.submit(command, metadata))
+      })
+      if (!Array.isArray(answer)) return give('refused', answer.name)
+      return answer[0]?.id === jobId ? { kind: 'fired', jobId } : give('duplicate')
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      return give('refused', error.name)
+    }
+  }
+
+  /** Its job has said that it makes no sense. */
+  async removeBad(id: string, jobId: string): Promise<void> {
+    this.#options.log.warn({ triggerId: id, jobId }, 'trigger removed: its job says that it makes no sense')
+    await this.#options.journal.submit(commands.remove(id, { by: 'bad-trigger', jobId }))
+  }
+}
+
+const NO_SALT = new Uint8Array(0)
+
+const WINDOW_EVENTS: ReadonlySet<string> = new Set(['DebounceOpened', 'DebounceCollected'])
+/** Of a list, in bytes. */
+const BRACKETS = 2
+
+const sizeOf = (content: string | Uint8Array | undefined): number =>
+  typeof content === 'string' ? new TextEncoder().encode(content).length : (content?.length ?? 0)
+
+/** Defined as it was, and not stopped. */
+const isStill = (present: TriggerState, { definedAt }: TriggerState, byHand = false): boolean =>
+  present.definedAt === definedAt && (byHand || present.status === 'active')
+
+/** The job is refused; nothing is wrong with the store. */
+const isRefusal = (error: unknown): error is JobledgerError =>
+  error instanceof JobledgerError && error.family !== 'store' && error.family !== 'ledger'
+
+/** Until all who hold the keys that the job claims have been looked at. */
+async function withHolders<A>(submit: (holders: ReadonlyMap<string, Holder>) => Promise<A>): Promise<A> {
+  const holders = new Map<string, Holder>()
+  for (;;) {
+    try {
+      return await submit(holders)
+    } catch (error) {
+      if (!(error instanceof HolderUnseen)) throw error
+      holders.set(error.stream, error.holder)
+    }
+  }
+}
