@@ -34,10 +34,10 @@ export function rareFacts(
   return Object.keys(rare).length > 0 ? rare : undefined
 }
 
-/** Of a new job. Asked before anything is made: nearly all have none. */
+/** Of a new job. Asked before anything is made: nearly all have none. Only what a trigger made is debounced. */
 export function rareOf(facts: JobFacts): RareFacts | undefined {
-  const { timeoutBy, retryOn, retainMs, manual, concurrency, trigger, debounced, chain } = facts
-  const some = timeoutBy ?? retryOn ?? manual ?? concurrency ?? trigger ?? debounced ?? chain
+  const { timeoutBy, retryOn, retainMs, manual, concurrency, trigger, chain } = facts
+  const some = timeoutBy ?? retryOn ?? manual ?? concurrency ?? trigger ?? chain
   return some === undefined && retainMs === undefined ? undefined : rareFacts(facts)
 }
 
