@@ -1,7 +1,6 @@
 /**
  * What the tests of 001 to 003 pin down of the contract of a job; those of 004 pin down nothing. What belongs to other work
- * comes with it. 001: schedules, figures and lists of the admin pages. 002: triggers of every kind with their poller and
- * debounce, client-run jobs. 003: the size of a queue by priority.
+ * comes with it. 001: figures and lists of the admin pages. 003: the size of a queue by priority.
  */
 export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '001.1':
@@ -20,6 +19,9 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
     'the versions of the program that enqueued and of the one that ran a job are kept; unknown ones are not made up',
   '001.13': 'closing what was never started does nothing and ends at once',
   '001.14': 'a waiting job can be deleted; a running one can be neither deleted nor moved to another time',
+  '001.20': 'a schedule has five fields, or seconds before them, or is a macro; each of its ticks is a job',
+  '001.21': 'where both day fields are restricted, either of them is enough',
+  '001.22': 'an interval of less than a second is one of a second',
   '001.50': 'a pool is listed with its name, queues, slots, version and types',
   '001.52': 'a pool that was silent for more than two minutes is listed no more',
   '001.51': 'the lengths of the queues are told by state and by type',
@@ -33,6 +35,12 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '002.3': 'a handler that blows up has had an ordinary failed run, and is tried again',
   '002.4': 'a run past its timeout is told through its signal and counts as failed',
   '002.5': 'a payload that is missing, or that cannot be understood, is an error of its own and not tried again',
+  '002.20': 'a trigger at an instant, or after a time, is gone once it has fired',
+  '002.21': 'an instant that was missed fires late, for up to a day, or however late where that is wanted',
+  '002.22': 'days of the week or of the month and hours can be asked for; what is not said is free',
+  '002.23': 'the slot of a spread trigger lies within what was asked for, and stays the same',
+  '002.24': 'a phrase that cannot be read, a range that is empty or backwards, or days of the wrong kind are refused',
+  '002.25': 'an interval that came due several times while nobody was there fires once, and next in the future',
   '002.40':
     'a job that the hook before the enqueue does not want comes back as an object, and nothing is stored or run',
   '002.41': 'init once per process; then for each run start, the handler and commit, in this order',
