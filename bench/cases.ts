@@ -21,6 +21,7 @@ import { latency, latencyCase } from './latency.js'
 import { open, openCase } from './open.js'
 import { readOnly, replay, replayCase } from './replay.js'
 import type { Message, Task } from './task.js'
+import { triggersDue, triggersDueCase, triggersIdle, triggersIdleCase } from './triggers.js'
 import { prepare } from './workload.js'
 
 export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = new Map([
@@ -37,6 +38,8 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['fleet-idle', fleetIdleCase],
   ['fleet-wake', fleetWakeCase],
   ['heartbeats', heartbeatsCase],
+  ['triggers-idle', triggersIdleCase],
+  ['triggers-due', triggersDueCase],
 ])
 
 export const TASKS: readonly Task<never, Message>[] = [
@@ -56,4 +59,6 @@ export const TASKS: readonly Task<never, Message>[] = [
   wakeCaller,
   wakeListener,
   heartbeats,
+  triggersIdle,
+  triggersDue,
 ]

@@ -21,6 +21,9 @@ export interface SchedulerOptions {
   readonly runtime: string
 }
 
+/** Something to be done about a trigger from an instant on, by a name of its own. */
+type Turn = (instant: number, triggerId: string, key: string, task: () => Promise<void>) => void
+
 /**
  * Sees to it that triggers fire when their time has come, and that they answer to events of the log. Every runtime does: the log
  * decides who was first, and a ranking keeps the others from trying at the same moment.
@@ -66,40 +69,40 @@ export class Scheduler {
     const now = clock.now()
     this.#looked = triggers.changes
     for (const [key, until] of this.#held) if (until <= now) this.#held.delete(key)
-    for (const state of triggers.due(now)) this.#onDue(state, now)
+    const turn = this.#turn(now)
+    for (const state of triggers.due(now)) this.#onDue(state, turn)
     for (const owed of triggers.owed) {
       const state = triggers.get(owed.triggerId)
       if (state?.status !== 'active') continue
-      this.#at(owed.at, now, state.id, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
+      turn(owed.at, state.id, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
     }
     for (const open of triggers.open)
-      this.#at(open.at + OPEN_GRACE, now, open.triggerId, open.jobId, () => firer.complete(open))
-    for (const [id, jobId] of triggers.bad) this.#at(now, now, id, `bad ${jobId}`, () => firer.removeBad(id, jobId))
+      turn(open.at + OPEN_GRACE, open.triggerId, open.jobId, () => firer.complete(open))
+    for (const [id, jobId] of triggers.bad) turn(now, id, `bad ${jobId}`, () => firer.removeBad(id, jobId))
     const next = triggers.nextDeadline()
     if (next !== undefined) this.#alarm.by(next)
   }
 
-  #onDue(state: TriggerState, now: number): void {
+  #onDue(state: TriggerState, turn: Turn): void {
     const { firer } = this.#options
     const { id, window, nextAt } = state
     if (window !== undefined)
-      this.#at(window.until, now, id, `${window.revision} ${id}`, () => firer.onWindowEnd({ ...state, window }))
-    if (nextAt !== undefined) this.#at(nextAt, now, id, `${id} ${nextAt}`, () => firer.onTime({ ...state, nextAt }))
+      turn(window.until, id, `${window.revision} ${id}`, () => firer.onWindowEnd({ ...state, window }))
+    if (nextAt !== undefined) turn(nextAt, id, `${id} ${nextAt}`, () => firer.onTime({ ...state, nextAt }))
   }
 
-  /** Others who come before this runtime are given time to be faster. */
-  #at(instant: number, now: number, triggerId: string, key: string, task: () => Promise<void>): void {
-    if (this.#underWay.has(key)) return
-    const held = this.#held.get(key)
-    const readyAt = held ?? (instant > now ? instant : instant + this.#patience(triggerId, now))
-    if (readyAt > now) this.#alarm.by(readyAt)
-    else this.#underWay.set(key, this.#attempt(key, triggerId, task))
-  }
-
-  #patience(triggerId: string, now: number): number {
+  /** Begins what is due, unless it is another runtime's to be first: that one is given time. */
+  #turn(now: number): Turn {
     const { feed, runtime } = this.#options
-    const rank = ranking(runtimesOf(feed.workers.live(now)), runtime)(triggerId)
-    return rank * stepFor(feed.lag())
+    const rankOf = ranking(runtimesOf(feed.workers.live(now)), runtime)
+    const step = stepFor(feed.lag())
+    return (instant, triggerId, key, task) => {
+      if (this.#underWay.has(key)) return
+      const due = instant > now ? instant : instant + rankOf(triggerId) * step
+      const readyAt = Math.max(due, this.#held.get(key) ?? due)
+      if (readyAt > now) this.#alarm.by(readyAt)
+      else this.#underWay.set(key, this.#attempt(key, triggerId, task))
+    }
   }
 
   /** What has been done is gone from the projections when it is answered; what is still there is left alone for a moment. */
@@ -111,8 +114,9 @@ export class Scheduler {
       const isRefused = error instanceof JobledgerError && error.family === 'trigger'
       if (!isRefused) log.error({ err: error, triggerId }, 'trigger not fired: it is tried again')
     }
+    const until = clock.now() + HOLD
     this.#underWay.delete(key)
-    this.#held.set(key, clock.now() + HOLD)
-    this.#bell.ring()
+    this.#held.set(key, until)
+    this.#alarm.by(until)
   }
 }
