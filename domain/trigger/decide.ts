@@ -175,9 +175,10 @@ export function collect(
   now: number,
 ): Draft[] {
   const { id, debounce, window } = state
-  const kept = KEEPS[debounce.combine](window === undefined) ? content : undefined
+  const { combine } = window ?? debounce
+  const kept = KEEPS[combine](window === undefined) ? content : undefined
   const { bytes: _, ...rest } = request
   const facts = kept === undefined ? rest : request
   if (window !== undefined) return [draft(id, 'DebounceCollected', facts, kept)]
-  return [draft(id, 'DebounceOpened', { ...facts, until: now + debounce.ms }, kept)]
+  return [draft(id, 'DebounceOpened', { ...facts, until: now + debounce.ms, combine }, kept)]
 }

@@ -132,6 +132,7 @@ interface Request extends Sourced {
 export interface DebounceOpened extends Request {
   /** When the window ends, and its job is made (ms). */
   readonly until: number
+  readonly combine: Combine
 }
 /** One more. */
 export type DebounceCollected = Request

@@ -2,6 +2,7 @@ import { IllegalEvent } from '../errors.js'
 import type { Lifecycle } from '../lifecycle.js'
 import { compileLifecycle } from '../lifecycle.js'
 import type {
+  Combine,
   DebounceCollected,
   DebounceOpened,
   FiredBy,
@@ -32,6 +33,7 @@ export interface DebounceWindow {
   /** Of the event that opened it: its name. */
   readonly revision: number
   readonly until: number
+  readonly combine: Combine
   readonly count: number
   /** Of all their payloads. */
   readonly bytes: number
@@ -163,9 +165,9 @@ function collected(state: TriggerState, facts: DebounceOpened | DebounceCollecte
   const { window } = after
   if (window !== undefined)
     return { ...after, window: { ...window, count: window.count + 1, bytes: window.bytes + bytes } }
-  const { until } = facts as DebounceOpened
+  const { until, combine } = facts as DebounceOpened
   const first = { by, ...(manual && { manual }), ...(chain !== undefined && { chain }) }
-  return { ...after, window: { revision, until, count: 1, bytes, ...first } }
+  return { ...after, window: { revision, until, combine, count: 1, bytes, ...first } }
 }
 
 /** When time next has something to do with it (ms); undefined: only when somebody asks. */

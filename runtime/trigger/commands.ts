@@ -82,6 +82,12 @@ export type Fired =
   /** It is not as it was thought to be. */
   | { readonly kind: 'stale' }
 
+/** By a limit that has recorded it: whoever asks is to be told. */
+export interface Refused {
+  readonly kind: 'refused'
+  readonly error: JobledgerError
+}
+
 const STALE: Facts<Fired> = { drafts: [], answer: { kind: 'stale' } }
 
 /** What is known of the job that a firing is to make. */
@@ -98,7 +104,7 @@ export interface NoJob {
 }
 
 /** `tells`: a refusal of the job goes to whoever asks, and is no fact. */
-export function fire(id: string, plan: Planner, making: Making | NoJob, tells: boolean): Command<Fired> {
+export function fire(id: string, plan: Planner, making: Making | NoJob, tells: boolean): Command<Fired | Refused> {
   const enqueue = 'job' in making ? making.enqueue : undefined
   const stream = triggerStream(id)
   return {
@@ -128,13 +134,13 @@ function withJob(
   job: NewJob,
   verdict: Verdict<EnqueueAnswer>,
   tells: boolean,
-): Verdict<Fired> {
+): Verdict<Fired | Refused> {
   if (verdict instanceof HolderUnseen) return verdict
   if (verdict instanceof JobExists) return miss(state, plan, 'duplicate', { jobId: job.id })
   if (verdict instanceof Error) return tells ? verdict : miss(state, plan, reasonOf(verdict), { error: verdict.name })
   const { answer } = verdict
   if (answer instanceof RateLimited) {
-    if (tells) return answer
+    if (tells) return { drafts: verdict.drafts, answer: { kind: 'refused', error: answer } }
     const missed = miss(state, plan, 'rate-limited')
     return { ...missed, drafts: [...verdict.drafts, ...missed.drafts] }
   }
@@ -205,6 +211,7 @@ export function collect(
     if (planned instanceof Error) return planned
     const refusal = isTooMuch(state)
     if (refusal !== undefined) return refusal
+    if (planned.isMissed) return { drafts: miss(state, planned, 'late').drafts, answer: true }
     const { by, nextAt, source } = planned
     const facts = {
       ...{ by, bytes },
@@ -214,7 +221,8 @@ export function collect(
       ...(chain.length > 0 && { chain }),
     }
     const { debounce } = state
-    return { drafts: decide.collect({ ...state, debounce }, facts, content, now), answer: true }
+    const collected = decide.collect({ ...state, debounce }, facts, content, now)
+    return { drafts: [...othersMissed(state, planned), ...collected], answer: true }
   })
 }
 
@@ -227,10 +235,12 @@ export function breakLoop(
     source,
   }: { readonly occurrence: number; readonly chain: readonly string[]; readonly source?: string | undefined },
 ): Command<void> {
-  return onPresent(id, (state) => ({
-    drafts: decide.miss(state, { reason: 'loop', occurrence, chain, ...(source !== undefined && { source }) }),
-    answer: undefined,
-  }))
+  const facts = { reason: 'loop', occurrence, chain, ...(source !== undefined && { source }) } as const
+  return onPresent(id, (state) => {
+    // Another runtime has said so already.
+    const isSaid = source !== undefined && state.sources.includes(source)
+    return { drafts: isSaid ? [] : decide.miss(state, facts), answer: undefined }
+  })
 }
 
 /** A firing whose job was refused: it is not open any more. */

@@ -23,7 +23,7 @@ import type { Speaker } from '../write/speaker.js'
 import { speakerOf } from '../write/speaker.js'
 import type { Holder } from '../write/unique.js'
 import { HolderUnseen } from '../write/unique.js'
-import type { Fired, Making, NoJob, Plan, Planner } from './commands.js'
+import type { Fired, Making, NoJob, Plan, Planner, Refused } from './commands.js'
 import * as commands from './commands.js'
 import { jobIdOf } from './job-ids.js'
 import { definitionOf } from './options.js'
@@ -121,14 +121,14 @@ export class Firer {
     return waits ? this.#collect(state, ask, plan) : this.#fire(state, ask, plan)
   }
 
-  async #collect({ id, debounce }: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
+  async #collect({ id }: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
     const { journal, maxBodyBytes } = this.#options
     const { event, payload, manual, chain, speaker } = ask
     const content = event === undefined ? payload?.content : JSON.stringify(event)
     const bytes = sizeOf(content)
-    const isTooMuch = ({ window }: TriggerState): DebounceFull | undefined => {
+    const isTooMuch = ({ window, debounce }: TriggerState): DebounceFull | undefined => {
       const size = (window?.bytes ?? 0) + (window?.count ?? 0) + bytes + BRACKETS
-      return debounce?.combine === 'append' && size > maxBodyBytes
+      return (window ?? debounce)?.combine === 'append' && size > maxBodyBytes
         ? new DebounceFull(id, maxBodyBytes, size)
         : undefined
     }
@@ -146,7 +146,7 @@ export class Firer {
   async onWindowEnd(state: TriggerState & { readonly window: DebounceWindow }): Promise<void> {
     const { id, window } = state
     const { until, by, manual = false, chain = NO_TRIGGERS, count } = window
-    const { payload, event } = await this.#collected(state)
+    const { payload, event } = await this.#collected(id, window)
     const base = { ...this.#unasked(id, by, until, `window ${window.revision}`), chain, manual, payload }
     const plan: Planner = (present, now) => {
       const isSame = present.window?.revision === window.revision && present.window.count === count
@@ -157,15 +157,16 @@ export class Firer {
   }
 
   /** What the requests of a window have brought along. */
-  async #collected({ id, debounce, window }: TriggerState): Promise<{ payload?: Ask['payload']; event?: Json }> {
-    if (debounce === undefined || window === undefined || debounce.combine === 'drop') return {}
+  async #collected(id: string, window: DebounceWindow): Promise<{ payload?: Ask['payload']; event?: Json }> {
+    const { combine } = window
+    if (combine === 'drop') return {}
     const contents: Json[] = []
     const options = { from: window.revision, bodies: true }
     for await (const page of this.#options.store.readStream(triggerStream(id), options)) {
       for (const { type, body } of page) if (WINDOW_EVENTS.has(type)) contents.push((decode(body) ?? null) as Json)
     }
-    if (window.by === 'event') return { event: debounce.combine === 'append' ? contents : (contents[0] as Json) }
-    if (debounce.combine === 'append') return { payload: { content: JSON.stringify(contents) } }
+    if (window.by === 'event') return { event: combine === 'append' ? contents : (contents[0] as Json) }
+    if (combine === 'append') return { payload: { content: JSON.stringify(contents) } }
     return contents[0] === null ? {} : { payload: { content: JSON.stringify(contents[0]) } }
   }
 
@@ -214,6 +215,12 @@ export class Firer {
   }
 
   async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
+    const fired = await this.#submitted(id, plan, making, ask)
+    if (fired.kind === 'refused') throw fired.error
+    return fired
+  }
+
+  async #submitted(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired | Refused> {
     const { tells, speaker } = ask
     const { journal, store } = this.#options
     const { metadata } = speaker

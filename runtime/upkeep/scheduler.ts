@@ -76,8 +76,7 @@ export class Scheduler {
       if (state?.status !== 'active') continue
       turn(owed.at, state.id, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
     }
-    for (const open of triggers.open)
-      turn(open.at + OPEN_GRACE, open.triggerId, open.jobId, () => firer.complete(open))
+    for (const open of triggers.open) turn(open.at + OPEN_GRACE, open.triggerId, open.jobId, () => firer.complete(open))
     for (const [id, jobId] of triggers.bad) turn(now, id, `bad ${jobId}`, () => firer.removeBad(id, jobId))
     const next = triggers.nextDeadline()
     if (next !== undefined) this.#alarm.by(next)
