@@ -68,17 +68,15 @@ export class Requests {
     checkKeys(options, FIRE_KEYS, 'triggers.fire')
     const { payload, manual = true } = options
     const isManual = toFlag(manual, 'triggers.fire.manual')
-    const jobId = this.#options.ids.uuid()
-    await this.#ask(id, 'fire', payload, { by: 'hand', manual: isManual, jobId, speaker })
-    return { jobId }
+    const ask = { by: 'hand', manual: isManual, jobId: this.#options.ids.uuid(), speaker } as const
+    const fired = await this.#ask(id, 'fire', payload, ask)
+    return { jobId: fired.jobId as string }
   }
 
   async receive(id: string, payload: unknown, options: Pick<FireOptions, 'manual'>, speaker: Speaker): Promise<Firing> {
     checkKeys(options, RECEIVE_KEYS, 'triggers.receive')
     const manual = toFlag(options.manual ?? false, 'triggers.receive.manual')
-    const jobId = this.#options.ids.uuid()
-    const kind = await this.#ask(id, 'receive', payload, { by: 'webhook', manual, jobId, speaker })
-    return kind === 'debounced' ? { outcome: 'debounced' } : { outcome: 'fired', jobId }
+    return this.#ask(id, 'receive', payload, { by: 'webhook', manual, jobId: this.#options.ids.uuid(), speaker })
   }
 
   async launch(id: string, options: LaunchOptions, speaker: Speaker): Promise<JobLease> {
@@ -99,7 +97,7 @@ export class Requests {
     verb: string,
     given: unknown,
     who: Pick<Ask, 'by' | 'manual' | 'jobId' | 'speaker' | 'lease'>,
-  ): Promise<'fired' | 'debounced'> {
+  ): Promise<Firing> {
     const { clock, firer, enqueuer, maxBodyBytes } = this.#options
     const path = `triggers.${verb}`
     const name = toName(id, `${path}.id`)
@@ -115,7 +113,8 @@ export class Requests {
       }
       const outcome = await firer.onRequest(state, ask)
       if (outcome.kind === 'missed') throw new FiringMissed(name, outcome.reason)
-      if (outcome.kind !== 'stale') return outcome.kind
+      if (outcome.kind === 'debounced') return { outcome: 'debounced' }
+      if (outcome.kind === 'fired') return { outcome: 'fired', jobId: outcome.jobId }
     }
   }
 
