@@ -99,7 +99,7 @@ export interface Making {
 
 /** There will be none. */
 export interface NoJob {
-  readonly reason: 'skipped' | 'refused'
+  readonly reason: 'skipped' | 'refused' | 'duplicate'
   readonly error?: string
 }
 

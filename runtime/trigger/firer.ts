@@ -10,6 +10,7 @@ import type { DebounceWindow, TriggerState } from '../../domain/trigger/evolve.j
 import type { SourceEvent } from '../../domain/trigger/match.js'
 import { upcast } from '../../domain/upcast.js'
 import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
+import { StreamRemoved } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { JobDefinition } from '../work/run/definition.js'
@@ -215,9 +216,16 @@ export class Firer {
   }
 
   async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
-    const fired = await this.#submitted(id, plan, making, ask)
-    if (fired.kind === 'refused') throw fired.error
-    return fired
+    const { journal } = this.#options
+    try {
+      const fired = await this.#submitted(id, plan, making, ask)
+      if (fired.kind === 'refused') throw fired.error
+      return fired
+    } catch (error) {
+      if (!(error instanceof StreamRemoved)) throw error
+      // There was a job of this very occurrence, and it has been taken out of the log.
+      return (await journal.submit(commands.fire(id, plan, { reason: 'duplicate' }, false))) as Fired
+    }
   }
 
   async #submitted(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired | Refused> {
