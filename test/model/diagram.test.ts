@@ -5,13 +5,15 @@ import { JOB_EVENT_TYPES } from '../../domain/job/events.js'
 import { PHASES } from '../../domain/job/lifecycle.js'
 import { jobMachine } from '../../domain/job/machine.js'
 import { queueMachine } from '../../domain/queue/machine.js'
+import { TRIGGER_EVENT_TYPES } from '../../domain/trigger/events.js'
+import { triggerMachine } from '../../domain/trigger/machine.js'
 import { workerMachine } from '../../domain/worker/machine.js'
 import { JOB_STATUS_NAMES } from '../../projections/job-status.js'
 import { withDiagrams } from './state-diagram.js'
 
 const path = fileURLToPath(new URL('../../docs/lifecycle.md', import.meta.url))
 const page = readFileSync(path, 'utf8')
-const machines = { job: jobMachine, worker: workerMachine, queue: queueMachine }
+const machines = { job: jobMachine, worker: workerMachine, queue: queueMachine, trigger: triggerMachine }
 
 /** Names in the first column of the page's tables. */
 const rows = new Set([...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name as string))
@@ -30,6 +32,8 @@ describe('docs/lifecycle.md', () => {
     ['event of a worker', workerMachine.events],
     ['state of a queue', Object.keys(queueMachine.states)],
     ['event of a queue', queueMachine.events],
+    ['state of a trigger', Object.keys(triggerMachine.states)],
+    ['event of a trigger', TRIGGER_EVENT_TYPES],
   ])('says in a table what each %s means', (_, names) => {
     expect(names.filter((name) => !rows.has(name))).toEqual([])
   })
@@ -43,6 +47,8 @@ describe('docs/lifecycle.md', () => {
       ...workerMachine.events,
       ...Object.keys(queueMachine.states),
       ...queueMachine.events,
+      ...Object.keys(triggerMachine.states),
+      ...TRIGGER_EVENT_TYPES,
     ])
     expect([...rows].filter((name) => !known.has(name))).toEqual([])
   })
