@@ -41,6 +41,16 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '002.23': 'the slot of a spread trigger lies within what was asked for, and stays the same',
   '002.24': 'a phrase that cannot be read, a range that is empty or backwards, or days of the wrong kind are refused',
   '002.25': 'an interval that came due several times while nobody was there fires once, and next in the future',
+  '002.26': 'a rule is for a type and its verbs, for all three if it names none; a notification matches none',
+  '002.27': 'values are ids of the document or of what contains it, at its old place or at its new one',
+  '002.28': 'with a selector they are values of a field, as the document is now or was before',
+  '002.29': 'the value `!=` matches where the field has changed, and wherever something is new or gone',
+  '002.30': 'a firing that one process has left undone is done by another',
+  '002.31':
+    'what is posted to a webhook becomes the payload, a person’s post goes first; other kinds cannot be posted to',
+  '002.32': 'a client’s job runs from the start; it ends done or failed, once, and by nobody but that client',
+  '002.33': 'a window is opened by the first event and not extended by others; its job comes at the end',
+  '002.34': 'what is left of a window: none of its events, a webhook’s payloads in order, of others the first',
   '002.40':
     'a job that the hook before the enqueue does not want comes back as an object, and nothing is stored or run',
   '002.41': 'init once per process; then for each run start, the handler and commit, in this order',
