@@ -17,7 +17,7 @@ import { changed, definitionOf, previewOf, toDefinition } from './trigger/option
 import type { FireOptions, Firing, LaunchOptions } from './trigger/requests.js'
 import type { JobLease } from './work/desk/lease-desk.js'
 import type { JobDefinition } from './work/run/definition.js'
-import { reveal, sameContent } from './write/codec.js'
+import { reveal, samePayload } from './write/codec.js'
 import type { StreamState } from './write/command.js'
 import type { Speaker } from './write/speaker.js'
 
@@ -78,7 +78,7 @@ export class Triggers {
     for (;;) {
       // Also of one that was removed.
       const state = await this.#stored(id)
-      const same = state !== undefined && sameContent(await this.#payload(state), definition.payload)
+      const same = state !== undefined && samePayload(await this.#payload(state), definition.payload)
       const compared = { payloadAt: state?.payloadAt, same }
       const outcome = await journal.submit(commands.add(id, definition, compared), metadata)
       if (outcome !== undefined) return outcome
@@ -182,11 +182,14 @@ export class Triggers {
     return this.#engine().requests.launch(id, options, this.#speaker())
   }
 
-  /** When it fires next, at most `count` (1 to 1,000, default 5) instants (ms). Throws TriggerUnknown, InvalidOption. */
+  /**
+   * When it fires next, at most `count` (1 to 1,000, default 5) instants (ms); none while it is paused. Throws TriggerUnknown,
+   * InvalidOption.
+   */
   async next(id: string, count = 5): Promise<number[]> {
     const most = toCount(count, 'triggers.next.count', 1, 1_000)
-    const { schedule, nextAt } = await this.#find(id, 'triggers.next.id')
-    return occurrencesFrom(schedule, nextAt, most)
+    const { schedule, nextAt, status } = await this.#find(id, 'triggers.next.id')
+    return status === 'active' ? occurrencesFrom(schedule, nextAt, most) : []
   }
 
   /** As `next`, of one that is not added: the slot of a spread kind follows from channel, type and payload. Throws InvalidOption. */

@@ -1,5 +1,6 @@
 /** Deciders of a trigger: state and command in, facts or a refusal out. Time comes in with the command. */
-import type { Draft } from '../event.js'
+import type { Draft, Json } from '../event.js'
+import { sameJson } from '../json.js'
 import { TriggerUnknown } from '../rejection.js'
 import type {
   Combine,
@@ -70,8 +71,8 @@ export function add(
 function isSameAs(state: TriggerState, facts: TriggerFacts): boolean {
   const { schedule, type, options, defaults, misfire, debounce } = state
   return sameJson(
-    [keyOf(facts.schedule), facts.type, facts.options, facts.defaults, facts.misfire, facts.debounce],
-    [keyOf(schedule), type, options, defaults, misfire, debounce],
+    plain([keyOf(facts.schedule), facts.type, facts.options, facts.defaults, facts.misfire, facts.debounce]),
+    plain([keyOf(schedule), type, options, defaults, misfire, debounce]),
   )
 }
 
@@ -79,12 +80,12 @@ function keyOf(schedule: TriggerFacts['schedule']): unknown {
   return schedule.kind === 'in' ? { ...schedule, at: undefined } : schedule
 }
 
-/** Key order counts: both are made by the same program. */
-const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+/** Without what is undefined. */
+const plain = (value: unknown): Json => JSON.parse(JSON.stringify(value)) as Json
 
 /** The old instant never fires once the schedule has changed; where it has not, it stays. */
 export function update(id: string, state: TriggerState, { facts, payload }: Definition, now: number): Draft[] {
-  const sameTimes = sameJson(keyOf(state.schedule), keyOf(facts.schedule))
+  const sameTimes = sameJson(plain(keyOf(state.schedule)), plain(keyOf(facts.schedule)))
   const nextAt = sameTimes ? state.nextAt : firstOccurrence(facts.schedule, now)
   const data = { ...withNext(facts, nextAt), ...(payload === undefined && { keepsPayload: true as const }) }
   return [draft(id, 'TriggerUpdated', data, payload)]

@@ -1,6 +1,7 @@
 /** Which events an event trigger fires on. */
 import { InvalidOption } from '../errors.js'
 import type { Json } from '../event.js'
+import { sameJson } from '../json.js'
 
 /** Storage format. What is absent restricts nothing. */
 export interface EventRule {
@@ -100,7 +101,7 @@ function matchesRule({ type, verbs, values, selector }: EventRule, event: Source
 function matchesField(value: string, path: readonly string[], { document, old }: SourceEvent): boolean {
   const [now, before] = [fieldOf(document, path), fieldOf(old, path)]
   if (value !== CHANGED) return says(now, value) || says(before, value)
-  return document === undefined || old === undefined || !isSame(now, before)
+  return document === undefined || old === undefined || !sameJson(now, before)
 }
 
 /** What a document has at the end of a path; undefined: nothing. */
@@ -118,17 +119,4 @@ function fieldOf(document: Json | undefined, path: readonly string[]): Json | un
 function says(field: Json | undefined, value: string): boolean {
   if (Array.isArray(field)) return field.some((item: Json) => says(item, value))
   return field !== undefined && (typeof field !== 'object' || field === null) && String(field) === value
-}
-
-/** The order of an object's keys says nothing. */
-function isSame(a: Json | undefined, b: Json | undefined): boolean {
-  if (a === b) return true
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  if (Array.isArray(a) !== Array.isArray(b)) return false
-  const [these, those] = [a as Readonly<Record<string, Json>>, b as Readonly<Record<string, Json>>]
-  const keys = Object.keys(these)
-  return (
-    keys.length === Object.keys(those).length &&
-    keys.every((key) => Object.hasOwn(those, key) && isSame(these[key], those[key]))
-  )
 }

@@ -1,6 +1,7 @@
 /** Every verb of a trigger: the streams it looks at, and the decider that answers for them. */
 import type { JobledgerError } from '../../domain/errors.js'
 import type { Draft } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import { JobExists, RateLimited, TriggerUnknown } from '../../domain/rejection.js'
 import type { Added, Definition } from '../../domain/trigger/decide.js'
 import * as decide from '../../domain/trigger/decide.js'
@@ -120,7 +121,10 @@ export function fire(id: string, plan: Planner, making: Making | NoJob, tells: b
       if (planned.isMissed) return miss(state, planned, 'late')
       if (!('job' in making)) return miss(state, planned, making.reason, errorOf(making))
       if (enqueue === undefined) return fireFirst(state, planned, making.job)
-      return withJob(state, planned, making.job, enqueue.decide(seen, now, draw), tells)
+      const verdict = enqueue.decide(seen, now, draw)
+      // Out of memory, not read: the journal looks before it tells, and decides again.
+      if (verdict instanceof JobExists && seen(jobStream(making.job.id)).events === undefined) return verdict
+      return withJob(state, planned, making.job, verdict, tells)
     },
   }
 }

@@ -1,52 +1,28 @@
-import { JobledgerError } from '../../domain/errors.js'
-import type { Json, RecordedEvent } from '../../domain/event.js'
-import type { LeaseCommand } from '../../domain/job/decide.js'
+import { InvalidPayload } from '../../domain/errors.js'
+import type { Json } from '../../domain/event.js'
 import type { Queued } from '../../domain/job/events.js'
-import { DebounceFull, TriggerUnknown } from '../../domain/rejection.js'
+import { DebounceFull } from '../../domain/rejection.js'
 import { judgeDue } from '../../domain/trigger/decide.js'
 import type { FiredBy, TriggerFired } from '../../domain/trigger/events.js'
-import { triggerStream } from '../../domain/trigger/events.js'
 import type { DebounceWindow, TriggerState } from '../../domain/trigger/evolve.js'
-import type { SourceEvent } from '../../domain/trigger/match.js'
-import { upcast } from '../../domain/upcast.js'
 import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
 import { StreamRemoved } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { JobDefinition } from '../work/run/definition.js'
-import { decode, encloseEvent } from '../write/codec.js'
 import { leaseNew } from '../write/commands.js'
 import type { NewJob } from '../write/enqueue-command.js'
 import { enqueue, NOTHING_FOUND } from '../write/enqueue-command.js'
 import type { Enqueuer } from '../write/enqueuer.js'
 import type { Journal } from '../write/journal.js'
-import type { Speaker } from '../write/speaker.js'
 import { speakerOf } from '../write/speaker.js'
 import type { Holder } from '../write/unique.js'
 import { HolderUnseen } from '../write/unique.js'
 import type { Fired, Making, NoJob, Plan, Planner, Refused } from './commands.js'
 import * as commands from './commands.js'
 import { jobIdOf } from './job-ids.js'
-import { definitionOf } from './options.js'
-
-/** Somebody, or time, wants a trigger to fire. */
-export interface Ask {
-  readonly by: FiredBy
-  readonly occurrence: number
-  readonly jobId: string
-  readonly speaker: Speaker
-  /** In place of the trigger's own. */
-  readonly payload?: { readonly content: string | Uint8Array } | undefined
-  readonly event?: SourceEvent | undefined
-  /** Id of the event of the log that it is. */
-  readonly source?: string | undefined
-  readonly chain: readonly string[]
-  readonly manual: boolean
-  /** A refusal of the job goes to whoever asks. */
-  readonly tells: boolean
-  /** Its job is under way from the start, in the name of this worker. */
-  readonly lease?: Omit<LeaseCommand, 'now'>
-}
+import type { Ask } from './job-maker.js'
+import { isRefusal, JobMaker } from './job-maker.js'
 
 /** `debounced`: its job comes at the end of the window. */
 export type Outcome = Fired | { readonly kind: 'debounced' }
@@ -66,9 +42,16 @@ const NO_TRIGGERS: readonly string[] = []
 /** Turns what a trigger is asked for into a job, once. Who else is doing the same meanwhile is found out by the append. */
 export class Firer {
   readonly #options: FirerOptions
+  readonly #maker: JobMaker
 
   constructor(options: FirerOptions) {
     this.#options = options
+    this.#maker = new JobMaker(options)
+  }
+
+  /** Of its jobs, as it is stored; undefined: there is none. */
+  payloadOf(state: TriggerState): Promise<string | Uint8Array | undefined> {
+    return this.#maker.payloadOf(state)
   }
 
   /** The instant recorded as its next has come. */
@@ -90,7 +73,13 @@ export class Firer {
       return
     }
     const metadata = event.id === undefined ? undefined : { $causationId: event.id }
-    const ask = { ...this.#unasked(id, 'event', at, source), event, source, chain, speaker: { ...NOBODY, metadata } }
+    const ask = {
+      ...this.#unasked(id, 'event', at, source),
+      event: event as object as Json,
+      source,
+      chain,
+      speaker: { ...NOBODY, metadata },
+    }
     await this.#carryOut(state, ask, (present) => this.#asked(present, state, ask))
   }
 
@@ -126,6 +115,8 @@ export class Firer {
     const { journal, maxBodyBytes } = this.#options
     const { event, payload, manual, chain, speaker } = ask
     const content = event === undefined ? payload?.content : JSON.stringify(event)
+    if (typeof content === 'object')
+      throw new InvalidPayload(`trigger ${id}`, 'JSON, no bytes: it has a debounce', content)
     const bytes = sizeOf(content)
     const isTooMuch = ({ window, debounce }: TriggerState): DebounceFull | undefined => {
       const size = (window?.bytes ?? 0) + (window?.count ?? 0) + bytes + BRACKETS
@@ -139,7 +130,7 @@ export class Firer {
   }
 
   async #fire(state: TriggerState, ask: Ask, plan: Planner): Promise<Fired> {
-    const making = await this.#make(state, ask)
+    const making = await this.#maker.make(state, ask)
     return this.#submit(state.id, plan, making, ask)
   }
 
@@ -147,72 +138,14 @@ export class Firer {
   async onWindowEnd(state: TriggerState & { readonly window: DebounceWindow }): Promise<void> {
     const { id, window } = state
     const { until, by, manual = false, chain = NO_TRIGGERS, count } = window
-    const { payload, event } = await this.#collected(id, window)
-    const base = { ...this.#unasked(id, by, until, `window ${window.revision}`), chain, manual, payload }
+    const collected = await this.#maker.collected(id, window)
+    const base = this.#unasked(id, by, until, `window ${window.revision}`)
+    const ask = { ...base, ...collected, chain, manual, debounced: true as const }
     const plan: Planner = (present, now) => {
       const isSame = present.window?.revision === window.revision && present.window.count === count
       return isSame && until <= now && isStill(present, state) ? { occurrence: until, by, collected: count } : undefined
     }
-    const making = await this.#make(state, base, event, true)
-    await this.#submit(id, plan, making, base)
-  }
-
-  /** What the requests of a window have brought along. */
-  async #collected(id: string, window: DebounceWindow): Promise<{ payload?: Ask['payload']; event?: Json }> {
-    const { combine } = window
-    if (combine === 'drop') return {}
-    const contents: Json[] = []
-    const options = { from: window.revision, bodies: true }
-    for await (const page of this.#options.store.readStream(triggerStream(id), options)) {
-      for (const { type, body } of page) if (WINDOW_EVENTS.has(type)) contents.push((decode(body) ?? null) as Json)
-    }
-    if (window.by === 'event') return { event: combine === 'append' ? contents : (contents[0] as Json) }
-    if (combine === 'append') return { payload: { content: JSON.stringify(contents) } }
-    return contents[0] === null ? {} : { payload: { content: JSON.stringify(contents[0]) } }
-  }
-
-  async #make(
-    state: TriggerState,
-    { jobId, occurrence, payload, event: own, chain, manual, speaker, tells }: Ask,
-    event: Json | undefined = own as Json | undefined,
-    debounced = false,
-  ): Promise<Making | NoJob> {
-    const { enqueuer, definitions, maxBodyBytes } = this.#options
-    const { id, type } = state
-    const path = `trigger ${id}`
-    const content = payload?.content ?? (await this.payloadOf(state))
-    const trigger = { id, occurrence, ...(event !== undefined && { event: true as const }) }
-    const made = {
-      trigger,
-      ...(debounced && { debounced: true as const }),
-      ...(chain.length > 0 && { chain }),
-    }
-    const options = { ...state.options, id: jobId, ...(manual && { manual }) }
-    const value = content === undefined ? null : decode({ salt: NO_SALT, content })
-    const job = definitions.get(type) ?? definitionOf(state)
-    try {
-      const prepared = await enqueuer.prepare({ job, payload: value, options }, made, speaker, path)
-      if (prepared === undefined) return { reason: 'skipped' }
-      if (event === undefined) return { job: prepared }
-      return { job: { ...prepared, payload: encloseEvent(prepared.payload, event, `${path}.event`, maxBodyBytes) } }
-    } catch (error) {
-      if (tells || !isRefusal(error)) throw error
-      this.#options.log.warn({ err: error, triggerId: id, jobType: type }, 'trigger fires no job: it is refused')
-      return { reason: 'refused', error: error.name }
-    }
-  }
-
-  /** As it is stored; undefined: there is none. */
-  async payloadOf({ id, payloadAt }: TriggerState): Promise<string | Uint8Array | undefined> {
-    const { body } = await this.#eventAt(id, payloadAt)
-    return body !== undefined && 'content' in body ? body.content : undefined
-  }
-
-  async #eventAt(id: string, revision: number): Promise<RecordedEvent> {
-    const options = { from: revision, limit: 1, bodies: true }
-    for await (const [event] of this.#options.store.readStream(triggerStream(id), options))
-      if (event !== undefined) return upcast(event)
-    throw new TriggerUnknown(id)
+    await this.#fire(state, ask, plan)
   }
 
   async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
@@ -255,7 +188,7 @@ export class Firer {
 
   /** A firing that has been left without its job: makes it. */
   async complete({ triggerId, revision, jobId }: OpenFiring): Promise<void> {
-    const { data, body, metadata } = await this.#eventAt(triggerId, revision)
+    const { data, body, metadata } = await this.#maker.eventAt(triggerId, revision)
     const { queued } = data as TriggerFired
     const payload = body !== undefined && 'content' in body ? body.content : undefined
     const job = { id: jobId, facts: queued as Queued, payload }
@@ -291,9 +224,6 @@ export class Firer {
   }
 }
 
-const NO_SALT = new Uint8Array(0)
-
-const WINDOW_EVENTS: ReadonlySet<string> = new Set(['DebounceOpened', 'DebounceCollected'])
 /** Of a list, in bytes. */
 const BRACKETS = 2
 
@@ -303,10 +233,6 @@ const sizeOf = (content: string | Uint8Array | undefined): number =>
 /** Defined as it was, and not stopped. */
 const isStill = (present: TriggerState, { definedAt }: TriggerState, byHand = false): boolean =>
   present.definedAt === definedAt && (byHand || present.status === 'active')
-
-/** The job is refused; nothing is wrong with the store. */
-const isRefusal = (error: unknown): error is JobledgerError =>
-  error instanceof JobledgerError && error.family !== 'store' && error.family !== 'ledger'
 
 /** Until all who hold the keys that the job claims have been looked at. */
 async function withHolders<A>(submit: (holders: ReadonlyMap<string, Holder>) => Promise<A>): Promise<A> {

@@ -13,7 +13,7 @@ import { firstOccurrence, occurrencesFrom, toSchedule } from '../../domain/trigg
 import { checkKeys } from '../checks.js'
 import type { FullSettings, JobDefinition } from '../work/run/definition.js'
 import { checkDefinition, defineJob, validate } from '../work/run/definition.js'
-import { encode, reveal, sameContent } from '../write/codec.js'
+import { encode, reveal, samePayload } from '../write/codec.js'
 import type { EnqueueOptions, JobType } from '../write/contract.js'
 import { toFacts, toUnique } from '../write/enqueue-options.js'
 
@@ -51,8 +51,8 @@ export interface TriggerOptions<Payload = unknown> extends TriggerTimes {
 export interface DebounceOptions {
   readonly window: Duration
   /**
-   * What the job is given. `drop`: the trigger's own payload, and no event. `append`: the payloads of all, in order, as a list.
-   * `first`: that of the first request, with its event. Default: `drop` for kind `event`, `append` for `webhook`, else `first`.
+   * What the job is given. `drop`: the trigger's own payload, and no event. `append`: the payloads of all, in order, as a list; for
+   * kind `event` the events, as a list in `ctx.trigger.event`. `first`: the payload or event of the first request. Default: `drop` for kind `event`, `append` for `webhook`, else `first`.
    */
   readonly combine?: Combine
 }
@@ -195,7 +195,7 @@ export async function changed(
   // Its instant was fixed when it was added.
   const isFixed = state.schedule.kind === 'in' && changes.kind === undefined && changes.when === undefined
   const { schedule } = isFixed ? state : facts
-  return { facts: { ...facts, schedule }, payload: sameContent(content, after) ? undefined : after }
+  return { facts: { ...facts, schedule }, payload: samePayload(content, after) ? undefined : after }
 }
 
 function rest({ options, misfire, debounce }: TriggerState): Partial<TriggerOptions> {

@@ -1,6 +1,7 @@
 /** Firings that somebody asks for, in whatever process: by hand, by webhook, for a client, by a published event. */
 import type { Duration } from '../../domain/duration.js'
 import { JobledgerError } from '../../domain/errors.js'
+import type { Json } from '../../domain/event.js'
 import { FiringMissed, TriggerKindMismatch, TriggerNotActive, TriggerUnknown } from '../../domain/rejection.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
 import { checkKeys, toFlag, toName } from '../checks.js'
@@ -15,8 +16,9 @@ import { validate } from '../work/run/definition.js'
 import { encode } from '../write/codec.js'
 import type { Enqueuer } from '../write/enqueuer.js'
 import type { Speaker } from '../write/speaker.js'
-import type { Ask, Firer, Outcome } from './firer.js'
+import type { Firer, Outcome } from './firer.js'
 import { jobIdOf } from './job-ids.js'
+import type { Ask } from './job-maker.js'
 import { definitionOf } from './options.js'
 import type { CheckedEvent, PublishedEvent, PublishOutcome } from './published.js'
 import { toPublished } from './published.js'
@@ -153,7 +155,16 @@ export class Requests {
     for (let state: TriggerState | undefined = first; state !== undefined; state = feed.triggers.get(id)) {
       const occurrence = clock.now()
       const jobId = key === undefined ? ids.uuid() : jobIdOf(id, 0, `key ${key}`)
-      const ask = { by: 'event', occurrence, jobId, speaker, event, chain, manual: false, tells: false } as const
+      const ask = {
+        by: 'event',
+        occurrence,
+        jobId,
+        speaker,
+        event: event as object as Json,
+        chain,
+        manual: false,
+        tells: false,
+      } as const
       const outcome = chain.includes(id) ? await firer.breakLoop(state, ask) : await this.#unlessGone(state, ask)
       if (outcome !== undefined && outcome.kind !== 'stale') return shown(id, outcome)
       await queries.catchUp()

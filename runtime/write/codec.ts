@@ -1,6 +1,7 @@
 import { InvalidPayload, show } from '../../domain/errors.js'
 import type { Body, ErasedBody, Json } from '../../domain/event.js'
 import type { RareFacts } from '../../domain/job/rare.js'
+import { sameJson } from '../../domain/json.js'
 
 /** Bytes of JSON text, or of a binary payload, that one body may have unless the ledger is opened with another limit. */
 export const DEFAULT_MAX_BODY = 1_048_576
@@ -144,4 +145,10 @@ function lossInItems(items: readonly unknown[]): Loss | undefined {
 export function sameContent(a: string | Uint8Array | undefined, b: string | Uint8Array | undefined): boolean {
   if (typeof a !== 'object' || typeof b !== 'object') return a === b
   return a.length === b.length && a.every((byte, index) => byte === b[index])
+}
+
+/** As `sameContent`, but for the order of keys. */
+export function samePayload(a: string | Uint8Array | undefined, b: string | Uint8Array | undefined): boolean {
+  if (typeof a !== 'string' || typeof b !== 'string') return sameContent(a, b)
+  return a === b || sameJson(JSON.parse(a) as Json, JSON.parse(b) as Json)
 }
