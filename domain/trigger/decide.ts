@@ -41,7 +41,7 @@ export function present(id: string, state: TriggerState | undefined): TriggerSta
 /** A definition as it is given. */
 export interface Definition {
   readonly facts: TriggerFacts
-  /** Stored form; undefined: the one that is there stays. */
+  /** Stored form; undefined: none, or where it is changed by name: the one that is there stays. */
   readonly payload: Content
 }
 
@@ -59,15 +59,22 @@ export function add(
   now: number,
 ): { readonly drafts: readonly Draft[]; readonly added: Added } {
   const isSame = state !== undefined && samePayload && isSameAs(state, facts)
-  if (isSame && (state.status !== 'removed' || facts.schedule.kind === 'at')) return { drafts: [], added: 'unchanged' }
+  const isDone = facts.schedule.kind === 'at' && state?.removedBy === 'done'
+  if (isSame && (state.status !== 'removed' || isDone)) return { drafts: [], added: 'unchanged' }
   if (state === undefined || state.status === 'removed') {
     const data = withNext(facts, firstOccurrence(facts.schedule, now))
     return { drafts: [draft(id, 'TriggerAdded', data, payload)], added: 'created' }
   }
-  return { drafts: update(id, state, { facts, payload: samePayload ? undefined : payload }, now), added: 'updated' }
+  const schedule = sameTimes(state, facts) ? state.schedule : facts.schedule
+  const definition = { facts: { ...facts, schedule }, payload }
+  return { drafts: update(id, state, definition, now, samePayload), added: 'updated' }
 }
 
-/** As it was added, or last updated. The instant of an `in` follows from when that was. */
+/** The instant of an `in` follows from when it was added. */
+const sameTimes = (state: TriggerFacts, facts: TriggerFacts): boolean =>
+  sameJson(plain(keyOf(state.schedule)), plain(keyOf(facts.schedule)))
+
+/** As it was added, or last updated. */
 function isSameAs(state: TriggerState, facts: TriggerFacts): boolean {
   const { schedule, type, options, defaults, misfire, debounce } = state
   return sameJson(
@@ -84,11 +91,17 @@ function keyOf(schedule: TriggerFacts['schedule']): unknown {
 const plain = (value: unknown): Json => JSON.parse(JSON.stringify(value)) as Json
 
 /** The old instant never fires once the schedule has changed; where it has not, it stays. */
-export function update(id: string, state: TriggerState, { facts, payload }: Definition, now: number): Draft[] {
-  const sameTimes = sameJson(plain(keyOf(state.schedule)), plain(keyOf(facts.schedule)))
-  const nextAt = sameTimes ? state.nextAt : firstOccurrence(facts.schedule, now)
-  const data = { ...withNext(facts, nextAt), ...(payload === undefined && { keepsPayload: true as const }) }
-  return [draft(id, 'TriggerUpdated', data, payload)]
+export function update(
+  id: string,
+  state: TriggerState,
+  { facts, payload }: Definition,
+  now: number,
+  keepsPayload: boolean = payload === undefined,
+): Draft[] {
+  const isSame = sameJson(plain(state.schedule), plain(facts.schedule))
+  const nextAt = isSame ? state.nextAt : firstOccurrence(facts.schedule, now)
+  const data = { ...withNext(facts, nextAt), ...(keepsPayload && { keepsPayload: true as const }) }
+  return [draft(id, 'TriggerUpdated', data, keepsPayload ? undefined : payload)]
 }
 
 function withNext<Facts extends object>(
@@ -135,7 +148,7 @@ export function judgeDue(state: TriggerState & { readonly nextAt: number }, now:
   if (!isLate || misfire === 'all') return { fires: true, nextAt: nextOccurrence(schedule, due), missed: undefined }
   // Of those that are due, `skip` still fires what is not late yet.
   const until = misfire === 'skip' ? now - MISFIRE_GRACE - 1 : now
-  const others = countOccurrences(schedule, due, until, MOST_COUNTED)
+  const others = countOccurrences(schedule, due, until, MOST_COUNTED + 1)
   const nextAt = nextOccurrence(schedule, due, until)
   if (misfire === 'skip') return { fires: false, nextAt, missed: missedFrom(due, others + 1) }
   const second = nextOccurrence(schedule, due)
@@ -144,8 +157,8 @@ export function judgeDue(state: TriggerState & { readonly nextAt: number }, now:
 
 const missedFrom = (occurrence: number, count: number): Due['missed'] => ({
   occurrence,
-  ...(count > 1 && { count }),
-  ...(count >= MOST_COUNTED && { more: true as const }),
+  ...(count > 1 && { count: Math.min(count, MOST_COUNTED) }),
+  ...(count > MOST_COUNTED && { more: true as const }),
 })
 
 /** The facts of a firing, and what follows from it: a one-shot is done. */

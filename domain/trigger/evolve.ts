@@ -11,6 +11,7 @@ import type {
   TriggerFacts,
   TriggerFired,
   TriggerMissed,
+  TriggerRemoved,
   TriggerUpdated,
 } from './events.js'
 import { TRIGGER_EVENT_TYPES, triggerIdOf } from './events.js'
@@ -62,6 +63,8 @@ export interface TriggerState extends TriggerFacts {
   /** What it last did. */
   readonly last?: { readonly at: number; readonly jobId?: string; readonly missed?: TriggerMissed['reason'] }
   readonly sources: readonly string[]
+  /** Of one that was removed. */
+  readonly removedBy?: TriggerRemoved['by']
 }
 
 /** State after one more event. Throws IllegalEvent. */
@@ -102,7 +105,7 @@ function told(state: TriggerState, event: Told, revision: number): TriggerState 
     case 'DebounceCollected':
       return collected(state, event.data, revision)
     case 'TriggerRemoved':
-      return withNext(state, undefined)
+      return { ...withNext(state, undefined), removedBy: event.data.by }
   }
 }
 

@@ -16,7 +16,9 @@ export type Schedule =
   | { readonly kind: 'cron'; readonly when: string; readonly timezone?: string }
   | { readonly kind: 'every'; readonly when: string; readonly everyMs: number }
   /** `lateMs`: how long after `at` it still fires; null: however late. */
-  | { readonly kind: 'at' | 'in'; readonly at: number; readonly lateMs: number | null }
+  | { readonly kind: 'at'; readonly at: number; readonly lateMs: number | null }
+  /** `at`: `inMs` after the schedule was made. */
+  | { readonly kind: 'in'; readonly at: number; readonly inMs: number; readonly lateMs: number | null }
   /** `when`: the phrase, '' for none. `cron`: the slot that was chosen. */
   | { readonly kind: Frequency; readonly when: string; readonly cron: string; readonly timezone?: string }
   | { readonly kind: 'event'; readonly when: string; readonly rules: readonly EventRule[] }
@@ -95,9 +97,10 @@ function readAt({ when, late }: ScheduleOptions, _setting: Setting, path: string
 }
 
 function readIn({ when, late }: ScheduleOptions, { now }: Setting, path: string): Schedule {
-  const at = now + toMs(when as Duration, `${path}.when`)
+  const inMs = toMs(when as Duration, `${path}.when`)
+  const at = now + inMs
   checkDate(at, when, `${path}.when`)
-  return { kind: 'in', at, lateMs: toLate(late, `${path}.late`) }
+  return { kind: 'in', at, inMs, lateMs: toLate(late, `${path}.late`) }
 }
 
 function spread(kind: Frequency): Reader {

@@ -193,8 +193,9 @@ export async function changed(
   const given = { ...rest(state), ...timesOf(state, changes), ...(payload !== undefined && { payload }), ...changes }
   const { facts, payload: after } = await toDefinition(given, setting, 'triggers.update')
   // Its instant was fixed when it was added.
-  const isFixed = state.schedule.kind === 'in' && changes.kind === undefined && changes.when === undefined
-  const { schedule } = isFixed ? state : facts
+  const { kind, when } = changes
+  const isFixed = state.schedule.kind === 'in' && kind === undefined && when === undefined
+  const schedule = isFixed ? { ...facts.schedule, at: state.schedule.at } : facts.schedule
   return { facts: { ...facts, schedule }, payload: samePayload(content, after) ? undefined : after }
 }
 
@@ -207,16 +208,13 @@ function rest({ options, misfire, debounce }: TriggerState): Partial<TriggerOpti
 }
 
 /** Of another kind, it is given anew. */
-function timesOf(
-  { schedule, definedAt }: TriggerState,
-  { kind = schedule.kind }: Partial<TriggerOptions>,
-): TriggerTimes {
+function timesOf({ schedule }: TriggerState, { kind = schedule.kind }: Partial<TriggerOptions>): TriggerTimes {
   if (kind !== schedule.kind) return { kind }
   switch (schedule.kind) {
     case 'at':
       return { kind, when: schedule.at, late: schedule.lateMs ?? 'always' }
     case 'in':
-      return { kind, when: Math.max(0, schedule.at - definedAt), late: schedule.lateMs ?? 'always' }
+      return { kind, when: schedule.inMs, late: schedule.lateMs ?? 'always' }
     case 'event':
       return { kind, when: schedule.rules }
     case 'webhook':

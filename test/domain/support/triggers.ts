@@ -27,7 +27,7 @@ export const stamped = ({ stream, type, data }: Draft, at: number = NOW, revisio
   ({ stream, type, data, at, ...(revision !== undefined && { revision }) }) as TriggerEvent
 
 /** The state that these facts leave, one upon the other. */
-export function after(drafts: readonly Draft[], before?: TriggerState, at: number = NOW): TriggerState {
+export function evolved(drafts: readonly Draft[], before?: TriggerState, at: number = NOW): TriggerState {
   const state = drafts.reduce<TriggerState | undefined>(
     (last, draft) => evolveTrigger(last, stamped(draft, at)),
     before,
@@ -37,5 +37,5 @@ export function after(drafts: readonly Draft[], before?: TriggerState, at: numbe
 
 /** One that was added at `NOW`. */
 export function added(facts: TriggerFacts = EVERY_MINUTE, nextAt?: number): TriggerState {
-  return after([told('TriggerAdded', { ...facts, ...(nextAt !== undefined && { nextAt }) })])
+  return evolved([told('TriggerAdded', { ...facts, ...(nextAt !== undefined && { nextAt }) })])
 }

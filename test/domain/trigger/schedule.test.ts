@@ -53,11 +53,11 @@ describe('what is recorded', () => {
     ],
     [
       { kind: 'in', when: '2d', late: '1h' },
-      { kind: 'in', at: NOW + 2 * DAY, lateMs: 3_600_000 },
+      { kind: 'in', at: NOW + 2 * DAY, inMs: 2 * DAY, lateMs: 3_600_000 },
     ],
     [
       { kind: 'in', when: 0, late: 0 },
-      { kind: 'in', at: NOW, lateMs: 0 },
+      { kind: 'in', at: NOW, inMs: 0, lateMs: 0 },
     ],
     [
       { kind: 'event', when: ' files:CREATED ' },
