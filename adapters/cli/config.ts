@@ -22,7 +22,10 @@ export interface WorkerConfig
 }
 
 /** As `openLedger` takes them, and as `start` does. */
-const LEDGER_KEYS = ['jobs', 'maxPayloadBytes', 'codeVersion', 'strict', 'conceal', 'retention', 'overrides'] as const
+const LEDGER_KEYS = [
+  ...(['jobs', 'maxPayloadBytes', 'codeVersion', 'strict', 'conceal'] as const),
+  ...(['retention', 'scheduler', 'overrides'] as const),
+] as const
 const START_KEYS = [
   ...(['concurrency', 'perType', 'types', 'channels', 'pools', 'batch', 'poll', 'strategy'] as const),
   ...(['ceilings', 'lease', 'report'] as const),

@@ -1,4 +1,4 @@
-/** One deed on several jobs or workers, each by itself: a refusal is its own and does not keep the others back. */
+/** One deed on several jobs, workers or triggers, each by itself: a refusal is its own and does not keep the others back. */
 import { codeOf, EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import type { Output } from './output.js'
 
@@ -7,7 +7,7 @@ export interface Refusal {
   readonly message: string
 }
 
-/** A job or worker, and what came of the deed. */
+/** A job, worker or trigger, and what came of the deed. */
 export type Treated<Outcome extends object> = { readonly id: string; readonly error?: Refusal } & Outcome
 
 /** `undone`: what is said of a job that was refused. `hints`: what its user may do about a refusal, by its code. */
@@ -43,7 +43,7 @@ export function report<Outcome extends object>(
   output: Output,
   jobs: readonly Treated<Outcome>[],
   told: (job: Treated<Outcome>) => string,
-  what: 'jobs' | 'workers' = 'jobs',
+  what: 'jobs' | 'workers' | 'triggers' = 'jobs',
 ): void {
   output.data({ [what]: jobs }, () => '')
   for (const job of jobs) {

@@ -1,4 +1,4 @@
-/** What `enqueue` may be told of a job, and what it comes to. */
+/** What `enqueue` and `triggers add` may be told of a job, and what it comes to. */
 import { type Command, Option } from 'commander'
 import type { BackoffOptions } from '../../domain/backoff.js'
 import type { DependencyOption, EnqueueOptions, UniqueOptions } from '../../runtime/write/contract.js'
@@ -26,18 +26,14 @@ interface UniqueFlags {
   readonly onDuplicate?: NonNullable<UniqueOptions['onDuplicate']>
 }
 
-export interface EnqueueFlags extends UniqueFlags {
-  readonly file?: string
-  readonly config?: string
-  readonly id?: string
+/** Of a job, whoever makes it. */
+export interface JobFlags extends UniqueFlags {
   readonly queue?: string
   readonly channel?: string
   readonly name?: string
   readonly priority?: number
-  readonly runAt?: number
   readonly delay?: number
   readonly held?: true
-  readonly dependsOn?: readonly DependencyOption[]
   readonly maxAttempts?: number | 'unlimited'
   readonly timeout?: number | 'none'
   readonly backoff?: BackoffOptions
@@ -46,6 +42,14 @@ export interface EnqueueFlags extends UniqueFlags {
   readonly concurrencyLimit?: number
   readonly user?: string
   readonly traceparent?: string
+}
+
+export interface EnqueueFlags extends JobFlags {
+  readonly file?: string
+  readonly config?: string
+  readonly id?: string
+  readonly runAt?: number
+  readonly dependsOn?: readonly DependencyOption[]
   readonly manual?: true
   /** true: for as long as it takes. */
   readonly wait?: number | true
@@ -56,17 +60,30 @@ export function addEnqueueFlags(command: Command): Command {
     .option('-f, --file <file>', 'read the payload from a JSON file')
     .option('-c, --config <file>', "take the type's schema and defaults from a worker config")
     .option('--id <id>', 'your own id: the same job twice is recorded once', name('--id'))
-    .option('--queue <name>', 'queue it waits in (default: default)', label('--queue'))
-    .option('--channel <name>', 'channel within the queue', label('--channel'))
-    .option('--name <text>', 'shown to people', name('--name'))
-    .option('--priority <n>', 'lower runs first; or critical, high, medium, low', priority('--priority'))
-  addRunTime(command)
+  addRunTime(addPlaceFlags(command))
     .option('--held', 'wait until it is promoted')
     .option(
       '--depends-on <job>',
       'id[:succeeded|:finished][:block|:cancel|:run]; may be repeated',
       repeated(dependency),
     )
+  return addRunFlags(command, 'the user of --as')
+    .option('--manual', 'started by a person, not by the course of things')
+    .option('--wait [duration]', 'wait for the result and print it, at most so long', duration('--wait'))
+}
+
+/** Where it waits, and how it is shown there. */
+export function addPlaceFlags(command: Command): Command {
+  return command
+    .option('--queue <name>', 'queue it waits in (default: default)', label('--queue'))
+    .option('--channel <name>', 'channel within the queue', label('--channel'))
+    .option('--name <text>', 'shown to people', name('--name'))
+    .option('--priority <n>', 'lower runs first; or critical, high, medium, low', priority('--priority'))
+}
+
+/** How it runs. `user`: on whose behalf, where nothing is said. */
+export function addRunFlags(command: Command, user: string): Command {
+  command
     .option(
       '--max-attempts <n>',
       'attempts in all, or unlimited (default: 20)',
@@ -82,10 +99,8 @@ export function addEnqueueFlags(command: Command): Command {
     )
     .option('--concurrency-key <key>', 'jobs with this key run only so many at once', name('--concurrency-key'))
     .option('--concurrency-limit <n>', 'how many (default: 1)', integer('--concurrency-limit', 1))
-    .option('--user <user>', 'on whose behalf (default: the user of --as)', name('--user'))
+    .option('--user <user>', `on whose behalf (default: ${user})`, name('--user'))
     .option('--traceparent <text>', 'W3C trace context, handed on to the handler', traceparent)
-    .option('--manual', 'started by a person, not by the course of things')
-    .option('--wait [duration]', 'wait for the result and print it, at most so long', duration('--wait'))
 }
 
 function addUniqueFlags(command: Command): Command {
@@ -130,8 +145,13 @@ Examples:
   $ jobledger enqueue deploy --held --priority high --as ada`
 
 /** Throws USAGE. */
-export function toOptions(flags: EnqueueFlags): EnqueueOptions {
-  const { file, config, wait, maxAttempts, timeout, retain, traceparent, ...rest } = flags
+export function toOptions({ file, config, wait, ...given }: EnqueueFlags): EnqueueOptions {
+  return toJobOptions(given)
+}
+
+/** Throws USAGE. */
+export function toJobOptions(flags: Omit<EnqueueFlags, 'file' | 'config' | 'wait'>): EnqueueOptions {
+  const { maxAttempts, timeout, retain, traceparent, ...rest } = flags
   const { unique, uniqueKey, uniqueScope, uniqueWindow, onDuplicate, ...options } = rest
   const claim = toUnique(flags)
   return {

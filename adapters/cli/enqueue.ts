@@ -28,14 +28,23 @@ export function addEnqueue(program: Command): void {
       session.checkActor()
       const options = toOptions(flags)
       const given = await readPayload(payload, flags.file)
-      const config = flags.config === undefined ? undefined : await loadConfig(flags.config)
-      const job = config === undefined ? defineJob({ type }) : definitionOf(config, type, flags.config)
-      const target = { url: session.url(config?.url), logger: session.log, ...(config && storageOf(config)) }
+      const { job, target } = await withConfig(session, type, flags.config)
       await withLedger(target, async (ledger) => {
         const handle = await session.speaking(ledger).enqueue(job, given, options)
         await report(session.output, handle, flags)
       })
     })
+}
+
+/** A type, and the ledger for its jobs: as the config says, or without one. */
+export async function withConfig(
+  session: Session,
+  type: string,
+  file: string | undefined,
+): Promise<{ readonly job: JobDefinition; readonly target: OpenLedgerOptions }> {
+  const config = file === undefined ? undefined : await loadConfig(file)
+  const job = config === undefined ? defineJob({ type }) : definitionOf(config, type, file)
+  return { job, target: { url: session.url(config?.url), logger: session.log, ...(config && storageOf(config)) } }
 }
 
 function definitionOf({ jobs }: WorkerConfig, type: string, file: string | undefined): JobDefinition {

@@ -37,6 +37,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   JOB_REMOVED: EXIT.notFound,
   DEPENDENCY_UNKNOWN: EXIT.notFound,
   WORKER_UNKNOWN: EXIT.notFound,
+  TRIGGER_UNKNOWN: EXIT.notFound,
   JOB_EXISTS: EXIT.conflict,
   JOB_ENDED: EXIT.conflict,
   JOB_NOT_ENDED: EXIT.conflict,
@@ -53,6 +54,10 @@ const BY_CODE: Readonly<Record<string, number>> = {
   WORKER_BUSY: EXIT.conflict,
   WORKER_GONE: EXIT.conflict,
   WORKER_NOT_ACTIVE: EXIT.conflict,
+  TRIGGER_KIND_MISMATCH: EXIT.conflict,
+  TRIGGER_NOT_ACTIVE: EXIT.conflict,
+  DEBOUNCE_FULL: EXIT.conflict,
+  FIRING_MISSED: EXIT.conflict,
   STREAM_REMOVED: EXIT.conflict,
   ILLEGAL_EVENT: EXIT.integrity,
   UNKNOWN_EVENT_VERSION: EXIT.integrity,
@@ -92,16 +97,23 @@ function causeCode(error: unknown): string {
 }
 
 /** Options that are flags here. Their parts are not told apart: `dependsOn[1].id` is `--depends-on`. */
-const BY_FLAG = /`(?:enqueue|list|reschedule|retention\.run\.rules\[0\])\.(?!payload\b)(\w+)[^`]*`/g
-/** Options that stand in a config. */
-const BY_CONFIG = /`(?:openLedger|start|close|defineJob|enqueue)\./g
+const BY_FLAG =
+  /`(?:enqueue|list|reschedule|retention\.run\.rules\[0\]|triggers\.\w+(?:\.options)?)\.(?!payload\b)(\w+)[^`]*`/g
+/** Options that are arguments here. */
+const BY_ARGUMENT = /`triggers\.(?:(?:add|preview)\.(when)|(?!add\.)\w+\.(id))`/g
+/** Options that stand in a config, and a payload, which has many places to stand in. */
+const BY_CONFIG = /`(?:openLedger|start|close|defineJob|enqueue|triggers\.\w+)\./g
 
 /** An option is named as on the command line or in a config, not by the call that refused it. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   // Anything else may quote a handler, whose words are its own.
   if (!(error instanceof InvalidOption)) return message
-  return message.replaceAll(BY_FLAG, (_, option: string) => `\`--${kebab(option)}\``).replaceAll(BY_CONFIG, '`')
+  return message
+    .replaceAll(BY_ARGUMENT, (_, when?: string, id?: string) => `\`<${when ?? id}>\``)
+    .replaceAll('`triggers.jobs.limit`', '`--jobs`')
+    .replaceAll(BY_FLAG, (_, option: string) => `\`--${kebab(option)}\``)
+    .replaceAll(BY_CONFIG, '`')
 }
 
 const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

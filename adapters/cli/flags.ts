@@ -161,10 +161,10 @@ export function backoff(text: string): BackoffOptions {
 
 const BACKOFF_EXAMPLE = 'min=1s,max=5m,factor=2,jitter=full,limit=5,expiration=1h'
 
-/** The payload from its argument, from stdin (`-`) or from a file; an empty object when there is none. */
+/** The payload from its argument or flag, from stdin (`-`) or from a file; an empty object when there is none. */
 export async function readPayload(argument: string | undefined, file: string | undefined): Promise<unknown> {
   if (argument !== undefined && file !== undefined) {
-    throw new CliError('USAGE', 'Give the payload as an argument or with --file, not both.')
+    throw new CliError('USAGE', 'Give the payload itself or with --file, not both.')
   }
   if (file !== undefined) return toJson(readText(file), file)
   if (argument === undefined) return {}

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander'
 import { JOB_STATUS_NAMES, type JobStatusName } from '../../projections/job-status.js'
 import type { ListFilter } from '../../runtime/read/listing.js'
-import type { JobPage, JobSummary } from '../../runtime/read/queries.js'
+import type { JobSummary } from '../../runtime/read/queries.js'
 import { addFilter, addPage, type FilterFlags, oneOf, type PageFlags, repeated } from './flags.js'
 import { age, iso, type Output, printable } from './output.js'
 import { Session } from './session.js'
@@ -59,7 +59,7 @@ export function addList(program: Command): void {
     .action(async (flags: ListFlags, command: Command) => {
       const session = new Session(command)
       const page = await session.read((ledger) => ledger.list(flags satisfies ListFilter))
-      session.output.data(page, () => listText(session.output, page))
+      session.output.data(page, () => jobsText(session.output, page.jobs))
       if (page.jobs.length === 0) session.output.talk('No jobs.')
       if (page.cursor !== undefined) session.output.talk(`There are more: --cursor '${page.cursor}'`)
     })
@@ -70,7 +70,7 @@ Examples:
   $ jobledger list --state failed --limit 20
   $ jobledger list --type send-mail --queue mail --json | jq -r '.jobs[].id'`
 
-function listText(output: Output, { jobs }: JobPage): string {
+export function jobsText(output: Output, jobs: readonly JobSummary[]): string {
   if (jobs.length === 0) return ''
   const heading = ['ID', 'STATE', 'TYPE', 'QUEUE', 'ATTEMPTS', 'QUEUED', 'ABOUT']
   const row = (job: JobSummary): string[] => [

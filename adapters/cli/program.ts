@@ -16,6 +16,7 @@ import { addExpunge, addRemove } from './remove.js'
 import { addRetention } from './retention.js'
 import { DEFAULT_LEDGER } from './session.js'
 import { addStatus } from './status.js'
+import { addTriggers } from './triggers.js'
 import { addWork } from './work.js'
 import { addLeases, addWorkers } from './workers.js'
 
@@ -32,6 +33,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addRemove,
     addDead,
     addQueues,
+    addTriggers,
     addRetention,
   ],
 }
@@ -84,9 +86,10 @@ Exit codes:
   0    done
   1    failure: the job failed or was cancelled, the disk is full, ...
   2    usage: a wrong flag, config or payload
-  3    no such job (any more), or no ledger
+  3    no such job, worker or trigger (any more), or no ledger
   4    conflict: the id is taken, the job has (or has not) ended, runs, is needed
-       by another one, its key is held, or its payload was erased
+       by another one, its key is held, its payload was erased, or a trigger
+       made no job
   5    integrity: the ledger is damaged, or not one this version can use
   6    timeout: the job has not ended in time
   130  stopped by SIGINT

@@ -83,11 +83,12 @@ export async function open(options: OpenLedgerOptions): Promise<Ledger> {
   return openLedger(options)
 }
 
+/** A glance at a ledger fires no triggers: that is for processes which stay. */
 export async function withLedger<Result>(
   options: OpenLedgerOptions,
   work: (ledger: Ledger) => Promise<Result>,
 ): Promise<Result> {
-  const ledger = await open(options)
+  const ledger = await open({ ...options, scheduler: false })
   try {
     return await work(ledger)
   } finally {

@@ -16,7 +16,7 @@ import { iso, type Output, preview, printable } from './output.js'
 
 const COLORS = { succeeded: 'green', failed: 'red', cancelled: 'yellow', running: 'cyan', blocked: 'yellow' } as const
 
-export function stateIn(output: Output, state: JobStatusName): string {
+export function stateIn(output: Output, state: JobStatusName | 'waiting'): string {
   const color = COLORS[state as keyof typeof COLORS]
   return color === undefined ? state : output.style(color, state)
 }

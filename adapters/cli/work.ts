@@ -39,7 +39,7 @@ export function addWork(program: Command): void {
     .command('work')
     .summary('run jobs')
     .description(
-      'Runs jobs until SIGTERM or SIGINT. The first signal drains: no new job is begun, running ones may end. The second one ends the process at once.',
+      'Runs jobs, and fires the triggers that make them, until SIGTERM or SIGINT. The first signal drains: no new job is begun, running ones may end. The second one ends the process at once.',
     )
     .requiredOption('-c, --config <file>', 'what to run: a .js, .mjs, .ts or .mts file')
     .option('--concurrency <n>', 'runs at once (default: 10)', integer('--concurrency', 1))
@@ -73,11 +73,11 @@ The config file:
   }
   Other keys: url, durability, queues, types, channels, perType, batch, poll,
   strategy, ceilings, lease, report, pools, drain, timeout, overrides,
-  maxPayloadBytes, codeVersion, strict, conceal, retention. queues: ['mail']
-  serves only these; queues: { mail: { maxAttempts: 3 } } says what holds for
-  the jobs of each. pools: [{ name: 'mail', queues: ['mail'] }, ...] are several
-  pools. A flag wins over the file; for the ledger --ledger, then JOBLEDGER_URL,
-  then url.
+  maxPayloadBytes, codeVersion, strict, conceal, retention, scheduler. queues:
+  ['mail'] serves only these; queues: { mail: { maxAttempts: 3 } } says what
+  holds for the jobs of each. pools: [{ name: 'mail', queues: ['mail'] }, ...]
+  are several pools. A flag wins over the file; for the ledger --ledger, then
+  JOBLEDGER_URL, then url.
 
 How it ends:
   0        drained after one signal, or nothing left to run

@@ -74,9 +74,9 @@ export class Desk {
     return JSON.parse(stdout) as Document
   }
 
-  /** The ledger in this folder, without a process of its own: what is not the command line's is done here. */
+  /** The ledger in this folder, without a process of its own: what is not the command line's is done here. No trigger fires. */
   async with<Result>(work: (ledger: Ledger) => Promise<Result>): Promise<Result> {
-    const ledger = await openLedger({ url: `sqlite:${this.path('jobledger.db')}` })
+    const ledger = await openLedger({ url: `sqlite:${this.path('jobledger.db')}`, scheduler: false })
     try {
       return await work(ledger)
     } finally {

@@ -10,11 +10,13 @@ afterAll(() => desk.remove())
 const VERBS = [
   ...['enqueue', 'result', 'work'],
   ...['status', 'history', 'attempts', 'list', 'stats', 'workers', 'leases', 'doctor'],
-  ...['cancel', 'retry', 'promote', 'reschedule', 'expunge', 'remove', 'dead', 'queues', 'retention'],
+  ...['cancel', 'retry', 'promote', 'reschedule', 'expunge', 'remove', 'dead', 'queues', 'triggers', 'retention'],
 ]
 const NESTED = [
   ...['dead list', 'dead retry', 'dead clean', 'retention run', 'queues pause', 'queues resume'],
   ...['workers pause', 'workers resume', 'workers remove'],
+  ...['triggers add', 'triggers preview', 'triggers list', 'triggers show', 'triggers next', 'triggers fire'],
+  ...['triggers pause', 'triggers resume', 'triggers remove'],
 ]
 
 describe('the command line', { timeout: PATIENCE }, () => {
