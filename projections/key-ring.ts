@@ -23,7 +23,8 @@ interface Waiting {
 /**
  * Jobs whose runs at once are limited by a key. The keys take turns, whatever the priorities of their jobs, so that one with
  * many jobs does not keep the others waiting; within a key the most urgent goes first. A key without room leaves the round
- * until one of its runs has ended, or a job with a higher limit comes: what is full costs nothing. `peek` and `pop` are O(1) beside the queue of the key.
+ * until one of its runs has ended, or a job with a higher limit comes: what is full costs nothing. `peek` and `pop` are O(1)
+ * beside the queue of the key.
  */
 export class KeyRing {
   readonly #compare: Compare
@@ -57,7 +58,7 @@ export class KeyRing {
   /** The job whose turn it is. `isCurrent`: it still waits; `hasRoom`: its key may run one more. */
   peek(isCurrent: (job: JobState) => boolean, hasRoom: (job: JobState) => boolean): JobState | undefined {
     for (const [key, waiting] of this.#round) {
-      const job = topOf(waiting.queue, isCurrent)
+      const job = waiting.queue.top(isCurrent)
       if (job !== undefined && hasRoom(job)) return job
       this.#round.delete(key)
       if (job === undefined) continue
@@ -101,11 +102,3 @@ export class KeyRing {
 
 const keyOf = (job: JobState): string => job.rare?.concurrency?.key ?? ''
 const limitOf = (job: JobState): number => job.rare?.concurrency?.limit ?? 0
-
-function topOf(queue: UrgencyQueue, isCurrent: (job: JobState) => boolean): JobState | undefined {
-  for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
-    if (isCurrent(job)) return job
-    queue.pop()
-  }
-  return undefined
-}

@@ -78,13 +78,7 @@ export class Line {
   }
 
   peek(isCurrent: (job: JobState) => boolean, hasRoom: (job: JobState) => boolean): JobState | undefined {
-    if (this.isKeyed) return this.#keyed?.peek(isCurrent, hasRoom)
-    let job = this.#plain.peek()
-    while (job !== undefined && !isCurrent(job)) {
-      this.#plain.pop()
-      job = this.#plain.peek()
-    }
-    return job
+    return this.isKeyed ? this.#keyed?.peek(isCurrent, hasRoom) : this.#plain.top(isCurrent)
   }
 
   /** When the key of a job that `peek` has just shown had its turn last: the least goes first. */

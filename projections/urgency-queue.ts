@@ -40,6 +40,15 @@ export class UrgencyQueue {
     return this.#next() === 'run' ? this.#run[this.#front] : this.#heap.peek()
   }
 
+  /** The first that is current; those before it are let go of. */
+  top(isCurrent: (job: JobState) => boolean): JobState | undefined {
+    for (let job = this.peek(); job !== undefined; job = this.peek()) {
+      if (isCurrent(job)) return job
+      this.pop()
+    }
+    return undefined
+  }
+
   pop(): JobState | undefined {
     if (this.#next() === 'heap') return this.#heap.pop()
     const job = this.#run[this.#front]

@@ -6,7 +6,7 @@ import type { WorkerState } from '../domain/worker/evolve.js'
 import { evolveWorker } from '../domain/worker/evolve.js'
 import type { JobChange } from './job-board.js'
 
-/** A worker that has said nothing for longer than this (ms) is not counted on. Those that are idle beat three times as often. */
+/** A worker that has said nothing for longer than this (ms) is not counted on. Idle ones beat three times as often. */
 export const LIVE_MS = 30_000
 
 /** Workers that have neither stopped nor been lost, by id, and when each last gave a sign of life. */

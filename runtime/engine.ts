@@ -220,7 +220,10 @@ export class Engine {
     }
   }
 
-  /** Begins to lease and run jobs. False: it already does. Throws NoHandlers, InvalidOption, InitFailed. `ledger` is what handlers are given. */
+  /**
+   * Begins to lease and run jobs. False: it already does. `ledger` is what handlers are given. Throws NoHandlers, InvalidOption,
+   * InitFailed.
+   */
   async start(plan: FleetPlan, ledger: Enqueueing): Promise<boolean> {
     const { runnable } = this.types
     if (runnable.length === 0) throw new NoHandlers()
