@@ -49,7 +49,8 @@ export interface TriggerState extends TriggerFacts {
   /** Of the last event folded. */
   readonly revision: number
   readonly status: TriggerStatus
-  /** Revision of the event whose body is the payload. */
+  /** Revisions of the event that says what it is, and of the one whose body is the payload. */
+  readonly version: number
   readonly payloadAt: number
   /** When it was added, and when it last became what it is (ms). */
   readonly addedAt: number
@@ -82,7 +83,15 @@ type Added = TriggerEvent & { readonly type: 'TriggerAdded' }
 
 function added({ stream, data, at }: Added, revision: number): Omit<TriggerState, 'revision' | 'status'> {
   const counts = { fired: 0, missed: 0, sources: [] }
-  return { ...data, ...counts, id: triggerIdOf(stream), payloadAt: revision, addedAt: at, definedAt: at }
+  return {
+    ...data,
+    ...counts,
+    id: triggerIdOf(stream),
+    version: revision,
+    payloadAt: revision,
+    addedAt: at,
+    definedAt: at,
+  }
 }
 
 function told(state: TriggerState, event: Told, revision: number): TriggerState {
@@ -121,6 +130,7 @@ function updated(
   return {
     ...facts,
     ...kept,
+    version: revision,
     payloadAt: keepsPayload ? state.payloadAt : revision,
     definedAt: at,
     ...(window !== undefined && { window }),

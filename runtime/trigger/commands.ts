@@ -1,28 +1,23 @@
 /** Every verb of a trigger: the streams it looks at, and the decider that answers for them. */
-import type { JobledgerError } from '../../domain/errors.js'
-import type { Draft } from '../../domain/event.js'
-import { jobStream } from '../../domain/job/events.js'
-import { JobExists, RateLimited, TriggerUnknown } from '../../domain/rejection.js'
 import type { Added, Definition } from '../../domain/trigger/decide.js'
 import * as decide from '../../domain/trigger/decide.js'
-import type { FiredBy, MissedReason, TriggerFired, TriggerMissed, TriggerRemoved } from '../../domain/trigger/events.js'
+import type { TriggerRemoved } from '../../domain/trigger/events.js'
 import { triggerStream } from '../../domain/trigger/events.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
-import type { Command, Facts, Seen, Verdict } from '../write/command.js'
-import type { EnqueueAnswer, NewJob } from '../write/enqueue-command.js'
-import { HolderUnseen } from '../write/unique.js'
+import type { Command, Seen, Verdict } from '../write/command.js'
 
-const stateIn = (seen: (stream: string) => Seen, id: string): TriggerState | undefined =>
+/** Of a trigger, as a decider is shown it. */
+export const stateIn = (seen: (stream: string) => Seen, id: string): TriggerState | undefined =>
   seen(triggerStream(id)).state as TriggerState | undefined
 
 type Decider<A> = (state: TriggerState | undefined, now: number) => Verdict<A>
 
-function onTrigger<A>(id: string, decider: Decider<A>): Command<A> {
+export function onTrigger<A>(id: string, decider: Decider<A>): Command<A> {
   return { streams: [triggerStream(id)], decide: (seen, now) => decider(stateIn(seen, id), now) }
 }
 
 /** On one that is there. */
-function onPresent<A>(id: string, decider: (state: TriggerState, now: number) => Verdict<A>): Command<A> {
+export function onPresent<A>(id: string, decider: (state: TriggerState, now: number) => Verdict<A>): Command<A> {
   return onTrigger(id, (state, now) => {
     const trigger = decide.present(id, state)
     return trigger instanceof Error ? trigger : decider(trigger, now)
@@ -45,7 +40,7 @@ export function add(
 /** `of`: what it was when the new definition was made from it. Answers false when it has become something else. */
 export function update(id: string, definition: Definition, of: TriggerState): Command<boolean> {
   return onPresent(id, (state, now) =>
-    state.definedAt !== of.definedAt || state.payloadAt !== of.payloadAt
+    state.version !== of.version
       ? { drafts: [], answer: false }
       : { drafts: decide.update(id, state, definition, now), answer: true },
   )
@@ -59,198 +54,3 @@ export const resume = (id: string): Command<void> =>
 
 export const remove = (id: string, facts: TriggerRemoved): Command<void> =>
   onPresent(id, () => ({ drafts: decide.remove(id, facts), answer: undefined }))
-
-/** What is to happen, as the state in which it is decided allows. */
-export interface Plan {
-  readonly occurrence: number
-  readonly by: FiredBy
-  readonly nextAt?: number | undefined
-  /** Occurrences that come to nothing. */
-  readonly missed?: decide.Due['missed']
-  /** Nothing fires but what was missed. */
-  readonly isMissed?: true
-  readonly source?: string | undefined
-  readonly collected?: number
-}
-
-/** undefined: what was to happen is not to happen any more, or not as it was thought. */
-export type Planner = (state: TriggerState, now: number) => Plan | undefined | JobledgerError
-
-export type Fired =
-  | { readonly kind: 'fired'; readonly jobId: string }
-  /** `jobId`: there was one already. */
-  | { readonly kind: 'missed'; readonly reason: MissedReason; readonly jobId?: string }
-  /** It is not as it was thought to be. */
-  | { readonly kind: 'stale' }
-
-/** By a limit that has recorded it: whoever asks is to be told. */
-export interface Refused {
-  readonly kind: 'refused'
-  readonly error: JobledgerError
-}
-
-const STALE: Facts<Fired> = { drafts: [], answer: { kind: 'stale' } }
-
-/** What is known of the job that a firing is to make. */
-export interface Making {
-  readonly job: NewJob
-  /** Decides on the job. Absent: the store appends to one stream at a time, and the job follows. */
-  readonly enqueue?: Command<EnqueueAnswer>
-}
-
-/** There will be none. */
-export interface NoJob {
-  readonly reason: 'skipped' | 'refused' | 'duplicate'
-  readonly error?: string
-}
-
-/** `tells`: a refusal of the job goes to whoever asks, and is no fact. */
-export function fire(id: string, plan: Planner, making: Making | NoJob, tells: boolean): Command<Fired | Refused> {
-  const enqueue = 'job' in making ? making.enqueue : undefined
-  const stream = triggerStream(id)
-  return {
-    streams: enqueue === undefined ? [stream] : [stream, ...enqueue.streams],
-    ...(enqueue?.fresh && { fresh: enqueue.fresh }),
-    ...(enqueue?.bodies && { bodies: enqueue.bodies }),
-    decide(seen, now, draw) {
-      const state = decide.present(id, stateIn(seen, id))
-      if (state instanceof Error) return state
-      const planned = plan(state, now)
-      if (planned === undefined) return STALE
-      if (planned instanceof Error) return planned
-      if (planned.isMissed) return miss(state, planned, 'late')
-      if (!('job' in making)) return miss(state, planned, making.reason, errorOf(making))
-      if (enqueue === undefined) return fireFirst(state, planned, making.job)
-      const verdict = enqueue.decide(seen, now, draw)
-      // Out of memory, not read: the journal looks before it tells, and decides again.
-      if (verdict instanceof JobExists && seen(jobStream(making.job.id)).events === undefined) return verdict
-      return withJob(state, planned, making.job, verdict, tells)
-    },
-  }
-}
-
-const errorOf = ({ error }: NoJob): Pick<TriggerMissed, 'error'> => (error === undefined ? {} : { error })
-
-/** Both in one append. */
-function withJob(
-  state: TriggerState,
-  plan: Plan,
-  job: NewJob,
-  verdict: Verdict<EnqueueAnswer>,
-  tells: boolean,
-): Verdict<Fired | Refused> {
-  if (verdict instanceof HolderUnseen) return verdict
-  if (verdict instanceof JobExists) return miss(state, plan, 'duplicate', { jobId: job.id })
-  if (verdict instanceof Error) return tells ? verdict : miss(state, plan, reasonOf(verdict), { error: verdict.name })
-  const { answer } = verdict
-  if (answer instanceof RateLimited) {
-    if (tells) return { drafts: verdict.drafts, answer: { kind: 'refused', error: answer } }
-    const missed = miss(state, plan, 'rate-limited')
-    return { ...missed, drafts: [...verdict.drafts, ...missed.drafts] }
-  }
-  const [made] = answer
-  // The same event was published before.
-  if (made?.outcome === 'duplicate' && made.id === job.id && plan.by === 'event')
-    return { drafts: [], answer: { kind: 'fired', jobId: job.id } }
-  // One that is replaced has taken the payload over: that is what was asked for.
-  if (made?.outcome === 'duplicate') return miss(state, plan, 'duplicate', { jobId: made.id })
-  const jobId = made?.id ?? job.id
-  const drafts = [...othersMissed(state, plan), ...decide.fire(state, firedBy(plan, jobId)), ...verdict.drafts]
-  return { drafts, answer: { kind: 'fired', jobId } }
-}
-
-const reasonOf = (error: JobledgerError): MissedReason => (error instanceof RateLimited ? 'rate-limited' : 'refused')
-
-/** The firing carries the whole job, for whoever completes it. */
-function fireFirst(state: TriggerState, plan: Plan, { id, facts, payload }: NewJob): Facts<Fired> {
-  const fired = decide.fire(state, { ...firedBy(plan, id), queued: facts }, payload)
-  return { drafts: [...othersMissed(state, plan), ...fired], answer: { kind: 'fired', jobId: id } }
-}
-
-function firedBy({ occurrence, by, nextAt, source, collected }: Plan, jobId: string): TriggerFired {
-  return {
-    ...{ occurrence, jobId, by },
-    ...(nextAt !== undefined && { nextAt }),
-    ...(source !== undefined && { source }),
-    ...(collected !== undefined && { collected }),
-  }
-}
-
-function othersMissed(state: TriggerState, { missed }: Plan): Draft[] {
-  return missed === undefined ? [] : decide.miss(state, { reason: 'late', ...missed })
-}
-
-function miss(
-  state: TriggerState,
-  { occurrence, by, nextAt, source, collected, missed }: Plan,
-  reason: MissedReason,
-  more: Pick<TriggerMissed, 'jobId' | 'error' | 'chain'> = {},
-): Facts<Fired> {
-  const facts = {
-    ...{ reason, occurrence, ...more },
-    // What comes of a window says nothing about time.
-    ...(collected === undefined && { by }),
-    ...(reason === 'late' && missed),
-    ...(nextAt !== undefined && { nextAt }),
-    ...(source !== undefined && { source }),
-    ...(collected !== undefined && { closes: true as const }),
-  }
-  const { jobId } = more
-  const answer = { kind: 'missed', reason, ...(jobId !== undefined && { jobId }) } as const
-  return { drafts: decide.miss(state, facts), answer }
-}
-
-/** A request that waits for more to come. Answers false when the trigger is not as it was thought to be. */
-export function collect(
-  id: string,
-  plan: Planner,
-  request: { readonly content: string | Uint8Array | undefined; readonly bytes: number; readonly manual?: true },
-  chain: readonly string[],
-  isTooMuch: (state: TriggerState) => JobledgerError | undefined,
-): Command<boolean> {
-  const { content, bytes, manual } = request
-  return onPresent(id, (state, now) => {
-    const planned = plan(state, now)
-    if (planned === undefined || state.debounce === undefined) return { drafts: [], answer: false }
-    if (planned instanceof Error) return planned
-    const refusal = isTooMuch(state)
-    if (refusal !== undefined) return refusal
-    if (planned.isMissed) return { drafts: miss(state, planned, 'late').drafts, answer: true }
-    const { by, nextAt, source } = planned
-    const facts = {
-      ...{ by, bytes },
-      ...(nextAt !== undefined && { nextAt }),
-      ...(source !== undefined && { source }),
-      ...(manual && { manual }),
-      ...(chain.length > 0 && { chain }),
-    }
-    const { debounce } = state
-    const collected = decide.collect({ ...state, debounce }, facts, content, now)
-    return { drafts: [...othersMissed(state, planned), ...collected], answer: true }
-  })
-}
-
-/** What a log's own event asks for comes about by the trigger itself. */
-export function breakLoop(
-  id: string,
-  {
-    occurrence,
-    chain,
-    source,
-  }: { readonly occurrence: number; readonly chain: readonly string[]; readonly source?: string | undefined },
-): Command<void> {
-  const facts = { reason: 'loop', occurrence, chain, ...(source !== undefined && { source }) } as const
-  return onPresent(id, (state) => {
-    // Another runtime has said so already.
-    const isSaid = source !== undefined && state.sources.includes(source)
-    return { drafts: isSaid ? [] : decide.miss(state, facts), answer: undefined }
-  })
-}
-
-/** A firing whose job was refused: it is not open any more. */
-export function giveUp(id: string, facts: Omit<TriggerMissed, 'by'> & { readonly jobId: string }): Command<void> {
-  // Also of one that is removed: it may have been its last.
-  return onTrigger(id, (state) =>
-    state === undefined ? new TriggerUnknown(id) : { drafts: decide.miss(state, facts), answer: undefined },
-  )
-}

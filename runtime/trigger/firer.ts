@@ -18,8 +18,9 @@ import type { Journal } from '../write/journal.js'
 import { speakerOf } from '../write/speaker.js'
 import type { Holder } from '../write/unique.js'
 import { HolderUnseen } from '../write/unique.js'
-import type { Fired, Making, NoJob, Plan, Planner, Refused } from './commands.js'
-import * as commands from './commands.js'
+import { remove } from './commands.js'
+import type { Fired, Making, NoJob, Plan, Planner, Refused } from './firing-command.js'
+import * as commands from './firing-command.js'
 import { jobIdOf } from './job-ids.js'
 import type { Ask } from './job-maker.js'
 import { isRefusal, JobMaker } from './job-maker.js'
@@ -220,7 +221,7 @@ export class Firer {
   /** Its job has said that it makes no sense. */
   async removeBad(id: string, jobId: string): Promise<void> {
     this.#options.log.warn({ triggerId: id, jobId }, 'trigger removed: its job says that it makes no sense')
-    await this.#options.journal.submit(commands.remove(id, { by: 'bad-trigger', jobId }))
+    await this.#options.journal.submit(remove(id, { by: 'bad-trigger', jobId }))
   }
 }
 
@@ -231,8 +232,8 @@ const sizeOf = (content: string | Uint8Array | undefined): number =>
   typeof content === 'string' ? new TextEncoder().encode(content).length : (content?.length ?? 0)
 
 /** Defined as it was, and not stopped. */
-const isStill = (present: TriggerState, { definedAt }: TriggerState, byHand = false): boolean =>
-  present.definedAt === definedAt && (byHand || present.status === 'active')
+const isStill = (present: TriggerState, { version }: TriggerState, byHand = false): boolean =>
+  present.version === version && (byHand || present.status === 'active')
 
 /** Until all who hold the keys that the job claims have been looked at. */
 async function withHolders<A>(submit: (holders: ReadonlyMap<string, Holder>) => Promise<A>): Promise<A> {

@@ -13,7 +13,7 @@ import { decode, encloseEvent } from '../write/codec.js'
 import type { NewJob } from '../write/enqueue-command.js'
 import type { Enqueuer } from '../write/enqueuer.js'
 import type { Speaker } from '../write/speaker.js'
-import type { NoJob } from './commands.js'
+import type { NoJob } from './firing-command.js'
 import { definitionOf } from './options.js'
 
 /** Somebody, or time, wants a trigger to fire. */

@@ -153,6 +153,9 @@ function toDebounce(given: NonNullable<TriggerOptions['debounce']>, { kind }: Sc
   const { window, combine = defaultCombine(kind) } = isShort ? { window: given } : given
   if (combine !== 'drop' && combine !== 'append' && combine !== 'first')
     throw new InvalidOption(`${option}.combine`, '"drop", "append" or "first"', combine)
+  // What comes by time brings nothing along.
+  if (combine === 'append' && kind !== 'event' && kind !== 'webhook')
+    throw new InvalidOption(`${option}.combine`, `"drop" or "first" for a trigger of kind ${kind}`, combine)
   const ms = toMs(window, isShort ? option : `${option}.window`)
   if (ms > 0 && ms <= MAX_WINDOW) return { ms, combine }
   throw new InvalidOption(isShort ? option : `${option}.window`, 'a duration above 0, at most 24h', window)
