@@ -83,8 +83,15 @@ export type {
   TypeOverrideOptions,
 } from './runtime/start-options.js'
 export type { TransactionalLedger } from './runtime/transactional.js'
+export type { TriggerChanges } from './runtime/trigger/changes.js'
 export type { TriggerInfo, TriggerMark, TriggerReport } from './runtime/trigger/info.js'
-export type { DebounceOptions, TriggerJobOptions, TriggerOptions, TriggerTimes } from './runtime/trigger/options.js'
+export type {
+  DebounceOptions,
+  TriggerChanges,
+  TriggerJobOptions,
+  TriggerOptions,
+  TriggerTimes,
+} from './runtime/trigger/options.js'
 export type { PublishedEvent, PublishOutcome } from './runtime/trigger/published.js'
 export type { FireOptions, Firing, LaunchOptions } from './runtime/trigger/requests.js'
 export type { AddedTrigger, NewTrigger, TriggerFilter, Triggers } from './runtime/triggers.js'

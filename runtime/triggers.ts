@@ -9,11 +9,13 @@ import { occurrencesFrom, TRIGGER_KINDS } from '../domain/trigger/schedule.js'
 import { checkKeys, toCount, toName, toTexts } from './checks.js'
 import type { Engine } from './engine.js'
 import type { JobSummary } from './read/queries.js'
+import type { TriggerChanges } from './trigger/changes.js'
+import { changed } from './trigger/changes.js'
 import * as commands from './trigger/commands.js'
 import type { TriggerInfo, TriggerReport } from './trigger/info.js'
 import { infoOf, reportOf } from './trigger/info.js'
 import type { TriggerOptions, TriggerSetting, TriggerTimes } from './trigger/options.js'
-import { changed, definitionOf, previewOf, toDefinition } from './trigger/options.js'
+import { definitionOf, previewOf, toDefinition } from './trigger/options.js'
 import type { FireOptions, Firing, LaunchOptions } from './trigger/requests.js'
 import type { JobLease } from './work/desk/lease-desk.js'
 import type { JobDefinition } from './work/run/definition.js'
@@ -116,10 +118,10 @@ export class Triggers {
   }
 
   /**
-   * Changes what is given and leaves the rest. The old instant does not fire once `kind`, `when` or `timezone` have changed; jobs
-   * that are queued stay. Throws TriggerUnknown, InvalidOption, InvalidPayload, UnknownType, RoleRequired.
+   * Changes what is given and leaves the rest; null takes an option away, and another `kind` those that belong to the old one.
+   * The old instant does not fire once `kind`, `when` or `timezone` have changed; jobs that are queued stay. Throws TriggerUnknown, InvalidOption, InvalidPayload, UnknownType, RoleRequired.
    */
-  async update(id: string, changes: Partial<TriggerOptions>): Promise<TriggerInfo> {
+  async update(id: string, changes: TriggerChanges): Promise<TriggerInfo> {
     const { journal, enqueuer, types } = this.#engine()
     const speaker = this.#speaker()
     for (;;) {

@@ -6,14 +6,13 @@ import type { Json } from '../../domain/event.js'
 import type { Instant } from '../../domain/instant.js'
 import type { Definition } from '../../domain/trigger/decide.js'
 import type { Combine, Debounce, Misfire, TriggerFacts } from '../../domain/trigger/events.js'
-import type { TriggerState } from '../../domain/trigger/evolve.js'
 import type { EventRule } from '../../domain/trigger/match.js'
 import type { Schedule, TriggerKind } from '../../domain/trigger/schedule.js'
 import { firstOccurrence, occurrencesFrom, toSchedule } from '../../domain/trigger/schedule.js'
 import { checkKeys } from '../checks.js'
 import type { FullSettings, JobDefinition } from '../work/run/definition.js'
 import { checkDefinition, defineJob, validate } from '../work/run/definition.js'
-import { encode, reveal, samePayload } from '../write/codec.js'
+import { encode } from '../write/codec.js'
 import type { EnqueueOptions, JobType } from '../write/contract.js'
 import { toFacts, toUnique } from '../write/enqueue-options.js'
 
@@ -64,7 +63,18 @@ export interface TriggerSetting {
   readonly queues: ReadonlyMap<string, FullSettings>
 }
 
-const KEYS = new Set(['kind', 'when', 'timezone', 'late', 'job', 'payload', 'options', 'misfire', 'debounce'])
+/** What may be said of a trigger. */
+export const TRIGGER_KEYS: ReadonlySet<string> = new Set([
+  'kind',
+  'when',
+  'timezone',
+  'late',
+  'job',
+  'payload',
+  'options',
+  'misfire',
+  'debounce',
+])
 const JOB_KEYS = new Set([
   'queue',
   'channel',
@@ -85,7 +95,7 @@ const JOB_KEYS = new Set([
 
 /** Throws InvalidOption, InvalidPayload that name the field under `path`. */
 export async function toDefinition(given: TriggerOptions, setting: TriggerSetting, path: string): Promise<Definition> {
-  checkKeys(given, KEYS, path)
+  checkKeys(given, TRIGGER_KEYS, path)
   const { job, options, payload, misfire, debounce } = given
   checkDefinition(job, `${path}.job`)
   const isOptional = given.kind === 'webhook' && payload === undefined
@@ -184,59 +194,13 @@ function defaultsOf(job: JobDefinition): Pick<TriggerFacts, 'defaults'> {
 export const definitionOf = ({ type, defaults }: Pick<TriggerFacts, 'type' | 'defaults'>): JobDefinition =>
   defineJob({ ...defaults, type })
 
-/** What a trigger is, with what is changed in it. A payload that stays is none. Throws InvalidOption, InvalidPayload. */
-export async function changed(
-  state: TriggerState,
-  content: string | Uint8Array | undefined,
-  changes: Partial<TriggerOptions> & Pick<TriggerOptions, 'job'>,
-  setting: TriggerSetting,
-): Promise<Definition> {
-  checkKeys(changes, KEYS, 'triggers.update')
-  const payload = content === undefined ? undefined : reveal({ content, salt: NO_SALT })
-  const given = { ...rest(state), ...timesOf(state, changes), ...(payload !== undefined && { payload }), ...changes }
-  const { facts, payload: after } = await toDefinition(given, setting, 'triggers.update')
-  // Its instant was fixed when it was added.
-  const { kind, when } = changes
-  const isFixed = state.schedule.kind === 'in' && kind === undefined && when === undefined
-  const schedule = isFixed ? { ...facts.schedule, at: state.schedule.at } : facts.schedule
-  return { facts: { ...facts, schedule }, payload: samePayload(content, after) ? undefined : after }
-}
-
-function rest({ options, misfire, debounce }: TriggerState): Partial<TriggerOptions> {
-  return {
-    ...(options !== undefined && { options: options as TriggerJobOptions }),
-    ...(misfire !== undefined && { misfire }),
-    ...(debounce !== undefined && { debounce: { window: debounce.ms, combine: debounce.combine } }),
-  }
-}
-
-/** Of another kind, it is given anew. */
-function timesOf({ schedule }: TriggerState, { kind = schedule.kind }: Partial<TriggerOptions>): TriggerTimes {
-  if (kind !== schedule.kind) return { kind }
-  switch (schedule.kind) {
-    case 'at':
-      return { kind, when: schedule.at, late: schedule.lateMs ?? 'always' }
-    case 'in':
-      return { kind, when: schedule.inMs, late: schedule.lateMs ?? 'always' }
-    case 'event':
-      return { kind, when: schedule.rules }
-    case 'webhook':
-    case 'client':
-      return { kind }
-    default: {
-      const timezone = 'timezone' in schedule ? schedule.timezone : undefined
-      return { kind, when: schedule.when, ...(timezone !== undefined && { timezone }) }
-    }
-  }
-}
-
 /** When a trigger that is added now would fire. */
 export function previewOf(
   given: TriggerTimes & Partial<Pick<TriggerOptions, 'job' | 'payload' | 'options'>>,
   { now, maxBodyBytes }: Pick<TriggerSetting, 'now' | 'maxBodyBytes'>,
   count: number,
 ): number[] {
-  checkKeys(given, KEYS, 'triggers.preview')
+  checkKeys(given, TRIGGER_KEYS, 'triggers.preview')
   const { job, options, payload } = given
   if (job !== undefined) checkDefinition(job, 'triggers.preview.job')
   const stored = encode(payload, 'triggers.preview.payload', maxBodyBytes, true)
@@ -244,5 +208,3 @@ export function previewOf(
   const schedule = toTimes(given, seed, now, 'triggers.preview')
   return occurrencesFrom(schedule, firstOccurrence(schedule, now), count)
 }
-
-const NO_SALT = new Uint8Array(0)
