@@ -87,7 +87,6 @@ export type { TriggerChanges } from './runtime/trigger/changes.js'
 export type { TriggerInfo, TriggerMark, TriggerReport } from './runtime/trigger/info.js'
 export type {
   DebounceOptions,
-  TriggerChanges,
   TriggerJobOptions,
   TriggerOptions,
   TriggerTimes,
