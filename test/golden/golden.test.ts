@@ -5,7 +5,12 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../domain/event.js'
+import type { Queued } from '../../domain/job/events.js'
 import { JOB_EVENT_TYPES } from '../../domain/job/events.js'
+import type { TriggerEventType } from '../../domain/trigger/events.js'
+import { TRIGGER_EVENT_TYPES } from '../../domain/trigger/events.js'
+import type { Schedule } from '../../domain/trigger/schedule.js'
+import { TRIGGER_KINDS } from '../../domain/trigger/schedule.js'
 import { upcast } from '../../domain/upcast.js'
 import { besides, meaningOf, readEvents, readState, scenarios } from './reading.js'
 
@@ -133,7 +138,7 @@ describe('a log of version 2', () => {
       WorkerStopped: ['by'],
       QueuePaused: ['reason'],
       QueueResumed: [],
-      Queued: ['concurrency', 'unique'],
+      Queued: ['concurrency', 'unique', 'trigger', 'debounced', 'chain'],
       Claimed: ['until'],
       Counted: ['refused'],
       Taken: [],
@@ -144,6 +149,59 @@ describe('a log of version 2', () => {
       expect([type, given.length > 0]).toEqual([type, true])
       for (const field of fields) expect([field, given.some(({ data }) => field in data)]).toEqual([field, true])
     }
+  })
+
+  const told = scenarios('v2').flatMap(readEvents)
+
+  test('holds every type of a trigger, and shows each optional fact both given and left out', () => {
+    const request = ['nextAt', 'source', 'bytes', 'manual', 'chain']
+    const what = ['options', 'defaults', 'misfire', 'debounce', 'nextAt']
+    const optional: Readonly<Record<TriggerEventType, readonly string[]>> = {
+      TriggerAdded: what,
+      TriggerUpdated: [...what, 'keepsPayload'],
+      TriggerPaused: ['reason'],
+      TriggerResumed: ['nextAt'],
+      TriggerFired: ['source', 'nextAt', 'collected', 'queued'],
+      TriggerMissed: ['source', 'by', 'count', 'more', 'nextAt', 'closes', 'jobId', 'error', 'chain'],
+      DebounceOpened: request,
+      DebounceCollected: request,
+      TriggerRemoved: ['jobId'],
+    }
+    expect(Object.keys(optional).sort()).toEqual([...TRIGGER_EVENT_TYPES].sort())
+    for (const [type, fields] of Object.entries(optional)) {
+      const given = told.filter((event) => event.type === type)
+      for (const field of fields) {
+        const has = new Set(given.map(({ data }) => field in data))
+        expect([type, field, [...has].sort()]).toEqual([type, field, [false, true]])
+      }
+    }
+  })
+
+  test('knows every shape of schedule, every reason for which one was missed, and whoever may ask for a firing', () => {
+    const said = (type: string, field: string): unknown[] => {
+      const facts = told.filter((event) => event.type === type).map(({ data }) => data as Record<string, unknown>)
+      return [...new Set(facts.map((data) => data[field]))].sort()
+    }
+    const kinds = said('TriggerAdded', 'schedule').map((schedule) => (schedule as Schedule).kind)
+    expect([...new Set(kinds)].sort()).toEqual(
+      TRIGGER_KINDS.filter((kind) => kind !== 'weekly' && kind !== 'monthly').toSorted(),
+    )
+    expect(said('TriggerMissed', 'reason')).toEqual([
+      ...['duplicate', 'late', 'loop', 'rate-limited', 'refused', 'skipped'],
+    ])
+    expect(said('TriggerFired', 'by')).toEqual(['client', 'event', 'hand', 'time', 'webhook'])
+    expect(said('TriggerRemoved', 'by')).toEqual(['bad-trigger', 'done', 'operator'])
+  })
+
+  test('wraps payload and document of a job that a trigger made for an event, and of no other', () => {
+    const queued = told.filter(({ type, data }) => type === 'Queued' && 'trigger' in data)
+    const isWrapped = (event: RecordedEvent): boolean => (event.data as Queued).trigger?.event === true
+    const contents = (events: readonly RecordedEvent[]): object[] =>
+      events.map(({ body }) => Object.keys(JSON.parse((body as { content: string }).content) ?? {}))
+    const wrapped = contents(queued.filter(isWrapped))
+    expect(wrapped.length).toBeGreaterThan(5)
+    for (const keys of wrapped) expect(keys).toEqual(['payload', 'event'])
+    for (const keys of contents(queued.filter((event) => !isWrapped(event)))) expect(keys).not.toContain('event')
   })
 })
 

@@ -10,6 +10,10 @@ import type { JobEvent } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import type { TriggerEvent } from '../../domain/trigger/events.js'
+import { isTriggerStream, triggerIdOf } from '../../domain/trigger/events.js'
+import type { TriggerState } from '../../domain/trigger/evolve.js'
+import { evolveTrigger } from '../../domain/trigger/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import type { WorkerEvent } from '../../domain/worker/events.js'
 import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
@@ -18,6 +22,7 @@ import { evolveWorker } from '../../domain/worker/evolve.js'
 import { attemptsOf } from '../../projections/attempts.js'
 import { JobBoard } from '../../projections/job-board.js'
 import { QueueRegistry } from '../../projections/queue-registry.js'
+import { TriggerRegistry } from '../../projections/trigger-registry.js'
 import { WorkerRegistry } from '../../projections/worker-registry.js'
 
 /** One line: a recorded event, its bytes as text. An erased body has left a hash. */
@@ -78,12 +83,16 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
   const now = events.at(-1)?.at ?? 0
   const jobs = new Map<string, JobState>()
   const workers = new Map<string, WorkerState>()
+  const triggers = new Map<string, TriggerState>()
   const claims = new Map<string, ReturnType<typeof evolveClaim>>()
   const board = new JobBoard()
   const registry = new WorkerRegistry()
   const queues = new QueueRegistry()
+  const scheduled = new TriggerRegistry()
   for (const event of events) {
-    board.apply(event, now)
+    const change = board.apply(event, now)
+    if (change === undefined) scheduled.apply(event)
+    else scheduled.follow(change)
     if (event.type === 'JobsRemoved') board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
     registry.apply(event)
     queues.apply(event)
@@ -93,6 +102,10 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
     }
     if (claimTypeOf(event.stream) !== undefined) {
       claims.set(event.stream, evolveClaim(claims.get(event.stream), event as RecordedEvent & ClaimEvent))
+    }
+    if (isTriggerStream(event.stream)) {
+      const id = triggerIdOf(event.stream)
+      triggers.set(id, evolveTrigger(triggers.get(id), event as RecordedEvent & TriggerEvent))
     }
     if (isWorkerStream(event.stream)) {
       const id = workerIdOf(event.stream)
@@ -109,7 +122,18 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
     present: [...registry.workers.keys()].sort(),
     queues: queues.toJSON(),
     byType: board.stats.toSave(),
+    triggers: Object.fromEntries(triggers),
+    scheduled: scheduledReading(scheduled, now),
   })
+}
+
+/** What is to be done about triggers, and what is told of them. */
+function scheduledReading(registry: TriggerRegistry, now: number): object {
+  const { triggers, ...saved } = registry.toJSON()
+  return {
+    ...{ ...saved, present: triggers.map(({ id }) => id).sort() },
+    ...{ due: [...registry.due(now)].map(({ id }) => id).sort(), next: registry.nextDeadline() },
+  }
 }
 
 const ofJob = (events: readonly RecordedEvent[], id: string): RecordedEvent[] =>
