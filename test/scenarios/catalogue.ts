@@ -66,6 +66,7 @@ export const ROWS: Readonly<Record<number, string>> = {
   64: 'jobs that an outside client runs',
   65: 'windows in which several requests become one job',
   66: 'triggers added, changed, paused, removed, and fired by hand',
+  67: 'what has become of a trigger',
   68: 'rate limits per tenant and type',
   69: 'types reserved for callers with a role',
   71: 'log lines of a run forwarded',
