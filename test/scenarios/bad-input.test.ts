@@ -3,7 +3,6 @@ import Database from 'better-sqlite3'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import { openLedger } from '../../adapters/open-ledger.js'
-import type { InvalidOption } from '../../domain/errors.js'
 import type { LeaseOptions } from '../../runtime/work/desk/lease-desk.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
 import type { EnqueueOptions } from '../../runtime/write/contract.js'
@@ -11,30 +10,9 @@ import { isEmpty, memory, rejection, typesOf } from '../engine/support.js'
 import { echo } from './acts.js'
 import type { Row } from './bad-input-tables.js'
 import * as tables from './bad-input-tables.js'
+import { refuses, thrownBy } from './refusals.js'
 import { build, take, takeAll } from './remote.js'
 import { SQL, scenario } from './scenario.js'
-
-/** What a call rejects with or throws; undefined if it does neither. */
-async function thrownBy(call: () => unknown): Promise<unknown> {
-  try {
-    await call()
-    return undefined
-  } catch (error) {
-    return error
-  }
-}
-
-/** Every row is refused as it says. */
-async function refuses(prefix: string, rows: readonly Row[], call: (given: never) => unknown): Promise<void> {
-  for (const [suffix, given, expected, received] of rows) {
-    const option = prefix + suffix
-    const error = (await thrownBy(() => call(given as never))) as InvalidOption
-    const fault = { name: 'InvalidOption', code: 'INVALID_OPTION', family: 'option' }
-    expect(error, `${option}: ${received}`).toMatchObject({ ...fault, option, received })
-    expect(error.expected, `${option}: ${received}`).toMatch(expected)
-    expect(error.message).toBe(`Expected \`${option}\` to be ${error.expected}, got ${received}.`)
-  }
-}
 
 scenario([1], 'an enqueue with a wrong option stores nothing and says which', async (world) => {
   const ledger = await world.open()
