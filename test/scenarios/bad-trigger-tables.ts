@@ -149,6 +149,7 @@ const POLICIES: readonly Row[] = [
   ['.debounce.window', { debounce: { window: 0 } }, /^a duration above 0, at most 24h$/, '0'],
   ['.debounce.combine', { debounce: { window: 5, combine: 'last' } }, /^"drop", "append" or "first"$/, '"last"'],
   ['.debounce.combine', { debounce: { window: 5, combine: null } }, /^"drop", "append" or "first"$/, 'null'],
+  ['.debounce.combine', { debounce: { window: 5, combine: 'append' } }, /^"drop" or "first"/, '"append"'],
   ['.debounce.mode', { debounce: { window: 5, mode: 'first' } }, /^one of window, combine$/, '"mode"'],
 ]
 

@@ -172,3 +172,17 @@ scenario([62], 'what nobody listens for leaves no trace', async (world) => {
   expect(await storyOf(world, 'files')).toHaveLength(1)
   expect((await ledger.list()).jobs).toEqual([])
 })
+
+scenario([62], 'the same key, published again, makes no second job', async (world) => {
+  const ledger = await world.open()
+  for (const id of ['one', 'other'])
+    await ledger.triggers.add({ id, kind: 'event', when: 'orders', job: tick, payload: null })
+  const first = await ledger.publish(event({ key: 'k-1' }))
+  expect(await ledger.publish(event({ key: 'k-1' }))).toEqual(first)
+  await world.clock.advance('1h')
+  expect(await ledger.publish(event({ key: 'k-1' }))).toEqual(first)
+  for (const id of ['one', 'other']) expect(await ledger.triggers.state(id)).toMatchObject({ fired: 1, missed: 0 })
+  await ledger.publish(event({ key: 'k-2' }))
+  await ledger.publish(event())
+  for (const id of ['one', 'other']) expect(await ledger.triggers.jobs(id)).toHaveLength(3)
+})

@@ -83,53 +83,6 @@ scenario([66, '002.35'], 'lists are in order of age, and by kind, type, channel 
   expect(await (await world.open()).triggers.list()).toMatchObject([{ id: 'y' }, { id: 'x' }])
 })
 
-scenario(
-  [66, '001.23', '002.36'],
-  'after a change the old instant never fires, and queued jobs stay',
-  async (world) => {
-    const ledger = await world.open()
-    await ledger.triggers.add(TENS)
-    await world.clock.advance('11m')
-    const [queued] = await ledger.triggers.jobs('tens')
-    const changed = await ledger.triggers.update('tens', { when: '5-59/10 * * * *' })
-    expect(changed).toMatchObject({ id: 'tens', when: '5-59/10 * * * *', nextAt: Date.UTC(2026, 0, 1, 0, 15) })
-    expect(await ledger.status(queued?.id as string)).toMatchObject({ state: 'ready', payload: { n: 1 } })
-    await world.clock.advance('20m')
-    expect(await firings(world, 'tens')).toEqual(['01-01 00:10:00', '01-01 00:15:00', '01-01 00:25:00'])
-    await ledger.triggers.update('tens', { kind: 'in', when: '5m' })
-    await world.clock.advance('10m')
-    expect((await firings(world, 'tens')).at(-1)).toBe('01-01 00:36:00')
-    expect(await ledger.triggers.list()).toEqual([])
-  },
-)
-
-scenario([66, '002.36'], 'what is not named in a change stays as it is, also when it fires next', async (world) => {
-  const ledger = await world.open()
-  const options = { channel: 'acme' }
-  await ledger.triggers.add({
-    id: 'every',
-    kind: 'every',
-    when: '10m',
-    job: tick,
-    payload: 'old',
-    options,
-    misfire: 'skip',
-  })
-  await world.clock.advance('5m')
-  await ledger.triggers.update('every', { payload: 'new' })
-  expect(await ledger.triggers.get('every')).toMatchObject({
-    ...{ when: '10m', payload: 'new', channel: 'acme', misfire: 'skip', nextAt: Date.UTC(2026, 0, 1, 0, 10) },
-  })
-  await world.clock.advance('5m')
-  const [job] = await ledger.triggers.jobs('every')
-  expect(await ledger.status(job?.id as string)).toMatchObject({ payload: 'new', channel: 'acme' })
-  // A one-shot keeps its instant.
-  await ledger.triggers.add({ id: 'in', kind: 'in', when: '10m', job: tick, payload: 1 })
-  await world.clock.advance('4m')
-  await ledger.triggers.update('in', { payload: 2, late: '1h' })
-  expect(await ledger.triggers.get('in')).toMatchObject({ nextAt: Date.UTC(2026, 0, 1, 0, 20), payload: 2 })
-})
-
 scenario([66], 'paused it waits for somebody to resume it, in every process and over restarts', async (world) => {
   const [ledger, other] = [await world.open(), await world.open()]
   await ledger.triggers.add({ ...TENS, when: '* * * * *' })
