@@ -178,3 +178,34 @@ scenario([65, 66], 'what is changed or fired by hand meanwhile leaves the window
   await world.clock.advance('1h')
   expect(await payloadsOf(ledger, 'hook')).toEqual(['by hand', [1, 2], 3])
 })
+
+scenario([65, 66], 'paused, a window waits for the resume; removed, it is gone', async (world) => {
+  const ledger = await world.open()
+  for (const id of ['paused', 'removed']) {
+    await ledger.triggers.add({ ...HOOK, id, debounce: '10s' })
+    await ledger.triggers.receive(id, 1)
+  }
+  await ledger.triggers.pause('paused')
+  await ledger.triggers.remove('removed')
+  await world.clock.advance('1m')
+  for (const id of ['paused', 'removed']) expect(await firings(world, id)).toEqual([])
+  await ledger.triggers.resume('paused')
+  await world.clock.advance('1s')
+  expect(await firings(world, 'paused')).toEqual(['01-01 00:00:10'])
+  expect(await payloadsOf(ledger, 'paused')).toEqual([[1]])
+  // Added anew it begins without what was asked of the one before.
+  await ledger.triggers.add({ ...HOOK, id: 'removed', debounce: '10s' })
+  await ledger.triggers.receive('removed', 2)
+  await world.clock.advance('20s')
+  expect(await payloadsOf(ledger, 'removed')).toEqual([[2]])
+})
+
+scenario([65, 15], 'the job of a window that a person has opened is one of a person', async (world) => {
+  const ledger = await world.open()
+  await ledger.triggers.add({ ...HOOK, debounce: '10s' })
+  await ledger.triggers.receive('hook', 1, { manual: true })
+  await ledger.triggers.receive('hook', 2)
+  await world.clock.advance('10s')
+  const [job] = await ledger.triggers.jobs('hook')
+  expect(await ledger.status(job?.id as string)).toMatchObject({ manual: true, debounced: true, payload: [1, 2] })
+})

@@ -25,6 +25,7 @@ export const FACTS_001_TO_004: Readonly<Record<string, string>> = {
   '001.23': 'ticks of a schedule that was changed do not come any more',
   '001.24': 'however many instances keep the same schedule, each tick is one job',
   '001.25': 'a schedule that cannot be read, or that is for no job, is refused',
+  '001.26': 'the schedules that are kept can be listed',
   '001.50': 'a pool is listed with its name, queues, slots, version and types',
   '001.52': 'a pool that was silent for more than two minutes is listed no more',
   '001.51': 'the lengths of the queues are told by state and by type',

@@ -127,3 +127,28 @@ scenario([60, 66], 'what falls into a pause has not been missed', async (world) 
   expect(await firings(world, 'all')).toEqual([at(0, 1), at(0, 7)])
   expect(await misses(world, 'all')).toEqual([])
 })
+
+scenario(
+  [60, 65, 'C17'],
+  'a window takes one of those that were missed, and only what its policy leaves',
+  async (world) => {
+    const first = await world.open()
+    for (const misfire of POLICIES) {
+      const trigger = { when: '*/10 * * * *', job: tick, payload: null, debounce: '1m', misfire } as const
+      await first.triggers.add({ id: misfire, kind: 'cron', ...trigger })
+    }
+    await world.close(first)
+    gone(world, HOUR + 1)
+    const second = await world.open()
+    await world.clock.advance('1s')
+    expect(await second.triggers.get('coalesce')).toMatchObject({ window: { count: 1 } })
+    expect(await second.triggers.get('all')).toMatchObject({ window: { count: 6 } })
+    // The last one is not late yet.
+    expect(await second.triggers.get('skip')).toMatchObject({ window: { count: 1 } })
+    await world.clock.advance('2m')
+    for (const misfire of POLICIES) expect(await second.triggers.jobs(misfire)).toHaveLength(1)
+    expect(await misses(world, 'coalesce')).toEqual([[at(0, 20), 5, 'late']])
+    expect(await misses(world, 'all')).toEqual([])
+    expect(await misses(world, 'skip')).toEqual([[at(0, 10), 5, 'late']])
+  },
+)

@@ -146,6 +146,22 @@ scenario([62], 'a trigger does not fire for what its own job does', async (world
   expect(stopped(world)).toMatchObject([{ level: 'warn', triggerId: 'again', chain: ['again'] }])
 })
 
+scenario([62], 'nor for what the jobs do that its own job has enqueued', async (world) => {
+  const child = defineJob<unknown, unknown>({ type: 'child', handle: () => {} })
+  const parent = defineJob<unknown, unknown>({
+    type: 'parent',
+    handle: async (_, ctx) => void (await ctx.ledger.enqueue(child, null)),
+  })
+  const ledger = await world.open({ jobs: [parent, child] })
+  await ledger.start()
+  const when = 'job/child:UPDATED:succeeded:state'
+  await ledger.triggers.add({ id: 'own', kind: 'event', when, job: parent, payload: null })
+  await ledger.enqueue(child, null)
+  await world.clock.advance('10s')
+  expect(await ledger.triggers.jobs('own')).toHaveLength(1)
+  expect(await misses(world, 'own')).toEqual([['01-01 00:00:00', 1, 'loop']])
+})
+
 scenario([62], 'nor do two go round in a circle, through jobs or through what these publish', async (world) => {
   const ping = defineJob<unknown, unknown>({ type: 'ping', handle: () => {} })
   const pong = defineJob<unknown, unknown>({

@@ -56,7 +56,7 @@ scenario([66, '002.35'], 'added again as it is it stays; otherwise the new one t
   expect(settled.sort()).toEqual(['created', ...Array.from({ length: 5 }, () => 'unchanged')])
 })
 
-scenario([66, '002.35'], 'lists are in order of age, and by kind, type, channel and state', async (world) => {
+scenario([66, '001.26', '002.35'], 'lists are in order of age, and by kind, type, channel and state', async (world) => {
   const ledger = await world.open()
   const tock = defineJob<unknown, unknown>({ type: 'tock' })
   const { triggers } = ledger
