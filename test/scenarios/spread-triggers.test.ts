@@ -9,9 +9,12 @@ import { firings, shown, tick } from './trigger-acts.js'
 type Spread = Extract<TriggerKind, 'hourly' | 'daily' | 'weekly' | 'monthly'>
 
 /** The first instants of many triggers that differ in their payload. */
-function many({ triggers }: Ledger, kind: Spread, when?: string): Date[] {
+function many({ triggers }: Ledger, kind: Spread, when?: string, count = 70): Date[] {
   const times = { kind, job: tick, ...(when !== undefined && { when }) }
-  return Array.from({ length: 400 }, (_, n) => new Date(triggers.preview({ ...times, payload: { n } }, 1)[0] as number))
+  return Array.from(
+    { length: count },
+    (_, n) => new Date(triggers.preview({ ...times, payload: { n } }, 1)[0] as number),
+  )
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
@@ -22,11 +25,11 @@ const dates = (instants: readonly Date[]): number[] => seen(instants.map((date) 
 
 scenario([58, 'C18', '002.22'], 'triggers are spread over all that their phrase allows', async (world) => {
   const ledger = await world.open()
-  const hourly = many(ledger, 'hourly')
+  const hourly = many(ledger, 'hourly', '', 400)
   expect(seen(hourly.map((date) => date.getUTCMinutes()))).toHaveLength(60)
   expect(seen(hourly.map((date) => date.getUTCSeconds()))).toHaveLength(60)
   expect(hours(many(ledger, 'hourly', 'before 5am')).every((hour) => hour < 5)).toBe(true)
-  expect(hours(many(ledger, 'daily'))).toEqual(range(0, 23))
+  expect(hours(many(ledger, 'daily', '', 200))).toEqual(range(0, 23))
   expect(hours(many(ledger, 'daily', 'before 5am'))).toEqual(range(0, 4))
   expect(hours(many(ledger, 'daily', 'after 10pm'))).toEqual([22, 23])
   expect(hours(many(ledger, 'daily', 'between 8am and 6pm'))).toEqual(range(8, 17))
@@ -35,7 +38,7 @@ scenario([58, 'C18', '002.22'], 'triggers are spread over all that their phrase 
   expect(weekdays(many(ledger, 'weekly', 'on weekday,saturday'))).toEqual(range(1, 6))
   expect(weekdays(many(ledger, 'weekly', 'on weekend'))).toEqual([0, 6])
   expect(weekdays(many(ledger, 'weekly', 'on fri-mon'))).toEqual([0, 1, 5, 6])
-  expect(dates(many(ledger, 'monthly'))).toEqual(range(1, 28))
+  expect(dates(many(ledger, 'monthly', '', 200))).toEqual(range(1, 28))
   const both = many(ledger, 'monthly', 'on the 1,5-7 between 8am and 4pm')
   expect(dates(both)).toEqual([1, 5, 6, 7])
   expect(hours(both)).toEqual(range(8, 15))
@@ -83,7 +86,7 @@ scenario(
       '01-03 00:00:00',
     ])
     const midnights = many(ledger, 'daily').filter((date) => date.getUTCHours() + date.getUTCMinutes() === 0)
-    expect(midnights.length).toBeLessThan(10)
+    expect(midnights.length).toBeLessThan(5)
   },
 )
 
