@@ -4,6 +4,7 @@ import type { Subscription } from 'rxjs'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Failed, Finished, Leased, Released } from '../../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../../domain/job/events.js'
+import { isTriggerStream } from '../../domain/trigger/events.js'
 import type { WorkerRegistered } from '../../domain/worker/events.js'
 import { workerIdOf } from '../../domain/worker/events.js'
 import type { Ledger } from '../../runtime/ledger.js'
@@ -59,6 +60,7 @@ export class Runs {
   #follow(event: RecordedEvent): void {
     const { stream, type, data } = event
     if (type === 'WorkerRegistered' && isOurs(data as WorkerRegistered)) this.#workers.add(workerIdOf(stream))
+    if (isTriggerStream(stream)) this.#settle()
     if (!isJobStream(stream)) return
     if (type === 'Leased' && this.#workers.has((data as Leased).workerId)) this.#running.add(stream)
     else if (this.#running.has(stream)) this.#tell(event)

@@ -152,16 +152,28 @@ function named({ workerIds }: Runs): object {
   return workerIds.length === 1 ? { workerId: workerIds[0] } : { workerIds }
 }
 
-/** Resolves when none of our jobs is ready, and none runs, here or elsewhere. */
+/** Resolves when none of our jobs is ready, none runs, here or elsewhere, and no trigger is about to make one. */
 function emptied(ledger: Ledger, runs: Runs, plan: Plan): Promise<void> {
   const filters = servedBy(plan)
+  const isEmpty = async (): Promise<boolean> => {
+    // First: what fires after this look is seen by the next one.
+    if (plan.config.scheduler !== false && (await isAnyDue(ledger))) return false
+    const pages = await Promise.all(filters.map((filter) => ledger.list(filter)))
+    return pages.every(({ jobs }) => jobs.length === 0)
+  }
   return new Promise((resolve, reject) => {
     runs.onIdle(() => {
-      Promise.all(filters.map((filter) => ledger.list(filter))).then((pages) => {
-        if (pages.every(({ jobs }) => jobs.length === 0)) resolve()
+      isEmpty().then((yes) => {
+        if (yes) resolve()
       }, reject)
     })
   })
+}
+
+async function isAnyDue(ledger: Ledger): Promise<boolean> {
+  const now = Date.now()
+  const triggers = await ledger.triggers.list({ status: 'active' })
+  return triggers.some(({ nextAt = now + 1, window }) => Math.min(nextAt, window?.until ?? nextAt) <= now)
 }
 
 /** Jobs that one of the pools is for. */

@@ -45,6 +45,13 @@ describe('what fires', { timeout: PATIENCE }, () => {
     })
   })
 
+  test('one that is too late, and nothing waits for it', async () => {
+    await added('at', `${Date.now() - 2 * HOUR}`, '--type', 'add', '--id', 'late', '--late', '1h')
+    expect(await desk.run(['work', '-c', 'jobs.mjs', '--until-empty'])).toMatchObject({ code: 0 })
+    expect(await firedOf('late')).toEqual([])
+    expect((await desk.run(['triggers', 'show', 'late'])).code).toBe(3)
+  })
+
   test('one by hand', async () => {
     await added('every', '1h', '--type', 'fail', '--id', 'hand', '--payload', '{"by":"itself"}', '--unique-key', 'one')
     const { code, stdout, stderr } = await desk.run(['triggers', 'fire', 'hand', '--as', 'ada', '--reason', 'at last'])
