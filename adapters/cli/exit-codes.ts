@@ -112,6 +112,7 @@ export function messageOf(error: unknown): string {
   return message
     .replaceAll(BY_ARGUMENT, (_, when?: string, id?: string) => `\`<${when ?? id}>\``)
     .replaceAll('`triggers.jobs.limit`', '`--jobs`')
+    .replaceAll('`triggers.add.debounce.combine`', '`--combine`')
     .replaceAll(BY_FLAG, (_, option: string) => `\`--${kebab(option)}\``)
     .replaceAll(BY_CONFIG, '`')
 }

@@ -46,7 +46,7 @@ describe('triggers add', { timeout: PATIENCE }, () => {
   })
 
   test('records every option', async () => {
-    const how = ['--misfire', 'skip', '--debounce', '30s', '--combine', 'append', '--payload', '{"a":1}']
+    const how = ['--misfire', 'skip', '--debounce', '30s', '--combine', 'drop', '--payload', '{"a":1}']
     const where = ['--queue', 'mail', '--channel', 'eu', '--name', 'All of it', '--priority', 'high', '--user', 'ada']
     const limits = [
       '--delay',
@@ -64,7 +64,7 @@ describe('triggers add', { timeout: PATIENCE }, () => {
     await added(...all, ...how, ...where, ...limits, ...unique)
     expect(await added(...all, ...unique, ...limits, ...where, ...how)).toMatchObject({ outcome: 'unchanged' })
     expect(await show('all')).toMatchObject({
-      ...{ misfire: 'skip', debounce: { windowMs: 30_000, combine: 'append' }, payload: { a: 1 } },
+      ...{ misfire: 'skip', debounce: { windowMs: 30_000, combine: 'drop' }, payload: { a: 1 } },
       options: {
         ...{ queue: 'mail', channel: 'eu', name: 'All of it', priority: -1, user: 'ada' },
         ...{ delay: 300_000, held: true, maxAttempts: null, timeout: null, retain: null },
@@ -125,6 +125,7 @@ describe('triggers add', { timeout: PATIENCE }, () => {
     [['at', '4102444800000', '--misfire', 'all'], /Expected `--misfire` to be absent/],
     [['every', '1h', '--misfire', 'most'], /'most' is invalid/],
     [['every', '1h', '--debounce', '2d'], /Expected `--debounce` to be a duration above 0, at most 24h/],
+    [['every', '1h', '--debounce', '1m', '--combine', 'append'], /Expected `--combine` to be/],
     [['every', '1h', '--combine', 'drop'], /--combine needs --debounce/],
     [['every', '1h', '--unique-scope', 'queue'], /--unique-scope needs --unique/],
     [['every', '1h', '--queue', 'x'.repeat(201)], /Expected `--queue` to be a text/],
