@@ -29,8 +29,12 @@ export function orderFaults(events: Iterable<RecordedEvent>): string[] {
     const id = jobIdOf(recorded.stream)
     const event = upcast(recorded) as RecordedEvent & JobEvent
     const before = states.get(id)
+    // What is said of an ended job, but for its next round.
+    if (before === undefined && event.type !== 'Queued' && event.type !== 'Retried') continue
     const after = evolve(before, event)
-    states.set(id, after)
+    // As the engine does: one that is sent round again takes its place in the log by that.
+    if (after.phase === 'ended') states.delete(id)
+    else states.set(id, after)
     ready.delete(id)
     if (event.type === 'Leased' && before !== undefined && isInLine(before)) {
       const first = firstBefore(before, ready.values(), event.at)
