@@ -3,11 +3,16 @@ import type { Duration } from '../domain/duration.js'
 import { toMs } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
 
-/** An object without keys that nobody reads: a misspelt option must not be taken for its default. */
-export function checkKeys(given: unknown, known: ReadonlySet<string>, path: string): void {
+/** A plain one: no array, not null. */
+export function checkObject(given: unknown, path: string): asserts given is object {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new InvalidOption(path, 'an object', given)
   }
+}
+
+/** An object without keys that nobody reads: a misspelt option must not be taken for its default. */
+export function checkKeys(given: unknown, known: ReadonlySet<string>, path: string): void {
+  checkObject(given, path)
   for (const key in given) {
     if (!known.has(key)) throw new InvalidOption(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
   }

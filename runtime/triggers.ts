@@ -6,7 +6,7 @@ import { triggerStream } from '../domain/trigger/events.js'
 import type { TriggerState } from '../domain/trigger/evolve.js'
 import type { TriggerKind } from '../domain/trigger/schedule.js'
 import { occurrencesFrom, TRIGGER_KINDS } from '../domain/trigger/schedule.js'
-import { checkKeys, toCount, toName, toTexts } from './checks.js'
+import { checkKeys, checkObject, toCount, toName, toTexts } from './checks.js'
 import type { Engine } from './engine.js'
 import type { JobSummary } from './read/queries.js'
 import type { TriggerChanges } from './trigger/changes.js'
@@ -60,8 +60,10 @@ export class Triggers {
    * Adds a trigger. With an id of your own it can be said again at each start of a service: what has changed is updated, and
    * one that was removed is there again. Throws InvalidOption, InvalidPayload, UnknownType, RoleRequired.
    */
-  async add<Payload>({ id, ...given }: NewTrigger<Payload>): Promise<AddedTrigger> {
+  async add<Payload>(trigger: NewTrigger<Payload>): Promise<AddedTrigger> {
     const { ports, enqueuer } = this.#engine()
+    checkObject(trigger, 'triggers.add')
+    const { id, ...given } = trigger
     const speaker = this.#speaker()
     const triggerId = id === undefined ? ports.ids.uuid() : toName(id, 'triggers.add.id')
     const definition = await toDefinition(given as TriggerOptions, this.#setting, 'triggers.add')
@@ -124,6 +126,7 @@ export class Triggers {
   async update(id: string, changes: TriggerChanges): Promise<TriggerInfo> {
     const { journal, enqueuer, types } = this.#engine()
     const speaker = this.#speaker()
+    checkObject(changes, 'triggers.update')
     for (;;) {
       const state = await this.#find(id, 'triggers.update.id')
       const content = await this.#payload(state)

@@ -15,6 +15,7 @@ import { checkDefinition, defineJob, validate } from '../work/run/definition.js'
 import { encode } from '../write/codec.js'
 import type { EnqueueOptions, JobType } from '../write/contract.js'
 import { toFacts, toUnique } from '../write/enqueue-options.js'
+import { toConcurrency } from '../write/limits.js'
 
 /** When a trigger fires. */
 export interface TriggerTimes {
@@ -75,6 +76,7 @@ export const TRIGGER_KEYS: ReadonlySet<string> = new Set([
   'misfire',
   'debounce',
 ])
+const NO_OPTIONS: TriggerJobOptions = Object.freeze({})
 const JOB_KEYS = new Set([
   'queue',
   'channel',
@@ -102,6 +104,9 @@ export async function toDefinition(given: TriggerOptions, setting: TriggerSettin
   const stored = encode(payload, `${path}.payload`, setting.maxBodyBytes, isOptional)
   if (!isOptional) await validate(job, payload, `${path}.payload`)
   const checked = options === undefined ? undefined : toJobOptions(options, job, setting, `${path}.options`)
+  // A key that follows from a payload that is yet to come is asked for then.
+  const keyed = isOptional && typeof job.concurrencyKey === 'function' ? { ...job, concurrencyKey: '-' } : job
+  toConcurrency(keyed, payload, options ?? NO_OPTIONS, `${path}.options`)
   const schedule = toTimes(given, { type: job.type, channel: options?.channel, payload: stored }, setting.now, path)
   if (schedule.kind === 'event' && typeof stored === 'object')
     throw new InvalidOption(`${path}.payload`, 'JSON, no bytes, for a trigger of kind event', payload)
