@@ -10,9 +10,20 @@ import { kindsOf, storyOf, tick } from './trigger-acts.js'
 const onlyOptions = (rows: typeof tables.TRIGGER): typeof tables.TRIGGER =>
   rows.filter(([option, given]) => option !== '' && option !== '.id' && typeof given === 'object')
 
+const NO_OBJECTS: readonly (readonly [given: unknown, received: string])[] = [
+  [null, 'null'],
+  [5, '5'],
+  [[], 'an array of 0'],
+]
+const noObject = (verb: string): object => ({
+  ...{ code: 'INVALID_OPTION', option: `triggers.${verb}`, expected: 'an object' },
+})
+
 scenario([66, '002.54', '001.25'], 'a trigger that makes no sense is refused, and says where', async (world) => {
   const ledger = await world.open()
   await refuses('triggers.add', tables.TRIGGER, (given: object) => ledger.triggers.add({ ...GOOD, ...given } as never))
+  for (const [odd, received] of NO_OBJECTS)
+    expect(await thrownBy(() => ledger.triggers.add(odd as never))).toMatchObject({ ...noObject('add'), received })
   for await (const page of (await world.store()).readAll()) expect(page).toEqual([])
   expect(await ledger.triggers.add({ ...GOOD, id: 'good' })).toMatchObject({ outcome: 'created' })
 })
@@ -39,6 +50,11 @@ scenario([66, '002.54'], 'nor changed into one, and what it was it stays', async
   await refuses('triggers.update', [['.id', { id: 'x' }, /^one of kind, when/, '"id"']], (given: object) =>
     triggers.update('good', given),
   )
+  for (const [odd, received] of NO_OBJECTS)
+    expect(await thrownBy(() => triggers.update('good', odd as never))).toMatchObject({
+      ...noObject('update'),
+      received,
+    })
   expect(await triggers.get('good')).toEqual(before)
   expect(kindsOf(await storyOf(world, 'good'))).toEqual(['TriggerAdded'])
 })
