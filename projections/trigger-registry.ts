@@ -81,6 +81,14 @@ export class TriggerRegistry {
     return this.#owed.values()
   }
 
+  owes(id: string, source: string): boolean {
+    return this.#owed.has(keyOf(id, source))
+  }
+
+  isOpen(jobId: string): boolean {
+    return this.#open.has(jobId)
+  }
+
   /** Firings that wait for somebody to make their job. */
   get open(): Iterable<OpenFiring> {
     return this.#open.values()

@@ -146,7 +146,7 @@ export class Engine {
     this.protocol = new LeaseProtocol({ desk: this.desk, journal, feed, clock, maxBodyBytes })
     this.workers = new WorkerDesk({ journal, feed, queries, clock, ids })
     const { definitions } = types
-    this.firer = new Firer({ store, journal, enqueuer: this.enqueuer, definitions, maxBodyBytes, log: logger })
+    this.firer = new Firer({ store, journal, feed, enqueuer: this.enqueuer, definitions, maxBodyBytes, log: logger })
     const { firer, desk, enqueuer } = this
     this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
     this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, runtime: this.#runtime })

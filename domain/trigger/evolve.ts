@@ -26,9 +26,6 @@ const lifecycle: Lifecycle<TriggerStatus, TriggerEventType> = compileLifecycle(
   TRIGGER_EVENT_TYPES,
 )
 
-/** Sources remembered, the latest: only where one append cannot hold a firing and its job are they what keeps it to once. */
-const SOURCES = 64
-
 /** Requests that wait for the end of their window. */
 export interface DebounceWindow {
   /** Of the event that opened it: its name. */
@@ -63,7 +60,6 @@ export interface TriggerState extends TriggerFacts {
   readonly missed: number
   /** What it last did. */
   readonly last?: { readonly at: number; readonly jobId?: string; readonly missed?: TriggerMissed['reason'] }
-  readonly sources: readonly string[]
   /** Of one that was removed. */
   readonly removedBy?: TriggerRemoved['by']
 }
@@ -82,7 +78,7 @@ type Told = Exclude<TriggerEvent, { type: 'TriggerAdded' }>
 type Added = TriggerEvent & { readonly type: 'TriggerAdded' }
 
 function added({ stream, data, at }: Added, revision: number): Omit<TriggerState, 'revision' | 'status'> {
-  const counts = { fired: 0, missed: 0, sources: [] }
+  const counts = { fired: 0, missed: 0 }
   return {
     ...data,
     ...counts,
@@ -125,8 +121,8 @@ function updated(
   at: number,
   revision: number,
 ): TriggerState {
-  const { id, status, addedAt, window, pause, last, sources } = state
-  const kept = { id, revision, status, addedAt, sources, fired: state.fired, missed: state.missed }
+  const { id, status, addedAt, window, pause, last } = state
+  const kept = { id, revision, status, addedAt, fired: state.fired, missed: state.missed }
   return {
     ...facts,
     ...kept,
@@ -148,33 +144,25 @@ function moved(state: TriggerState, by: FiredBy, nextAt: number | undefined): Tr
   return by === 'time' ? withNext(state, nextAt) : state
 }
 
-function sourced(state: TriggerState, source: string | undefined): TriggerState {
-  return source === undefined ? state : { ...state, sources: [...state.sources, source].slice(-SOURCES) }
-}
-
-function fired(
-  state: TriggerState,
-  { by, nextAt, jobId, source, collected: count }: TriggerFired,
-  at: number,
-): TriggerState {
+function fired(state: TriggerState, { by, nextAt, jobId, collected: count }: TriggerFired, at: number): TriggerState {
   const after = { ...state, fired: state.fired + 1, last: { at, jobId } }
-  if (count === undefined) return sourced(moved(after, by, nextAt), source)
+  if (count === undefined) return moved(after, by, nextAt)
   const { window, ...closed } = after
   return closed
 }
 
 function missed(state: TriggerState, facts: TriggerMissed, at: number): TriggerState {
-  const { reason, count = 1, nextAt, jobId, source, closes } = facts
+  const { reason, count = 1, nextAt, jobId, closes } = facts
   const { window, ...rest } = state
   const kept = closes || window === undefined ? rest : { ...rest, window }
   const last = { at, missed: reason, ...(jobId !== undefined && { jobId }) }
   const after = { ...kept, missed: state.missed + count, last }
-  return sourced(facts.by === 'time' ? withNext(after, nextAt) : after, source)
+  return facts.by === 'time' ? withNext(after, nextAt) : after
 }
 
 function collected(state: TriggerState, facts: DebounceOpened | DebounceCollected, revision: number): TriggerState {
-  const { by, nextAt, source, bytes = 0, manual, chain } = facts
-  const after = sourced(moved(state, by, nextAt), source)
+  const { by, nextAt, bytes = 0, manual, chain } = facts
+  const after = moved(state, by, nextAt)
   const { window } = after
   if (window !== undefined)
     return { ...after, window: { ...window, count: window.count + 1, bytes: window.bytes + bytes } }

@@ -10,17 +10,19 @@ import type { Command, Seen, Verdict } from '../write/command.js'
 export const stateIn = (seen: (stream: string) => Seen, id: string): TriggerState | undefined =>
   seen(triggerStream(id)).state as TriggerState | undefined
 
-type Decider<A> = (state: TriggerState | undefined, now: number) => Verdict<A>
+/** `since`: what was read of its stream for this decision, where that was more than memory has. */
+type Decider<State, A> = (state: State, now: number, since: Seen['events']) => Verdict<A>
 
-export function onTrigger<A>(id: string, decider: Decider<A>): Command<A> {
-  return { streams: [triggerStream(id)], decide: (seen, now) => decider(stateIn(seen, id), now) }
+export function onTrigger<A>(id: string, decider: Decider<TriggerState | undefined, A>): Command<A> {
+  const stream = triggerStream(id)
+  return { streams: [stream], decide: (seen, now) => decider(stateIn(seen, id), now, seen(stream).events) }
 }
 
 /** On one that is there. */
-export function onPresent<A>(id: string, decider: (state: TriggerState, now: number) => Verdict<A>): Command<A> {
-  return onTrigger(id, (state, now) => {
+export function onPresent<A>(id: string, decider: Decider<TriggerState, A>): Command<A> {
+  return onTrigger(id, (state, now, since) => {
     const trigger = decide.present(id, state)
-    return trigger instanceof Error ? trigger : decider(trigger, now)
+    return trigger instanceof Error ? trigger : decider(trigger, now, since)
   })
 }
 
@@ -52,5 +54,9 @@ export const pause = (id: string, reason?: string): Command<void> =>
 export const resume = (id: string): Command<void> =>
   onPresent(id, (state, now) => ({ drafts: decide.resume(id, state, now), answer: undefined }))
 
-export const remove = (id: string, facts: TriggerRemoved): Command<void> =>
-  onPresent(id, () => ({ drafts: decide.remove(id, facts), answer: undefined }))
+/** `of`: what it was when that was decided on. One that has become something else meanwhile is left alone. */
+export const remove = (id: string, facts: TriggerRemoved, of?: TriggerState): Command<void> =>
+  onPresent(id, ({ version }) => ({
+    drafts: of === undefined || of.version === version ? decide.remove(id, facts) : [],
+    answer: undefined,
+  }))

@@ -9,6 +9,7 @@ import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
 import { StreamRemoved } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
+import type { Feed } from '../read/feed.js'
 import type { JobDefinition } from '../work/run/definition.js'
 import { leaseNew } from '../write/commands.js'
 import type { NewJob } from '../write/enqueue-command.js'
@@ -31,6 +32,7 @@ export type Outcome = Fired | { readonly kind: 'debounced' }
 export interface FirerOptions {
   readonly store: EventStore
   readonly journal: Journal
+  readonly feed: Feed
   readonly enqueuer: Enqueuer
   readonly definitions: ReadonlyMap<string, JobDefinition>
   readonly maxBodyBytes: number
@@ -81,30 +83,29 @@ export class Firer {
       chain,
       speaker: { ...NOBODY, metadata },
     }
-    await this.#carryOut(state, ask, (present) => this.#asked(present, state, ask))
+    const { triggers } = this.#options.feed
+    await this.#carryOut(state, ask, (present, _now, since) =>
+      commands.isAnswered(triggers, id, source, since) ? undefined : asked(present, state, ask),
+    )
   }
 
   /** Stale: the trigger is not as it was thought to be. Throws what refuses the job, if whoever asks is to be told. */
   async onRequest(state: TriggerState, ask: Ask): Promise<Outcome> {
-    return this.#carryOut(state, ask, (present) => this.#asked(present, state, ask))
+    return this.#carryOut(state, ask, (present) => asked(present, state, ask))
   }
 
   /** What asks for it has come about by the trigger itself. */
   async breakLoop({ id }: TriggerState, ask: Pick<Ask, 'occurrence' | 'chain' | 'source'>): Promise<Fired> {
-    const { chain } = ask
-    this.#options.log.warn({ triggerId: id, chain }, 'trigger not fired: it would be for what it has set off itself')
-    await this.#options.journal.submit(commands.breakLoop(id, ask))
+    this.#options.log.warn(
+      { triggerId: id, chain: ask.chain },
+      'trigger not fired: it would be for what it has set off itself',
+    )
+    await this.#options.journal.submit(commands.breakLoop(id, ask, this.#options.feed.triggers))
     return { kind: 'missed', reason: 'loop' }
   }
 
   #unasked(id: string, by: FiredBy, occurrence: number, what?: string): Omit<Ask, 'chain'> {
     return { by, occurrence, jobId: jobIdOf(id, occurrence, what), speaker: NOBODY, manual: false, tells: false }
-  }
-
-  #asked(present: TriggerState, state: TriggerState, { by, occurrence, source }: Ask): Plan | undefined {
-    const isFired = source !== undefined && present.sources.includes(source)
-    if (isFired || !isStill(present, state, by === 'hand')) return undefined
-    return { occurrence, by, source }
   }
 
   #carryOut(state: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
@@ -197,12 +198,12 @@ export class Firer {
   }
 
   async #complete(triggerId: string, job: NewJob, ask: Pick<Ask, 'speaker' | 'lease'>): Promise<Fired> {
-    const { journal } = this.#options
+    const { journal, feed } = this.#options
     const { metadata } = ask.speaker
     const { id: jobId } = job
     const give = async (reason: 'duplicate' | 'refused', error?: string): Promise<Fired> => {
       const facts = { reason, occurrence: job.facts.trigger?.occurrence ?? 0, jobId, ...(error && { error }) }
-      await journal.submit(commands.giveUp(triggerId, facts))
+      await journal.submit(commands.giveUp(triggerId, facts, feed.triggers))
       return { kind: 'missed', reason }
     }
     try {
@@ -219,9 +220,9 @@ export class Firer {
   }
 
   /** Its job has said that it makes no sense. */
-  async removeBad(id: string, jobId: string): Promise<void> {
-    this.#options.log.warn({ triggerId: id, jobId }, 'trigger removed: its job says that it makes no sense')
-    await this.#options.journal.submit(remove(id, { by: 'bad-trigger', jobId }))
+  async removeBad(state: TriggerState, jobId: string): Promise<void> {
+    this.#options.log.warn({ triggerId: state.id, jobId }, 'trigger removed: its job says that it makes no sense')
+    await this.#options.journal.submit(remove(state.id, { by: 'bad-trigger', jobId }, state))
   }
 }
 
@@ -230,6 +231,9 @@ const BRACKETS = 2
 
 const sizeOf = (content: string | Uint8Array | undefined): number =>
   typeof content === 'string' ? new TextEncoder().encode(content).length : (content?.length ?? 0)
+
+const asked = (present: TriggerState, state: TriggerState, { by, occurrence, source }: Ask): Plan | undefined =>
+  isStill(present, state, by === 'hand') ? { occurrence, by, source } : undefined
 
 /** Defined as it was, and not stopped. */
 const isStill = (present: TriggerState, { version }: TriggerState, byHand = false): boolean =>

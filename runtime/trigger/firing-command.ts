@@ -7,7 +7,8 @@ import * as decide from '../../domain/trigger/decide.js'
 import type { FiredBy, MissedReason, TriggerFired, TriggerMissed } from '../../domain/trigger/events.js'
 import { triggerStream } from '../../domain/trigger/events.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
-import type { Command, Facts, Verdict } from '../write/command.js'
+import type { TriggerRegistry } from '../../projections/trigger-registry.js'
+import type { Command, Facts, Seen, Verdict } from '../write/command.js'
 import type { EnqueueAnswer, NewJob } from '../write/enqueue-command.js'
 import { HolderUnseen } from '../write/unique.js'
 import { onPresent, onTrigger, stateIn } from './commands.js'
@@ -26,7 +27,7 @@ export interface Plan {
 }
 
 /** undefined: what was to happen is not to happen any more, or not as it was thought. */
-export type Planner = (state: TriggerState, now: number) => Plan | undefined | JobledgerError
+export type Planner = (state: TriggerState, now: number, since: Seen['events']) => Plan | undefined | JobledgerError
 
 export type Fired =
   | { readonly kind: 'fired'; readonly jobId: string }
@@ -67,7 +68,7 @@ export function fire(id: string, plan: Planner, making: Making | NoJob, tells: b
     decide(seen, now, draw) {
       const state = decide.present(id, stateIn(seen, id))
       if (state instanceof Error) return state
-      const planned = plan(state, now)
+      const planned = plan(state, now, seen(stream).events)
       if (planned === undefined) return STALE
       if (planned instanceof Error) return planned
       if (planned.isMissed) return miss(state, planned, 'late')
@@ -161,8 +162,8 @@ export function collect(
   isTooMuch: (state: TriggerState) => JobledgerError | undefined,
 ): Command<boolean> {
   const { content, bytes, manual } = request
-  return onPresent(id, (state, now) => {
-    const planned = plan(state, now)
+  return onPresent(id, (state, now, since) => {
+    const planned = plan(state, now, since)
     if (planned === undefined || state.debounce === undefined) return { drafts: [], answer: false }
     if (planned instanceof Error) return planned
     const refusal = isTooMuch(state)
@@ -182,27 +183,39 @@ export function collect(
   })
 }
 
-/** What a log's own event asks for comes about by the trigger itself. */
+/** What memory knows of what is still to be done. */
+export type ToDo = Pick<TriggerRegistry, 'owes' | 'isOpen'>
+type Since = Seen['events']
+
+/** Whether a trigger has answered to this event of the log, also where memory has not heard of it yet. */
+export const isAnswered = (toDo: ToDo, id: string, source: string, since: Since): boolean =>
+  !toDo.owes(id, source) || (since ?? []).some(({ data }) => (data as TriggerFired).source === source)
+
+const isGivenUp = (toDo: ToDo, jobId: string, since: Since): boolean =>
+  !toDo.isOpen(jobId) ||
+  (since ?? []).some(({ type, data }) => type === 'TriggerMissed' && (data as TriggerMissed).jobId === jobId)
+
+/** What is asked for comes about by the trigger itself. */
 export function breakLoop(
   id: string,
-  {
-    occurrence,
-    chain,
-    source,
-  }: { readonly occurrence: number; readonly chain: readonly string[]; readonly source?: string | undefined },
+  asked: { readonly occurrence: number; readonly chain: readonly string[]; readonly source?: string | undefined },
+  toDo: ToDo,
 ): Command<void> {
+  const { occurrence, chain, source } = asked
   const facts = { reason: 'loop', occurrence, chain, ...(source !== undefined && { source }) } as const
-  return onPresent(id, (state) => {
-    // Another runtime has said so already.
-    const isSaid = source !== undefined && state.sources.includes(source)
+  return onPresent(id, (state, _now, since) => {
+    const isSaid = source !== undefined && isAnswered(toDo, id, source, since)
     return { drafts: isSaid ? [] : decide.miss(state, facts), answer: undefined }
   })
 }
 
+type GivenUp = Omit<TriggerMissed, 'by'> & { readonly jobId: string }
+
 /** A firing whose job was refused: it is not open any more. */
-export function giveUp(id: string, facts: Omit<TriggerMissed, 'by'> & { readonly jobId: string }): Command<void> {
+export function giveUp(id: string, facts: GivenUp, toDo: ToDo): Command<void> {
   // Also of one that is removed: it may have been its last.
-  return onTrigger(id, (state) =>
-    state === undefined ? new TriggerUnknown(id) : { drafts: decide.miss(state, facts), answer: undefined },
-  )
+  return onTrigger(id, (state, _now, since) => {
+    if (state === undefined) return new TriggerUnknown(id)
+    return { drafts: isGivenUp(toDo, facts.jobId, since) ? [] : decide.miss(state, facts), answer: undefined }
+  })
 }

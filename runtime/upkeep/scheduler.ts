@@ -77,7 +77,10 @@ export class Scheduler {
       turn(owed.at, state.id, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
     }
     for (const open of triggers.open) turn(open.at + OPEN_GRACE, open.triggerId, open.jobId, () => firer.complete(open))
-    for (const [id, jobId] of triggers.bad) turn(now, id, `bad ${jobId}`, () => firer.removeBad(id, jobId))
+    for (const [id, jobId] of triggers.bad) {
+      const state = triggers.get(id) as TriggerState
+      turn(now, id, `bad ${jobId}`, () => firer.removeBad(state, jobId))
+    }
     const next = triggers.nextDeadline()
     if (next !== undefined) this.#alarm.by(next)
   }

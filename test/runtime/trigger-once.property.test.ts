@@ -29,6 +29,7 @@ const climate: fc.Arbitrary<Climate> = fc.record({
 const act: fc.Arbitrary<Act> = fc.record({
   runtime: fc.nat(2),
   type: fc.constantFrom(undefined, 'tick', 'tock'),
+  jobs: fc.constantFrom(1, 1, 1, 1, 1, 1, 1, 80),
   ms: fc.constantFrom(0, 1, 250, 1_000, 2_500, 11_000),
 })
 

@@ -150,8 +150,8 @@ describe('update', () => {
     const before = evolved([open, fired, ...decide.pause(TRIGGER, waits, 'disk')], waits)
     const definition = { facts: mail(scheduleAt('every', '2m')), payload: undefined }
     const state = evolved(decide.update(TRIGGER, before, definition, NOW), before, NOW + 1)
-    const { window, pause, status, last, sources, addedAt } = before
-    expect(state).toMatchObject({ window, pause, status, last, sources, addedAt, fired: 1, definedAt: NOW + 1 })
+    const { window, pause, status, last, addedAt } = before
+    expect(state).toMatchObject({ window, pause, status, last, addedAt, fired: 1, definedAt: NOW + 1 })
     expect(dueAt(state)).toBeUndefined()
   })
 })

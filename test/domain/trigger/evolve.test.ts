@@ -44,19 +44,6 @@ describe('what it remembers', () => {
     expect(evolved([fired({ by: 'hand' })], state).last).toEqual({ at: NOW, jobId: 'j1' })
   })
 
-  test('are the sources of the latest requests, whatever became of them', () => {
-    const drafts = [
-      fired({ by: 'event', source: 'a' }),
-      missed({ by: 'event', reason: 'skipped', source: 'b' }),
-      told('DebounceOpened', { by: 'event', until: NOW, combine: 'drop', source: 'c' }),
-      told('DebounceCollected', { by: 'event', source: 'd' }),
-    ]
-    const state = evolved(drafts, waits)
-    expect(state.sources).toEqual(['a', 'b', 'c', 'd'])
-    const more = Array.from({ length: 62 }, (_, index) => fired({ by: 'event', source: `s${index}` }))
-    expect(evolved(more, state).sources).toEqual(['c', 'd', ...more.map((_, index) => `s${index}`)])
-  })
-
   test('is JSON: a checkpoint gives back the same', () => {
     const paused = told('TriggerPaused', { reason: 'disk' })
     const state = evolved([fired({ source: 's' }), opened, paused], waits)

@@ -35,6 +35,8 @@ export interface Climate extends Forecast {
 export interface Act {
   readonly runtime: number
   readonly type: 'tick' | 'tock' | undefined
+  /** How many of them at once. */
+  readonly jobs: number
   readonly ms: number
 }
 
@@ -130,7 +132,7 @@ export async function spend(
   running.push(...[calm, ...runtimes].map((runtime) => runtime.run(stop.signal)))
   for (const act of acts) {
     const runtime = runtimes[act.runtime % runtimes.length] as Runtime
-    if (act.type !== undefined) runtime.enqueue(act.type)
+    if (act.type !== undefined) runtime.enqueue(act.type, act.jobs)
     await clock.advance(act.ms)
   }
   // What repeats ends, and what has been begun is brought to its end.
@@ -169,7 +171,7 @@ class Runtime {
       ...{ journal, clock, ids, ...own, codeVersion: undefined, queues: new Map(), overrides: new Map() },
       ...{ strict: false, conceal: false, removed: async () => new Map(), onSubmitted: () => {} },
     })
-    const firer = new Firer({ store, journal, enqueuer, ...own })
+    const firer = new Firer({ store, journal, feed, enqueuer, ...own })
     this.#scheduler = new Scheduler({ feed, clock, log: silentLogger, firer, runtime: name })
   }
 
@@ -189,9 +191,11 @@ class Runtime {
   }
 
   /** Whoever is dead never answers. */
-  enqueue(type: string): void {
-    const id = `${this.#name}-job${++this.#count}`
-    this.#journal.submit(enqueue([{ id, facts: facts({ type }), payload: undefined }])).catch(() => {})
+  enqueue(type: string, count: number): void {
+    for (let job = 0; job < count; job += 1) {
+      const id = `${this.#name}-job${++this.#count}`
+      this.#journal.submit(enqueue([{ id, facts: facts({ type }), payload: undefined }])).catch(() => {})
+    }
   }
 
   async removeAll(ids: readonly string[]): Promise<void> {
