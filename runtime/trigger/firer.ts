@@ -17,8 +17,7 @@ import { enqueue, NOTHING_FOUND } from '../write/enqueue-command.js'
 import type { Enqueuer } from '../write/enqueuer.js'
 import type { Journal } from '../write/journal.js'
 import { speakerOf } from '../write/speaker.js'
-import type { Holder } from '../write/unique.js'
-import { HolderUnseen } from '../write/unique.js'
+import { withHolders } from '../write/unique.js'
 import { remove } from './commands.js'
 import type { Fired, Making, NoJob, Plan, Planner, Refused } from './firing-command.js'
 import * as commands from './firing-command.js'
@@ -238,16 +237,3 @@ const asked = (present: TriggerState, state: TriggerState, { by, occurrence, sou
 /** Defined as it was, and not stopped. */
 const isStill = (present: TriggerState, { version }: TriggerState, byHand = false): boolean =>
   present.version === version && (byHand || present.status === 'active')
-
-/** Until all who hold the keys that the job claims have been looked at. */
-async function withHolders<A>(submit: (holders: ReadonlyMap<string, Holder>) => Promise<A>): Promise<A> {
-  const holders = new Map<string, Holder>()
-  for (;;) {
-    try {
-      return await submit(holders)
-    } catch (error) {
-      if (!(error instanceof HolderUnseen)) throw error
-      holders.set(error.stream, error.holder)
-    }
-  }
-}

@@ -66,3 +66,16 @@ export function holderOf(
   if (holder === undefined && !known.gone) return new HolderUnseen(stream, { jobId, gone: true })
   return isTaken(claim, holder, now) ? jobId : undefined
 }
+
+/** Until all who hold the keys that the job claims have been looked at. */
+export async function withHolders<A>(submit: (holders: ReadonlyMap<string, Holder>) => Promise<A>): Promise<A> {
+  const holders = new Map<string, Holder>()
+  for (;;) {
+    try {
+      return await submit(holders)
+    } catch (error) {
+      if (!(error instanceof HolderUnseen)) throw error
+      holders.set(error.stream, error.holder)
+    }
+  }
+}
