@@ -31,10 +31,10 @@ export interface Climate extends Forecast {
   readonly dies: number | undefined
 }
 
-/** A job is enqueued by one of the runtimes, and time goes on. */
+/** One of the runtimes enqueues jobs, or updates every trigger; then time goes on. */
 export interface Act {
   readonly runtime: number
-  readonly type: 'tick' | 'tock' | undefined
+  readonly type: 'tick' | 'tock' | 'update' | undefined
   /** How many of them at once. */
   readonly jobs: number
   readonly ms: number
@@ -132,7 +132,8 @@ export async function spend(
   running.push(...[calm, ...runtimes].map((runtime) => runtime.run(stop.signal)))
   for (const act of acts) {
     const runtime = runtimes[act.runtime % runtimes.length] as Runtime
-    if (act.type !== undefined) runtime.enqueue(act.type, act.jobs)
+    if (act.type === 'update') runtime.update()
+    else if (act.type !== undefined) runtime.enqueue(act.type, act.jobs)
     await clock.advance(act.ms)
   }
   // What repeats ends, and what has been begun is brought to its end.
@@ -195,6 +196,14 @@ class Runtime {
     for (let job = 0; job < count; job += 1) {
       const id = `${this.#name}-job${++this.#count}`
       this.#journal.submit(enqueue([{ id, facts: facts({ type }), payload: undefined }])).catch(() => {})
+    }
+  }
+
+  /** Gives each trigger another payload; who has begun to fire it has to begin again. */
+  update(): void {
+    for (const [id, state] of this.feed.triggers.triggers) {
+      const definition = { facts: TRIGGERS[id] as TriggerFacts, payload: `"${++this.#count}"` }
+      this.#journal.submit(commands.update(id, definition, state)).catch(() => {})
     }
   }
 
