@@ -138,6 +138,7 @@ export class TriggerRegistry {
     this.#settle(id, own)
     if (state.status === 'removed') this.#forget(id)
     else this.#keep(state)
+    if (own.type === 'TriggerUpdated') this.#dropOwed(id, (event) => !asksFor(state, event))
     this.#changes += 1
   }
 
@@ -165,8 +166,12 @@ export class TriggerRegistry {
   /** What it has fired is completed all the same. */
   #forget(id: string): void {
     for (const map of [this.#triggers, this.#records, this.#listeners, this.#bad]) map.delete(id)
-    for (const [key, { triggerId }] of this.#owed) if (triggerId === id) this.#owed.delete(key)
+    this.#dropOwed(id, () => true)
     this.#due.delete(id)
+  }
+
+  #dropOwed(id: string, isOver: (event: SourceEvent) => boolean): void {
+    for (const [key, { triggerId, event }] of this.#owed) if (triggerId === id && isOver(event)) this.#owed.delete(key)
   }
 
   /** Hot path: once per event of a job, budget 50 ns where no trigger made it and none waits for it. */
@@ -225,11 +230,13 @@ const BAD_TRIGGER = 'BadTrigger'
 
 const keyOf = (id: string, source: string): string => `${source} ${id}`
 
-function hears({ status, schedule, options }: TriggerState, event: SourceEvent, channel: string): boolean {
-  if (status !== 'active' || schedule.kind !== 'event') return false
-  const own = options?.channel ?? ''
-  return (own === '' || own === channel) && matches(schedule.rules, event)
+function hears(trigger: TriggerState, event: SourceEvent, channel: string): boolean {
+  const own = trigger.options?.channel ?? ''
+  return trigger.status === 'active' && (own === '' || own === channel) && asksFor(trigger, event)
 }
+
+const asksFor = ({ schedule }: TriggerState, event: SourceEvent): boolean =>
+  schedule.kind === 'event' && matches(schedule.rules, event)
 
 function listensHere({ status, schedule }: TriggerState): boolean {
   return status === 'active' && schedule.kind === 'event' && schedule.rules.some(isOfHere)
