@@ -8,6 +8,7 @@ import type { DebounceWindow, TriggerState } from '../../domain/trigger/evolve.j
 import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
 import { StreamRemoved } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
+import { StoreRefused } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { Feed } from '../read/feed.js'
 import type { JobDefinition } from '../work/run/definition.js'
@@ -174,7 +175,11 @@ export class Firer {
         return this.#withLease(job, ask, () => journal.submit(commands.fire(id, plan, together, tells), metadata))
       })
     }
-    const fired = await journal.submit(commands.fire(id, plan, { job }, tells), metadata)
+    // Whoever completed the firing would make the job without what it claims.
+    const refusal = enqueue([job]).streams.length > 1 ? new StoreRefused(CLAIMS) : undefined
+    if (refusal !== undefined && tells) throw refusal
+    const made = refusal === undefined ? { job } : { reason: 'refused' as const, error: refusal.name }
+    const fired = await journal.submit(commands.fire(id, plan, made, tells), metadata)
     return fired.kind === 'fired' ? this.#complete(id, job, ask) : fired
   }
 
@@ -224,6 +229,8 @@ export class Firer {
     await this.#options.journal.submit(remove(state.id, { by: 'bad-trigger', jobId }, state))
   }
 }
+
+const CLAIMS = 'This store has no atomic groups: its jobs can claim no unique key and have no rate limit.'
 
 /** Of a list, in bytes. */
 const BRACKETS = 2
