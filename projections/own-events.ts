@@ -30,7 +30,7 @@ function documentOf(job: JobState): Json {
   const { id, type, queue, channel, name, priority, run, attempt, error, outcome, phase } = job
   return {
     ...{ id, type, queue, channel, priority, run, attempt },
-    state: outcome ?? (phase === 'leased' ? 'running' : 'waiting'),
+    state: outcome ?? (phase === 'waiting' ? 'waiting' : 'running'),
     ...(name !== undefined && { name }),
     ...(error !== undefined && { error }),
   }

@@ -235,16 +235,15 @@ function hears(trigger: TriggerState, event: SourceEvent, channel: string): bool
   return trigger.status === 'active' && (own === '' || own === channel) && asksFor(trigger, event)
 }
 
-const asksFor = ({ schedule }: TriggerState, event: SourceEvent): boolean =>
-  schedule.kind === 'event' && matches(schedule.rules, event)
+/** A rule for all there is does not mean jobs; and a job that failed and is sent round again has not failed again. */
+function asksFor({ schedule }: TriggerState, event: SourceEvent): boolean {
+  if (schedule.kind !== 'event') return false
+  const { rules } = schedule
+  return event.type.startsWith(OWN_TYPES) ? matches(rules.filter(isOfHere), event, false) : matches(rules, event)
+}
 
 function listensHere({ status, schedule }: TriggerState): boolean {
   return status === 'active' && schedule.kind === 'event' && schedule.rules.some(isOfHere)
 }
 
-/** It names a kind of job, or all that begins alike. */
-function isOfHere({ type }: EventRule): boolean {
-  if (!type.endsWith('*')) return type.startsWith(OWN_TYPES)
-  const start = type.slice(0, -1)
-  return start.startsWith(OWN_TYPES) || OWN_TYPES.startsWith(start)
-}
+const isOfHere = ({ type }: EventRule): boolean => type.startsWith(OWN_TYPES)

@@ -179,7 +179,8 @@ export class Triggers {
   }
 
   /**
-   * Makes a job that is under way from the start: its client ends it with `ledger.finish(token)` or `ledger.fail(token)`.
+   * Makes a job that is under way from the start: its client ends it with `ledger.finish(token)` or `ledger.fail(token)`. It has
+   * one attempt, unless the trigger's options say otherwise; when its lease is lost it has failed.
    * Throws TriggerUnknown, TriggerKindMismatch, TriggerNotActive, WorkerUnknown, WorkerGone, InvalidOption, InvalidPayload,
    * RateLimited, FiringMissed.
    */

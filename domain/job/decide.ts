@@ -191,7 +191,8 @@ export function loseLease(id: string, state: JobState | undefined, token: string
   const error = 'LeaseLost'
   const facts = { token, run: held.run, attempt: held.attempt + 1, cause: 'lease-lost', error } as const
   const details = JSON.stringify({ message: why })
-  const again = held.lost < LOST_LEASE_CAP
+  // Nobody else can go on with what a client has begun.
+  const again = held.lost < LOST_LEASE_CAP && !held.rare?.trigger?.client
   const failed = draft(id, 'Failed', { ...facts, retryable: again }, details)
   if (again) return [failed, draft(id, 'Retried', { runAt: now, by: 'lease-lost' })]
   return [failed, draft(id, 'Finished', { outcome: 'failed', error })]

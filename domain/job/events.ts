@@ -56,6 +56,8 @@ export interface TriggerOrigin {
   readonly occurrence: number
   /** The body of `Queued` is `{ payload, event }`: `event` is the document that was published. */
   readonly event?: true
+  /** It was under way from the start, at a client that lives elsewhere: a lost lease is its end. */
+  readonly client?: true
 }
 
 /** Jobs that share a key, and how many of them may run at once. */

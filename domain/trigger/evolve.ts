@@ -165,7 +165,10 @@ function collected(state: TriggerState, facts: DebounceOpened | DebounceCollecte
   const after = moved(state, by, nextAt)
   const { window } = after
   if (window !== undefined)
-    return { ...after, window: { ...window, count: window.count + 1, bytes: window.bytes + bytes } }
+    return {
+      ...after,
+      window: { ...window, count: window.count + 1, bytes: window.bytes + bytes, ...(manual && { manual }) },
+    }
   const { until, combine } = facts as DebounceOpened
   const first = { by, ...(manual && { manual }), ...(chain !== undefined && { chain }) }
   return { ...after, window: { revision, until, combine, count: 1, bytes, ...first } }

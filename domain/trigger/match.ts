@@ -85,22 +85,30 @@ function isList(value: unknown, isItem: (item: string) => boolean): boolean {
   return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string' && isItem(item))
 }
 
-/** Does any of the rules match? */
-export function matches(rules: readonly EventRule[], event: SourceEvent): boolean {
-  return VERBS.includes(event.verb) && rules.some((rule) => matchesRule(rule, event))
+/**
+ * Does any of the rules match? Of a field a value may be as it is or as it was: what leaves a state matches, too. With `asItWas`
+ * false only what comes into it does.
+ */
+export function matches(rules: readonly EventRule[], event: SourceEvent, asItWas = true): boolean {
+  return VERBS.includes(event.verb) && rules.some((rule) => matchesRule(rule, event, asItWas))
 }
 
-function matchesRule({ type, verbs, values, selector }: EventRule, event: SourceEvent): boolean {
+function matchesRule({ type, verbs, values, selector }: EventRule, event: SourceEvent, asItWas: boolean): boolean {
   const isType = type.endsWith('*') ? event.type.startsWith(type.slice(0, -1)) : event.type === type
   if (!isType || verbs?.includes(event.verb) === false) return false
   if (values === undefined) return true
-  if (selector !== undefined) return values.some((value) => matchesField(value, selector.split('.'), event))
+  if (selector !== undefined) return values.some((value) => matchesField(value, selector.split('.'), event, asItWas))
   return values.some((value) => value === event.id || event.within?.includes(value) === true)
 }
 
-function matchesField(value: string, path: readonly string[], { document, old }: SourceEvent): boolean {
+function matchesField(
+  value: string,
+  path: readonly string[],
+  { document, old }: SourceEvent,
+  asItWas: boolean,
+): boolean {
   const [now, before] = [fieldOf(document, path), fieldOf(old, path)]
-  if (value !== CHANGED) return says(now, value) || says(before, value)
+  if (value !== CHANGED) return says(now, value) || (asItWas && says(before, value))
   return document === undefined || old === undefined || !sameJson(now, before)
 }
 

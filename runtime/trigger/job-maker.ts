@@ -70,18 +70,25 @@ export class JobMaker {
 
   /** The job, decided on by nobody yet. */
   async make(state: TriggerState, ask: Ask): Promise<{ readonly job: NewJob } | NoJob> {
-    const { jobId, occurrence, payload, event, chain, manual, debounced, speaker, tells } = ask
+    const { jobId, occurrence, payload, event, chain, manual, debounced, speaker, tells, lease } = ask
     const { enqueuer, definitions, maxBodyBytes } = this.#options
     const { id, type } = state
     const path = `trigger ${id}`
     const content = payload?.content ?? (await this.payloadOf(state))
-    const trigger = { id, occurrence, ...(event !== undefined && { event: true as const }) }
+    const isClients = lease !== undefined
+    const trigger = {
+      ...{ id, occurrence },
+      ...(event !== undefined && { event: true as const }),
+      ...(isClients && { client: true as const }),
+    }
     const made = {
       trigger,
       ...(debounced && { debounced }),
       ...(chain.length > 0 && { chain }),
     }
-    const options = { ...state.options, id: jobId, ...(manual && { manual }) }
+    // A client's word is its last, unless the trigger says otherwise.
+    const attempts = isClients ? { maxAttempts: 1 } : undefined
+    const options = { ...attempts, ...state.options, id: jobId, ...(manual && { manual }) }
     const value = content === undefined ? null : decode({ salt: NO_SALT, content })
     const job = definitions.get(type) ?? definitionOf(state)
     try {

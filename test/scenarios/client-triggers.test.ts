@@ -125,3 +125,27 @@ scenario([64], 'it never fires by itself', async (world) => {
   await world.clock.advance('1h')
   expect(await ledger.triggers.jobs('sync')).toEqual([])
 })
+
+scenario([64, '002.32'], 'what its client says is the last word, whatever its type says of attempts', async (world) => {
+  const ledger = await world.open()
+  await ledger.triggers.add({ ...CLIENT, job: tick })
+  const workerId = await ledger.workers.register()
+  const { id, token } = await ledger.triggers.launch('sync', { workerId })
+  await ledger.fail(token, new Error('wrong password'))
+  expect(await ledger.status(id)).toMatchObject({ state: 'failed', attempt: 1 })
+  await ledger.triggers.update('sync', { options: { maxAttempts: 2 } })
+  const again = await ledger.triggers.launch('sync', { workerId })
+  await ledger.fail(again.token, new Error('wrong password'))
+  expect(await ledger.status(again.id)).toMatchObject({ state: 'scheduled', attempt: 1 })
+})
+
+scenario([64], 'a client that is not heard of any more has failed, and nobody else takes its job', async (world) => {
+  const ledger = await world.open({ jobs: [defineJob({ type: 'tick', handle: () => 'by somebody else' })] })
+  await ledger.start()
+  await ledger.triggers.add({ ...CLIENT, job: tick })
+  const workerId = await ledger.workers.register()
+  const { id } = await ledger.triggers.launch('sync', { workerId, lease: '1m' })
+  await world.clock.advance('2m')
+  expect(await typesOf(ledger, id)).toEqual(['Queued', 'Leased', 'Failed', 'Finished'])
+  expect(await ledger.status(id)).toMatchObject({ state: 'failed', error: 'LeaseLost' })
+})

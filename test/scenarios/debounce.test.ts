@@ -200,11 +200,11 @@ scenario([65, 66], 'paused, a window waits for the resume; removed, it is gone',
   expect(await payloadsOf(ledger, 'removed')).toEqual([[2]])
 })
 
-scenario([65, 15], 'the job of a window that a person has opened is one of a person', async (world) => {
+scenario([65, 15], 'the job of a window into which a person has posted is one of a person', async (world) => {
   const ledger = await world.open()
   await ledger.triggers.add({ ...HOOK, debounce: '10s' })
-  await ledger.triggers.receive('hook', 1, { manual: true })
-  await ledger.triggers.receive('hook', 2)
+  await ledger.triggers.receive('hook', 1)
+  await ledger.triggers.receive('hook', 2, { manual: true })
   await world.clock.advance('10s')
   const [job] = await ledger.triggers.jobs('hook')
   expect(await ledger.status(job?.id as string)).toMatchObject({ manual: true, debounced: true, payload: [1, 2] })

@@ -205,3 +205,17 @@ scenario([62], 'who publishes what would set off itself is told so', async (worl
   await ledger.result(fired?.jobId as string)
   expect(told).toEqual([{ triggerId: 'echo', outcome: 'missed', reason: 'loop' }])
 })
+
+scenario([62], 'a dead letter that is sent round again has not failed again', async (world) => {
+  const ledger = await world.open({ jobs: [work] as readonly JobDefinition[] })
+  await ledger.start()
+  const when = 'job/work:UPDATED:failed:state'
+  await ledger.triggers.add({ id: 'alarm', kind: 'event', when, job: tick, payload: null })
+  await ledger.enqueue(work, 'failed', { id: 'a' })
+  await world.clock.advance('5s')
+  expect(await ledger.triggers.jobs('alarm')).toHaveLength(1)
+  await ledger.retry('a')
+  await world.clock.advance('5s')
+  // The second round has failed, too.
+  expect(await ledger.triggers.jobs('alarm')).toHaveLength(2)
+})
