@@ -59,13 +59,14 @@ scenario([62], 'a rule for all that begins alike, and one for each change of sta
     job: tick,
     payload: null,
   })
-  await ledger.triggers.add({ id: 'any', kind: 'event', when: '*:UPDATED', job: tick, payload: null })
+  await ledger.triggers.add({ id: 'any', kind: 'event', when: '*', job: tick, payload: null })
   await ledger.triggers.add({ id: 'id', kind: 'event', when: 'job/work:UPDATED:a', job: tick, payload: null })
   await ledger.start()
   for (const id of ['a', 'b']) await ledger.enqueue(work, 'fine', { id })
   await world.clock.advance('5s')
   expect(await ledger.triggers.jobs('all')).toHaveLength(6)
-  expect(await ledger.triggers.jobs('any')).toHaveLength(4)
+  // Whatever is published, that is: not what the ledger does itself.
+  expect(await ledger.triggers.jobs('any')).toEqual([])
   expect(await ledger.triggers.jobs('states')).toHaveLength(4)
   expect(await ledger.triggers.jobs('id')).toHaveLength(2)
 })
