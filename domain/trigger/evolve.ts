@@ -107,8 +107,10 @@ function told(state: TriggerState, event: Told, revision: number): TriggerState 
     case 'TriggerMissed':
       return missed(state, event.data, event.at)
     case 'DebounceOpened':
+      return opened(state, event.data, revision)
     case 'DebounceCollected':
-      return collected(state, event.data, revision)
+      if (state.window === undefined) throw new IllegalEvent(event.stream, event.type, 'not waiting for more')
+      return collected(state, event.data, state.window)
     case 'TriggerRemoved':
       return { ...withNext(state, undefined), removedBy: event.data.by }
   }
@@ -160,18 +162,16 @@ function missed(state: TriggerState, facts: TriggerMissed, at: number): TriggerS
   return facts.by === 'time' ? withNext(after, nextAt) : after
 }
 
-function collected(state: TriggerState, facts: DebounceOpened | DebounceCollected, revision: number): TriggerState {
-  const { by, nextAt, bytes = 0, manual, chain } = facts
-  const after = moved(state, by, nextAt)
-  const { window } = after
-  if (window !== undefined)
-    return {
-      ...after,
-      window: { ...window, count: window.count + 1, bytes: window.bytes + bytes, ...(manual && { manual }) },
-    }
-  const { until, combine } = facts as DebounceOpened
+function opened(state: TriggerState, facts: DebounceOpened, revision: number): TriggerState {
+  const { by, nextAt, bytes = 0, manual, chain, until, combine } = facts
   const first = { by, ...(manual && { manual }), ...(chain !== undefined && { chain }) }
-  return { ...after, window: { revision, until, combine, count: 1, bytes, ...first } }
+  return { ...moved(state, by, nextAt), window: { revision, until, combine, count: 1, bytes, ...first } }
+}
+
+function collected(state: TriggerState, facts: DebounceCollected, window: DebounceWindow): TriggerState {
+  const { by, nextAt, bytes = 0, manual } = facts
+  const more = { count: window.count + 1, bytes: window.bytes + bytes, ...(manual && { manual }) }
+  return { ...moved(state, by, nextAt), window: { ...window, ...more } }
 }
 
 /** When time next has something to do with it (ms); undefined: only when somebody asks. */
