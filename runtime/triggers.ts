@@ -155,11 +155,13 @@ export class Triggers {
     return journal.submit(commands.resume(toName(id, 'triggers.resume.id')), this.#speaker().metadata)
   }
 
-  /** It fires no more; jobs that are queued stay. Throws TriggerUnknown. */
+  /** It fires no more, and its payload is erased; jobs that are queued stay. Throws TriggerUnknown. */
   async remove(id: string): Promise<void> {
-    const { journal } = this.#engine()
-    const command = commands.remove(toName(id, 'triggers.remove.id'), { by: 'operator' })
-    return journal.submit(command, this.#speaker().metadata)
+    const { journal, ports } = this.#engine()
+    const name = toName(id, 'triggers.remove.id')
+    const command = commands.remove(name, { by: 'operator' })
+    const whole = ports.store.capabilities.erase ? commands.tidying(name, command) : command
+    return journal.submit(whole, this.#speaker().metadata)
   }
 
   /**

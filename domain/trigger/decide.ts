@@ -58,9 +58,10 @@ export function add(
   samePayload: boolean,
   now: number,
 ): { readonly drafts: readonly Draft[]; readonly added: Added } {
-  const isSame = state !== undefined && samePayload && isSameAs(state, facts)
-  const isDone = facts.schedule.kind === 'at' && state?.removedBy === 'done'
-  if (isSame && (state.status !== 'removed' || isDone)) return { drafts: [], added: 'unchanged' }
+  // The payload of one that is done is gone: its instant says that it is the same.
+  const isDone = facts.schedule.kind === 'at' && state?.removedBy === 'done' && sameTimes(state, facts)
+  const isSame = state !== undefined && state.status !== 'removed' && samePayload && isSameAs(state, facts)
+  if (isSame || isDone) return { drafts: [], added: 'unchanged' }
   if (state === undefined || state.status === 'removed') {
     const data = withNext(facts, firstOccurrence(facts.schedule, now))
     return { drafts: [draft(id, 'TriggerAdded', data, payload)], added: 'created' }
@@ -173,6 +174,26 @@ export function miss(state: TriggerState, missed: TriggerMissed): Draft[] {
   const drafts: Draft[] = [draft(id, 'TriggerMissed', missed)]
   return missed.by === 'time' && isOneShot(state) ? [...drafts, ...remove(id, { by: 'done' })] : drafts
 }
+
+/**
+ * Revisions of a trigger's stream whose bodies nobody needs any more once these facts are recorded: those of a window that is
+ * over, and the payload of a trigger that is gone. What is left of them lies in their job.
+ */
+export function leftBehind({ window, payloadAt, revision }: TriggerState, drafts: readonly Draft[]): number[] {
+  const isGone = drafts.some(({ type }) => type === 'TriggerRemoved')
+  const isOver = isGone || drafts.some(endsWindow)
+  const own = isGone ? [payloadAt] : []
+  if (!isOver || window === undefined || window.combine === 'drop') return own
+  const last = window.combine === 'first' ? window.revision : revision
+  return [...own, ...Array.from({ length: last - window.revision + 1 }, (_, index) => window.revision + index)]
+}
+
+const endsWindow = ({ type, data }: Draft): boolean =>
+  (type === 'TriggerFired' && (data as TriggerFired).collected !== undefined) ||
+  (type === 'TriggerMissed' && (data as TriggerMissed).closes === true)
+
+/** Whether a request comes too late for the window that is open: that one has to be closed first. */
+export const isOver = ({ window }: TriggerState, now: number): boolean => window !== undefined && now >= window.until
 
 /** What goes into a window: nothing, all payloads, or the first one. */
 const KEEPS: Readonly<Record<Combine, (isFirst: boolean) => boolean>> = {

@@ -26,6 +26,21 @@ export function onPresent<A>(id: string, decider: Decider<TriggerState, A>): Com
   })
 }
 
+/** Takes the bodies along that nobody needs once this is recorded. For stores that can erase. */
+export function tidying<A>(id: string, command: Command<A>): Command<A> {
+  const stream = triggerStream(id)
+  return {
+    ...command,
+    decide(seen, now, draw) {
+      const state = stateIn(seen, id)
+      const verdict = command.decide(seen, now, draw)
+      if (state === undefined || verdict instanceof Error) return verdict
+      const erase = decide.leftBehind(state, verdict.drafts).map((revision) => ({ stream, revision }))
+      return erase.length === 0 ? verdict : { ...verdict, erase }
+    },
+  }
+}
+
 /** `payloadAt`: revision of the payload that was compared; undefined: there was none. Answers undefined when that has moved on. */
 export function add(
   id: string,

@@ -19,7 +19,7 @@ import type { Enqueuer } from '../write/enqueuer.js'
 import type { Journal } from '../write/journal.js'
 import { speakerOf } from '../write/speaker.js'
 import { withHolders } from '../write/unique.js'
-import { remove } from './commands.js'
+import { remove, tidying } from './commands.js'
 import type { Fired, Making, NoJob, Plan, Planner, Refused } from './firing-command.js'
 import * as commands from './firing-command.js'
 import { jobIdOf } from './job-ids.js'
@@ -46,6 +46,10 @@ const NO_TRIGGERS: readonly string[] = []
 export class Firer {
   readonly #options: FirerOptions
   readonly #maker: JobMaker
+  /** Windows that are being closed, by trigger. */
+  readonly #closing = new Map<string, Promise<void>>()
+  /** Triggers whose loops were told of. */
+  readonly #looping = new Set<string>()
 
   constructor(options: FirerOptions) {
     this.#options = options
@@ -96,10 +100,10 @@ export class Firer {
 
   /** What asks for it has come about by the trigger itself. */
   async breakLoop({ id }: TriggerState, ask: Pick<Ask, 'occurrence' | 'chain' | 'source'>): Promise<Fired> {
-    this.#options.log.warn(
-      { triggerId: id, chain: ask.chain },
-      'trigger not fired: it would be for what it has set off itself',
-    )
+    const { log } = this.#options
+    const level = this.#looping.has(id) ? 'debug' : 'warn'
+    this.#looping.add(id)
+    log[level]({ triggerId: id, chain: ask.chain }, 'trigger not fired: it would be for what it has set off itself')
     await this.#options.journal.submit(commands.breakLoop(id, ask, this.#options.feed.triggers))
     return { kind: 'missed', reason: 'loop' }
   }
@@ -128,7 +132,13 @@ export class Firer {
     }
     const request = { content, bytes, ...(manual && { manual }) }
     const command = commands.collect(id, plan, request, chain, isTooMuch)
-    return (await journal.submit(command, speaker.metadata)) ? { kind: 'debounced' } : { kind: 'stale' }
+    for (;;) {
+      const outcome = await journal.submit(command, speaker.metadata)
+      if (outcome === 'collected') return { kind: 'debounced' }
+      if (outcome === 'stale') return { kind: 'stale' }
+      // Its time is up: who comes now is the first of the next one.
+      await this.#closeWindow(id)
+    }
   }
 
   async #fire(state: TriggerState, ask: Ask, plan: Planner): Promise<Fired> {
@@ -137,17 +147,41 @@ export class Firer {
   }
 
   /** A window has come to its end. */
-  async onWindowEnd(state: TriggerState & { readonly window: DebounceWindow }): Promise<void> {
+  async onWindowEnd({ id }: TriggerState): Promise<void> {
+    await this.#closeWindow(id)
+  }
+
+  /** One at a time, whoever asks for it. */
+  #closeWindow(id: string): Promise<void> {
+    const closing = this.#closing.get(id) ?? this.#close(id).finally(() => this.#closing.delete(id))
+    this.#closing.set(id, closing)
+    return closing
+  }
+
+  async #close(id: string): Promise<void> {
+    const { feed, store } = this.#options
+    for (;;) {
+      await feed.reached(await store.head())
+      const state = feed.triggers.get(id)
+      if (state?.window === undefined || state.status !== 'active') return
+      // Else somebody has added to it meanwhile, by a clock that is behind.
+      if ((await this.#closeAs({ ...state, window: state.window })).kind !== 'stale') return
+    }
+  }
+
+  async #closeAs(state: TriggerState & { readonly window: DebounceWindow }): Promise<Fired> {
     const { id, window } = state
-    const { until, by, manual = false, chain = NO_TRIGGERS, count } = window
+    const { until, by, manual = false, chain = NO_TRIGGERS, count, combine } = window
     const collected = await this.#maker.collected(id, window)
     const base = this.#unasked(id, by, until, `window ${window.revision}`)
     const ask = { ...base, ...collected, chain, manual, debounced: true as const }
     const plan: Planner = (present, now) => {
-      const isSame = present.window?.revision === window.revision && present.window.count === count
-      return isSame && until <= now && isStill(present, state) ? { occurrence: until, by, collected: count } : undefined
+      const isSame = present.window?.revision === window.revision && isStill(present, state)
+      const isWhole = combine !== 'append' || present.window?.count === count
+      if (!isSame || !isWhole || until > now) return undefined
+      return { occurrence: until, by, collected: present.window?.count ?? count }
     }
-    await this.#fire(state, ask, plan)
+    return this.#fire(state, ask, plan)
   }
 
   async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
@@ -159,7 +193,7 @@ export class Firer {
     } catch (error) {
       if (!(error instanceof StreamRemoved)) throw error
       // There was a job of this very occurrence, and it has been taken out of the log.
-      return (await journal.submit(commands.fire(id, plan, { reason: 'duplicate' }, false))) as Fired
+      return (await journal.submit(this.#firing(id, plan, { reason: 'duplicate' }, false))) as Fired
     }
   }
 
@@ -167,20 +201,25 @@ export class Firer {
     const { tells, speaker } = ask
     const { journal, store } = this.#options
     const { metadata } = speaker
-    if (!('job' in making)) return journal.submit(commands.fire(id, plan, making, tells), metadata)
+    if (!('job' in making)) return journal.submit(this.#firing(id, plan, making, tells), metadata)
     const { job } = making
     if (store.capabilities.atomicGroups) {
       return withHolders((holders) => {
-        const together = { job, enqueue: enqueue([job], { ...NOTHING_FOUND, holders }) }
-        return this.#withLease(job, ask, () => journal.submit(commands.fire(id, plan, together, tells), metadata))
+        const together = { job, lease: ask.lease, enqueue: enqueue([job], { ...NOTHING_FOUND, holders }) }
+        return journal.submit(this.#firing(id, plan, together, tells), metadata)
       })
     }
     // Whoever completed the firing would make the job without what it claims.
     const refusal = enqueue([job]).streams.length > 1 ? new StoreRefused(CLAIMS) : undefined
     if (refusal !== undefined && tells) throw refusal
     const made = refusal === undefined ? { job } : { reason: 'refused' as const, error: refusal.name }
-    const fired = await journal.submit(commands.fire(id, plan, made, tells), metadata)
+    const fired = await journal.submit(this.#firing(id, plan, made, tells), metadata)
     return fired.kind === 'fired' ? this.#complete(id, job, ask) : fired
+  }
+
+  #firing(...given: Parameters<typeof commands.fire>): ReturnType<typeof commands.fire> {
+    const command = commands.fire(...given)
+    return this.#options.store.capabilities.erase ? tidying(given[0], command) : command
   }
 
   /** In the same tick, so that nobody else can take it; one that was not made is not leased. */
@@ -226,7 +265,9 @@ export class Firer {
   /** Its job has said that it makes no sense. */
   async removeBad(state: TriggerState, jobId: string): Promise<void> {
     this.#options.log.warn({ triggerId: state.id, jobId }, 'trigger removed: its job says that it makes no sense')
-    await this.#options.journal.submit(remove(state.id, { by: 'bad-trigger', jobId }, state))
+    const { journal, store } = this.#options
+    const command = remove(state.id, { by: 'bad-trigger', jobId }, state)
+    await journal.submit(store.capabilities.erase ? tidying(state.id, command) : command)
   }
 }
 

@@ -1,12 +1,20 @@
 /** A firing, decided together with its job: what comes of it, and what is recorded when nothing does. */
 import type { JobledgerError } from '../../domain/errors.js'
 import type { Draft } from '../../domain/event.js'
+import type { LeaseCommand } from '../../domain/job/decide.js'
+import { lease as leaseJob } from '../../domain/job/decide.js'
+import type { JobEvent } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
+import type { JobState } from '../../domain/job/evolve.js'
+import { evolve } from '../../domain/job/evolve.js'
 import { JobExists, RateLimited, TriggerUnknown } from '../../domain/rejection.js'
 import * as decide from '../../domain/trigger/decide.js'
 import type { FiredBy, MissedReason, TriggerFired, TriggerMissed } from '../../domain/trigger/events.js'
 import { triggerStream } from '../../domain/trigger/events.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
+import { whyNoLease } from '../../domain/worker/decide.js'
+import { workerStream } from '../../domain/worker/events.js'
+import type { WorkerState } from '../../domain/worker/evolve.js'
 import type { TriggerRegistry } from '../../projections/trigger-registry.js'
 import type { Command, Facts, Seen, Verdict } from '../write/command.js'
 import type { EnqueueAnswer, NewJob } from '../write/enqueue-command.js'
@@ -47,9 +55,13 @@ const STALE: Facts<Fired> = { drafts: [], answer: { kind: 'stale' } }
 /** What is known of the job that a firing is to make. */
 export interface Making {
   readonly job: NewJob
+  /** It is under way from the start, in the name of this worker. */
+  readonly lease?: Omit<LeaseCommand, 'now'> | undefined
   /** Decides on the job. Absent: the store appends to one stream at a time, and the job follows. */
   readonly enqueue?: Command<EnqueueAnswer>
 }
+
+const NOTHING_MADE: Partial<Making> = {}
 
 /** There will be none. */
 export interface NoJob {
@@ -59,10 +71,10 @@ export interface NoJob {
 
 /** `tells`: a refusal of the job goes to whoever asks, and is no fact. */
 export function fire(id: string, plan: Planner, making: Making | NoJob, tells: boolean): Command<Fired | Refused> {
-  const enqueue = 'job' in making ? making.enqueue : undefined
+  const { enqueue, lease } = 'job' in making ? making : NOTHING_MADE
   const stream = triggerStream(id)
   return {
-    streams: enqueue === undefined ? [stream] : [stream, ...enqueue.streams],
+    streams: [stream, ...(enqueue?.streams ?? []), ...(lease === undefined ? [] : [workerStream(lease.workerId)])],
     ...(enqueue?.fresh && { fresh: enqueue.fresh }),
     ...(enqueue?.bodies && { bodies: enqueue.bodies }),
     decide(seen, now, draw) {
@@ -77,7 +89,8 @@ export function fire(id: string, plan: Planner, making: Making | NoJob, tells: b
       const verdict = enqueue.decide(seen, now, draw)
       // Out of memory, not read: the journal looks before it tells, and decides again.
       if (verdict instanceof JobExists && seen(jobStream(making.job.id)).events === undefined) return verdict
-      return withJob(state, planned, making.job, verdict, tells)
+      const together = withJob(state, planned, making.job, verdict, tells)
+      return lease === undefined ? together : withLease(together, making.job, lease, seen, now)
     },
   }
 }
@@ -110,6 +123,26 @@ function withJob(
   const jobId = made?.id ?? job.id
   const drafts = [...othersMissed(state, plan), ...decide.fire(state, firedBy(plan, jobId)), ...verdict.drafts]
   return { drafts, answer: { kind: 'fired', jobId } }
+}
+
+/** All of it or nothing: a client that is refused leaves no job behind. */
+function withLease(
+  together: Verdict<Fired | Refused>,
+  { id }: NewJob,
+  { workerId, ...lease }: Omit<LeaseCommand, 'now'>,
+  seen: (stream: string) => Seen,
+  now: number,
+): Verdict<Fired | Refused> {
+  if (together instanceof Error || together.answer.kind !== 'fired') return together
+  const refusal = whyNoLease(workerId, seen(workerStream(workerId)).state as WorkerState | undefined)
+  if (refusal !== undefined) return refusal
+  const events = together.drafts.filter(({ stream }) => stream === jobStream(id))
+  const state = events.reduce<JobState | undefined>(
+    (job, draft) => evolve(job, { ...draft, at: now } as JobEvent),
+    undefined,
+  )
+  const leased = leaseJob(id, state, { ...lease, workerId, now })
+  return leased instanceof Error ? leased : { ...together, drafts: [...together.drafts, ...leased] }
 }
 
 const reasonOf = (error: JobledgerError): MissedReason => (error instanceof RateLimited ? 'rate-limited' : 'refused')
@@ -153,22 +186,26 @@ function miss(
   return { drafts: decide.miss(state, facts), answer }
 }
 
-/** A request that waits for more to come. Answers false when the trigger is not as it was thought to be. */
+/** `stale`: the trigger is not as it was thought to be. `over`: the window that is open has to be closed first. */
+export type Collected = 'collected' | 'stale' | 'over'
+
+/** A request that waits for more to come. */
 export function collect(
   id: string,
   plan: Planner,
   request: { readonly content: string | Uint8Array | undefined; readonly bytes: number; readonly manual?: true },
   chain: readonly string[],
   isTooMuch: (state: TriggerState) => JobledgerError | undefined,
-): Command<boolean> {
+): Command<Collected> {
   const { content, bytes, manual } = request
   return onPresent(id, (state, now, since) => {
     const planned = plan(state, now, since)
-    if (planned === undefined || state.debounce === undefined) return { drafts: [], answer: false }
+    if (planned === undefined || state.debounce === undefined) return { drafts: [], answer: 'stale' }
     if (planned instanceof Error) return planned
+    if (decide.isOver(state, now)) return { drafts: [], answer: 'over' }
     const refusal = isTooMuch(state)
     if (refusal !== undefined) return refusal
-    if (planned.isMissed) return { drafts: miss(state, planned, 'late').drafts, answer: true }
+    if (planned.isMissed) return { drafts: miss(state, planned, 'late').drafts, answer: 'collected' }
     const { by, nextAt, source } = planned
     const facts = {
       ...{ by, bytes },
@@ -179,7 +216,7 @@ export function collect(
     }
     const { debounce } = state
     const collected = decide.collect({ ...state, debounce }, facts, content, now)
-    return { drafts: [...othersMissed(state, planned), ...collected], answer: true }
+    return { drafts: [...othersMissed(state, planned), ...collected], answer: 'collected' }
   })
 }
 

@@ -59,7 +59,7 @@ export class JobMaker {
     const { combine } = window
     if (combine === 'drop') return {}
     const contents: Json[] = []
-    const options = { from: window.revision, bodies: true }
+    const options = { from: window.revision, bodies: true, ...(combine === 'first' && { limit: 1 }) }
     for await (const page of this.#options.store.readStream(triggerStream(id), options)) {
       for (const { type, body } of page) if (WINDOW_EVENTS.has(type)) contents.push((decode(body) ?? null) as Json)
     }
@@ -70,11 +70,11 @@ export class JobMaker {
 
   /** The job, decided on by nobody yet. */
   async make(state: TriggerState, ask: Ask): Promise<{ readonly job: NewJob } | NoJob> {
-    const { jobId, occurrence, payload, event, chain, manual, debounced, speaker, tells, lease } = ask
+    const { jobId, occurrence, payload: asked, event, chain, manual, debounced, speaker, tells, lease } = ask
     const { enqueuer, definitions, maxBodyBytes } = this.#options
     const { id, type } = state
     const path = `trigger ${id}`
-    const content = payload?.content ?? (await this.payloadOf(state))
+    const content = asked?.content ?? (await this.payloadOf(state))
     const isClients = lease !== undefined
     const trigger = {
       ...{ id, occurrence },
@@ -95,7 +95,8 @@ export class JobMaker {
       const prepared = await enqueuer.prepare({ job, payload: value, options }, made, speaker, path)
       if (prepared === undefined) return { reason: 'skipped' }
       if (event === undefined) return { job: prepared }
-      return { job: { ...prepared, payload: encloseEvent(prepared.payload, event, `${path}.event`, maxBodyBytes) } }
+      const payload = encloseEvent(prepared.payload, event, `${path}.event`, maxBodyBytes)
+      return { job: { ...prepared, payload, bare: prepared.payload } }
     } catch (error) {
       if (tells || !isRefusal(error)) throw error
       this.#options.log.warn({ err: error, triggerId: id, jobType: type }, 'trigger fires no job: it is refused')

@@ -4,6 +4,7 @@ import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { Json } from '../../domain/event.js'
 import type { Instant } from '../../domain/instant.js'
+import type { KeyLimit } from '../../domain/job/events.js'
 import type { Definition } from '../../domain/trigger/decide.js'
 import type { Combine, Debounce, Misfire, TriggerFacts } from '../../domain/trigger/events.js'
 import type { EventRule } from '../../domain/trigger/match.js'
@@ -106,7 +107,8 @@ export async function toDefinition(given: TriggerOptions, setting: TriggerSettin
   const checked = options === undefined ? undefined : toJobOptions(options, job, setting, `${path}.options`)
   // A key that follows from a payload that is yet to come is asked for then.
   const keyed = isOptional && typeof job.concurrencyKey === 'function' ? { ...job, concurrencyKey: '-' } : job
-  toConcurrency(keyed, payload, options ?? NO_OPTIONS, `${path}.options`)
+  const key = toConcurrency(keyed, payload, options ?? NO_OPTIONS, `${path}.options`)
+  if (given.kind === 'client') refuseWaits(options ?? NO_OPTIONS, key, `${path}.options`)
   const schedule = toTimes(given, { type: job.type, channel: options?.channel, payload: stored }, setting.now, path)
   if (schedule.kind === 'event' && typeof stored === 'object')
     throw new InvalidOption(`${path}.payload`, 'JSON, no bytes, for a trigger of kind event', payload)
@@ -119,6 +121,12 @@ export async function toDefinition(given: TriggerOptions, setting: TriggerSettin
     ...(debounce !== undefined && { debounce: toDebounce(debounce, schedule, `${path}.debounce`) }),
   }
   return { facts, payload: stored }
+}
+
+/** Its job is under way as soon as it is there. */
+function refuseWaits({ delay, held }: TriggerJobOptions, key: KeyLimit | undefined, path: string): void {
+  for (const [option, value] of Object.entries({ delay, held, concurrencyKey: key?.key }))
+    if (value !== undefined) throw new InvalidOption(`${path}.${option}`, 'absent for a trigger of kind client', value)
 }
 
 /** What tells the slots of spread triggers apart. */

@@ -2,7 +2,13 @@
 import type { Duration } from '../../domain/duration.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { Json } from '../../domain/event.js'
-import { FiringMissed, TriggerKindMismatch, TriggerNotActive, TriggerUnknown } from '../../domain/rejection.js'
+import {
+  DebounceFull,
+  FiringMissed,
+  TriggerKindMismatch,
+  TriggerNotActive,
+  TriggerUnknown,
+} from '../../domain/rejection.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
 import { checkKeys, toFlag, toName } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
@@ -86,6 +92,7 @@ export class Requests {
     checkKeys(options, LAUNCH_KEYS, 'triggers.launch')
     const workerId = toName(options.workerId, 'triggers.launch.workerId')
     const leaseMs = toLeaseMs(options.lease ?? '1h', 'triggers.launch.lease')
+    await this.#find(toName(id, 'triggers.launch.id'), 'client')
     await desk.checkWorker(workerId)
     const [token, jobId] = [ids.uuid(), ids.uuid()]
     const lease = { token, workerId, leaseMs }
@@ -108,7 +115,9 @@ export class Requests {
       const job = this.#options.definitions.get(state.type) ?? definitionOf(state)
       enqueuer.admit(job, who.speaker)
       const content = given === undefined ? undefined : encode(given, `${path}.payload`, maxBodyBytes)
-      if (given !== undefined) await validate(job, given, `${path}.payload`)
+      // What was posted will be one of a list.
+      const isListed = who.by === 'webhook' && state.debounce?.combine === 'append'
+      if (given !== undefined) await validate(job, isListed ? [given] : given, `${path}.payload`)
       const ask = {
         ...{ ...who, occurrence: clock.now(), tells: true, chain: who.speaker.chain ?? NO_TRIGGERS },
         ...(content !== undefined && { payload: { content } }),
@@ -139,8 +148,10 @@ export class Requests {
     // A trigger that another process has just added hears of it.
     await queries.catchUp()
     const matching = feed.triggers.matching(published.event, published.channel)
-    const outcomes = await Promise.all(matching.map((state) => this.#tell(state, published, speaker)))
-    return outcomes.filter((outcome) => outcome !== undefined)
+    const told = await Promise.allSettled(matching.map((state) => this.#tell(state, published, speaker)))
+    const failed = told.find((each) => each.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    return told.flatMap((each) => (each.status === 'fulfilled' && each.value !== undefined ? [each.value] : []))
   }
 
   /** undefined: it is not there any more, or has become one that does not match. */
@@ -166,6 +177,7 @@ export class Requests {
         tells: false,
       } as const
       const outcome = chain.includes(id) ? await firer.breakLoop(state, ask) : await this.#unlessGone(state, ask)
+      if (outcome === 'full') return { triggerId: id, outcome: 'missed', reason: 'full' }
       if (outcome !== undefined && outcome.kind !== 'stale') return shown(id, outcome)
       await queries.catchUp()
       if (!feed.triggers.matching(event, channel).some((other) => other.id === id)) return undefined
@@ -173,10 +185,12 @@ export class Requests {
     return undefined
   }
 
-  async #unlessGone(state: TriggerState, ask: Ask): Promise<Outcome | undefined> {
+  /** `full`: nobody but the trigger is to blame that its window takes no more. */
+  async #unlessGone(state: TriggerState, ask: Ask): Promise<Outcome | 'full' | undefined> {
     try {
       return await this.#options.firer.onRequest(state, ask)
     } catch (error) {
+      if (error instanceof DebounceFull) return 'full'
       if (error instanceof JobledgerError && error.code === 'TRIGGER_UNKNOWN') return undefined
       throw error
     }

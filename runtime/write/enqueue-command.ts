@@ -32,6 +32,8 @@ export interface Enqueued {
 export type EnqueueAnswer = Enqueued[] | RateLimited
 
 export interface NewJob extends EnqueueCommand {
+  /** Its payload alone, where what is stored holds more. */
+  readonly bare?: string | Uint8Array | undefined
   readonly unique?: UniqueClaim
   /** What it counts against. */
   readonly rate?: Rate
@@ -180,13 +182,13 @@ class Batch {
 
 /** Payload always; time and priority where the newcomer says something of them. */
 function replacement(
-  { facts, payload }: NewJob,
+  { facts, payload, bare = payload }: NewJob,
   said: NonNullable<UniqueClaim['replace']>,
   holder: JobState,
 ): readonly Draft[] {
   const { payloadVersion } = facts
   const change = payloadVersion === undefined ? said : { ...said, payloadVersion }
-  return decide.reschedule(holder.id, holder, change, payload) as readonly Draft[]
+  return decide.reschedule(holder.id, holder, change, bare) as readonly Draft[]
 }
 
 /** A new job after its first events. */

@@ -149,3 +149,21 @@ scenario([64], 'a client that is not heard of any more has failed, and nobody el
   expect(await typesOf(ledger, id)).toEqual(['Queued', 'Leased', 'Failed', 'Finished'])
   expect(await ledger.status(id)).toMatchObject({ state: 'failed', error: 'LeaseLost' })
 })
+
+scenario([64], 'a launch that cannot be leased leaves no job behind', async (world) => {
+  const keyed = defineJob<unknown, unknown>({ type: 'keyed', concurrencyKey: 'k' })
+  const ledger = await world.open()
+  await ledger.triggers.add(CLIENT)
+  const workerId = await ledger.workers.register()
+  await ledger.workers.pause(workerId)
+  expect(await rejection(ledger.triggers.launch('sync', { workerId }))).toMatchObject({ code: 'WORKER_NOT_ACTIVE' })
+  expect(await ledger.triggers.jobs('sync')).toEqual([])
+  expect(await ledger.triggers.state('sync')).toMatchObject({ fired: 0, missed: 0 })
+  for (const more of [{ options: { delay: '1m' } }, { options: { held: true } }, { job: keyed }]) {
+    const refused = await rejection(ledger.triggers.add({ ...CLIENT, id: 'odd', ...more }))
+    expect(refused).toMatchObject({ code: 'INVALID_OPTION', expected: 'absent for a trigger of kind client' })
+  }
+  expect(await rejection(ledger.triggers.launch('nobody', { workerId: 'nobody' }))).toMatchObject({
+    code: 'TRIGGER_UNKNOWN',
+  })
+})
