@@ -75,3 +75,7 @@ export const remove = (id: string, facts: TriggerRemoved, of?: TriggerState): Co
     drafts: of === undefined || of.version === version ? decide.remove(id, facts) : [],
     answer: undefined,
   }))
+
+/** Defined as it was, and not stopped. */
+export const isStill = (present: TriggerState, { version }: TriggerState, byHand = false): boolean =>
+  present.version === version && (byHand || present.status === 'active')

@@ -1,10 +1,8 @@
-import { InvalidPayload } from '../../domain/errors.js'
 import type { Json } from '../../domain/event.js'
 import type { Queued } from '../../domain/job/events.js'
-import { DebounceFull } from '../../domain/rejection.js'
 import { judgeDue } from '../../domain/trigger/decide.js'
 import type { FiredBy, TriggerFired } from '../../domain/trigger/events.js'
-import type { DebounceWindow, TriggerState } from '../../domain/trigger/evolve.js'
+import type { TriggerState } from '../../domain/trigger/evolve.js'
 import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
 import { StreamRemoved } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -19,15 +17,13 @@ import type { Enqueuer } from '../write/enqueuer.js'
 import type { Journal } from '../write/journal.js'
 import { speakerOf } from '../write/speaker.js'
 import { withHolders } from '../write/unique.js'
-import { remove, tidying } from './commands.js'
-import type { Fired, Making, NoJob, Plan, Planner, Refused } from './firing-command.js'
+import { isStill, remove, tidying } from './commands.js'
+import type { Fired, Making, NoJob, Outcome, Plan, Planner, Refused } from './firing-command.js'
 import * as commands from './firing-command.js'
 import { jobIdOf } from './job-ids.js'
 import type { Ask } from './job-maker.js'
 import { isRefusal, JobMaker } from './job-maker.js'
-
-/** `debounced`: its job comes at the end of the window. */
-export type Outcome = Fired | { readonly kind: 'debounced' }
+import { Windows } from './windows.js'
 
 export interface FirerOptions {
   readonly store: EventStore
@@ -46,14 +42,15 @@ const NO_TRIGGERS: readonly string[] = []
 export class Firer {
   readonly #options: FirerOptions
   readonly #maker: JobMaker
-  /** Windows that are being closed, by trigger. */
-  readonly #closing = new Map<string, Promise<void>>()
+  readonly #windows: Windows
   /** Triggers whose loops were told of. */
   readonly #looping = new Set<string>()
 
   constructor(options: FirerOptions) {
     this.#options = options
     this.#maker = new JobMaker(options)
+    const fire = (state: TriggerState, ask: Ask, plan: Planner): Promise<Fired> => this.#fire(state, ask, plan)
+    this.#windows = new Windows({ ...options, maker: this.#maker, fire })
   }
 
   /** Of its jobs, as it is stored; undefined: there is none. */
@@ -114,31 +111,7 @@ export class Firer {
 
   #carryOut(state: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
     const waits = state.debounce !== undefined && ask.by !== 'hand'
-    return waits ? this.#collect(state, ask, plan) : this.#fire(state, ask, plan)
-  }
-
-  async #collect({ id }: TriggerState, ask: Ask, plan: Planner): Promise<Outcome> {
-    const { journal, maxBodyBytes } = this.#options
-    const { event, payload, manual, chain, speaker } = ask
-    const content = event === undefined ? payload?.content : JSON.stringify(event)
-    if (typeof content === 'object')
-      throw new InvalidPayload(`trigger ${id}`, 'JSON, no bytes: it has a debounce', content)
-    const bytes = sizeOf(content)
-    const isTooMuch = ({ window, debounce }: TriggerState): DebounceFull | undefined => {
-      const size = (window?.bytes ?? 0) + (window?.count ?? 0) + bytes + BRACKETS
-      return (window ?? debounce)?.combine === 'append' && size > maxBodyBytes
-        ? new DebounceFull(id, maxBodyBytes, size)
-        : undefined
-    }
-    const request = { content, bytes, ...(manual && { manual }) }
-    const command = commands.collect(id, plan, request, chain, isTooMuch)
-    for (;;) {
-      const outcome = await journal.submit(command, speaker.metadata)
-      if (outcome === 'collected') return { kind: 'debounced' }
-      if (outcome === 'stale') return { kind: 'stale' }
-      // Its time is up: who comes now is the first of the next one.
-      await this.#closeWindow(id)
-    }
+    return waits ? this.#windows.collect(state, ask, plan) : this.#fire(state, ask, plan)
   }
 
   async #fire(state: TriggerState, ask: Ask, plan: Planner): Promise<Fired> {
@@ -148,40 +121,7 @@ export class Firer {
 
   /** A window has come to its end. */
   async onWindowEnd({ id }: TriggerState): Promise<void> {
-    await this.#closeWindow(id)
-  }
-
-  /** One at a time, whoever asks for it. */
-  #closeWindow(id: string): Promise<void> {
-    const closing = this.#closing.get(id) ?? this.#close(id).finally(() => this.#closing.delete(id))
-    this.#closing.set(id, closing)
-    return closing
-  }
-
-  async #close(id: string): Promise<void> {
-    const { feed, store } = this.#options
-    for (;;) {
-      await feed.reached(await store.head())
-      const state = feed.triggers.get(id)
-      if (state?.window === undefined || state.status !== 'active') return
-      // Else somebody has added to it meanwhile, by a clock that is behind.
-      if ((await this.#closeAs({ ...state, window: state.window })).kind !== 'stale') return
-    }
-  }
-
-  async #closeAs(state: TriggerState & { readonly window: DebounceWindow }): Promise<Fired> {
-    const { id, window } = state
-    const { until, by, manual = false, chain = NO_TRIGGERS, count, combine } = window
-    const collected = await this.#maker.collected(id, window)
-    const base = this.#unasked(id, by, until, `window ${window.revision}`)
-    const ask = { ...base, ...collected, chain, manual, debounced: true as const }
-    const plan: Planner = (present, now) => {
-      const isSame = present.window?.revision === window.revision && isStill(present, state)
-      const isWhole = combine !== 'append' || present.window?.count === count
-      if (!isSame || !isWhole || until > now) return undefined
-      return { occurrence: until, by, collected: present.window?.count ?? count }
-    }
-    return this.#fire(state, ask, plan)
+    await this.#windows.close(id)
   }
 
   async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
@@ -273,15 +213,5 @@ export class Firer {
 
 const CLAIMS = 'This store has no atomic groups: its jobs can claim no unique key and have no rate limit.'
 
-/** Of a list, in bytes. */
-const BRACKETS = 2
-
-const sizeOf = (content: string | Uint8Array | undefined): number =>
-  typeof content === 'string' ? new TextEncoder().encode(content).length : (content?.length ?? 0)
-
 const asked = (present: TriggerState, state: TriggerState, { by, occurrence, source }: Ask): Plan | undefined =>
   isStill(present, state, by === 'hand') ? { occurrence, by, source } : undefined
-
-/** Defined as it was, and not stopped. */
-const isStill = (present: TriggerState, { version }: TriggerState, byHand = false): boolean =>
-  present.version === version && (byHand || present.status === 'active')

@@ -44,6 +44,9 @@ export type Fired =
   /** It is not as it was thought to be. */
   | { readonly kind: 'stale' }
 
+/** `debounced`: its job comes at the end of the window. */
+export type Outcome = Fired | { readonly kind: 'debounced' }
+
 /** By a limit that has recorded it: whoever asks is to be told. */
 export interface Refused {
   readonly kind: 'refused'
