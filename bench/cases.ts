@@ -21,7 +21,15 @@ import { latency, latencyCase } from './latency.js'
 import { open, openCase } from './open.js'
 import { readOnly, replay, replayCase } from './replay.js'
 import type { Message, Task } from './task.js'
-import { triggersDue, triggersDueCase, triggersIdle, triggersIdleCase } from './triggers.js'
+import {
+  triggersAdd,
+  triggersDue,
+  triggersDueCase,
+  triggersIdle,
+  triggersIdleCase,
+  triggersLate,
+  triggersLateCase,
+} from './triggers.js'
 import { prepare } from './workload.js'
 
 export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = new Map([
@@ -40,6 +48,7 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['heartbeats', heartbeatsCase],
   ['triggers-idle', triggersIdleCase],
   ['triggers-due', triggersDueCase],
+  ['triggers-late', triggersLateCase],
 ])
 
 export const TASKS: readonly Task<never, Message>[] = [
@@ -61,4 +70,6 @@ export const TASKS: readonly Task<never, Message>[] = [
   heartbeats,
   triggersIdle,
   triggersDue,
+  triggersAdd,
+  triggersLate,
 ]

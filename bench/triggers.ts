@@ -1,24 +1,44 @@
-/** What triggers cost that wait, and how soon a crowd of them fires. */
+/** What triggers cost that wait, how soon a crowd of them fires, and what stands still while many of them are late. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Ledger } from '../index.js'
+import { systemClock } from '../adapters/node/clock.js'
+import type { Clock, Ledger } from '../index.js'
 import type { Bench } from './bench.js'
 import { cpuShareOver } from './cpu.js'
 import type { Figure } from './figure.js'
 import { figure } from './figure.js'
+import { PulseTimer } from './pulse-timer.js'
 import type { Task } from './task.js'
 import { noopJob, openBench, payloadOf } from './workload.js'
 
-/** The instant (ms) of the next full second that is at least so far away, and the cron that has it as its next. */
-function cronIn(ms: number): { readonly instant: number; readonly when: string } {
+const ZONES = ['UTC', 'Europe/Berlin'] as const
+const DAYS = ['*', '1-31', '*/1', '1-15,16-31', '1-28,29-31']
+const DAY = 86_400_000
+
+type Cron = { readonly when: string; readonly timezone: string }
+
+/** The instant (ms) of the next full second that is at least so far away, and 240 crons that have it as their next. */
+function cronsIn(ms: number): { readonly instant: number; readonly crons: readonly Cron[] } {
   const instant = Math.ceil((Date.now() + ms) / 1_000) * 1_000
-  const date = new Date(instant)
-  return { instant, when: `${date.getUTCSeconds()} ${date.getUTCMinutes()} ${date.getUTCHours()} * * *` }
+  const crons = ZONES.flatMap((timezone) =>
+    Array.from({ length: 24 }, (_, more) => DAYS.map((days) => cronAt(instant, timezone, more, days))).flat(),
+  )
+  return { instant, crons }
 }
 
-async function addMany(ledger: Ledger, count: number, when: string): Promise<void> {
+/** One that also comes so many hours later. */
+function cronAt(instant: number, timezone: string, more: number, days: string): Cron {
+  const date = new Date(instant)
+  const hour = Number(new Intl.DateTimeFormat('en-GB', { timeZone: timezone, hour: '2-digit' }).format(date))
+  const hours = more === 0 ? hour : `${hour},${(hour + more) % 24}`
+  return { when: `${date.getUTCSeconds()} ${date.getUTCMinutes()} ${hours} ${days} * *`, timezone }
+}
+
+async function addMany(ledger: Ledger, count: number, crons: readonly Cron[]): Promise<void> {
   const job = noopJob()
-  const add = (index: number): Promise<unknown> =>
-    ledger.triggers.add({ id: `t${index}`, kind: 'cron', when, job, payload: payloadOf(index) })
+  const add = (index: number): Promise<unknown> => {
+    const cron = crons[index % crons.length] as Cron
+    return ledger.triggers.add({ id: `t${index}`, kind: 'cron', ...cron, job, payload: payloadOf(index) })
+  }
   await Promise.all(Array.from({ length: count }, (_, index) => add(index)))
 }
 
@@ -29,7 +49,7 @@ export const triggersIdle: Task<IdleArgs, { readonly share: number }> = {
   name: 'triggers-idle',
   async work({ path, count, settleMs, ms }) {
     await using ledger = await openBench(path, noopJob())
-    await addMany(ledger, count, cronIn(12 * 3_600_000).when)
+    await addMany(ledger, count, cronsIn(12 * 3_600_000).crons.slice(0, 1))
     await ledger.start()
     await sleep(settleMs)
     return { share: await cpuShareOver(ms) }
@@ -54,7 +74,7 @@ export const triggersDue: Task<DueArgs, { readonly firstMs: number; readonly las
   async work({ path, count, aheadMs }) {
     await using ledger = await openBench(path, noopJob())
     await ledger.start()
-    const { instant, when } = cronIn(aheadMs)
+    const { instant, crons } = cronsIn(aheadMs)
     let fired = 0
     let firstMs = 0
     const all = new Promise<number>((resolve) => {
@@ -65,7 +85,7 @@ export const triggersDue: Task<DueArgs, { readonly firstMs: number; readonly las
         if (fired === count) resolve(Date.now() - instant)
       })
     })
-    await addMany(ledger, count, when)
+    await addMany(ledger, count, crons)
     if (Date.now() >= instant) throw new Error('adding the triggers took longer than was left: they are late')
     return { lastMs: await all, firstMs }
   },
@@ -85,5 +105,52 @@ export async function triggersDueCase(bench: Bench): Promise<Figure[]> {
       target: { rate: 2_000 },
       extra,
     }),
+  ]
+}
+
+type LateArgs = { readonly path: string; readonly count: number }
+
+/** Leaves so many triggers that fire each minute. */
+export const triggersAdd: Task<LateArgs, Record<never, never>> = {
+  name: 'triggers-add',
+  async work({ path, count }) {
+    await using ledger = await openBench(path, noopJob())
+    await addMany(ledger, count, [{ when: '* * * * *', timezone: 'Europe/Berlin' }])
+    return {}
+  },
+}
+
+const nextDay: Clock = {
+  ...systemClock,
+  now: () => systemClock.now() + DAY,
+  at: (instant, call) => systemClock.at(instant - DAY, call),
+}
+
+/** A day later: until the last of them has fired (ms), and the longest time in which nothing else could happen. */
+export const triggersLate: Task<LateArgs, { readonly stallMs: number; readonly lastMs: number }> = {
+  name: 'triggers-late',
+  async work({ path, count }) {
+    await using ledger = await openBench(path, noopJob(), nextDay)
+    const began = performance.now()
+    const pulse = new PulseTimer()
+    const fired = new Set<string>()
+    const lastMs = await new Promise<number>((resolve) => {
+      ledger.events$.subscribe(({ type, stream }) => {
+        if (type !== 'TriggerFired') return
+        fired.add(stream)
+        if (fired.size === count) resolve(performance.now() - began)
+      })
+    })
+    return { stallMs: pulse.stop().longestGapMs, lastMs }
+  },
+}
+
+export async function triggersLateCase(bench: Bench): Promise<Figure[]> {
+  const args = { path: bench.file('triggers-late'), count: bench.size(1_000, 10) }
+  await bench.run(triggersAdd, args)
+  const { stallMs, lastMs } = await bench.run(triggersLate, args)
+  const extra = { triggers: args.count, 'all ms': Math.round(lastMs) }
+  return [
+    figure({ name: 'triggers-late', rate: stallMs, unit: 'ms stall', better: 'less', target: { rate: 250 }, extra }),
   ]
 }

@@ -1,5 +1,5 @@
 /** The job that most cases enqueue and run: 200 bytes of payload, nothing to do. */
-import type { BatchElement, JobDefinition, Ledger } from '../index.js'
+import type { BatchElement, Clock, JobDefinition, Ledger } from '../index.js'
 import { defineJob, openLedger } from '../index.js'
 import type { Task } from './task.js'
 
@@ -28,8 +28,9 @@ export function noopJob(onRun: (index: number) => void = () => {}): JobDefinitio
 }
 
 /** Fsync is on: durability `full` is said here although it is the default. */
-export function openBench(path: string, job: JobDefinition<Payload, void>): Promise<Ledger> {
-  return openLedger({ url: `sqlite:${path}`, durability: 'full', jobs: [job as JobDefinition] })
+export function openBench(path: string, job: JobDefinition<Payload, void>, clock?: Clock): Promise<Ledger> {
+  const own = clock === undefined ? {} : { clock }
+  return openLedger({ url: `sqlite:${path}`, durability: 'full', jobs: [job as JobDefinition], ...own })
 }
 
 export function batchOf(job: JobDefinition<Payload, void>, from: number, count: number): BatchElement[] {

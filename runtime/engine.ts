@@ -21,6 +21,7 @@ import { Outcomes } from './read/outcomes.js'
 import { Queries } from './read/queries.js'
 import { checkTypes } from './start-options.js'
 import { Firer } from './trigger/firer.js'
+import { MissedCounts } from './trigger/missed-counts.js'
 import { Requests } from './trigger/requests.js'
 import { Bell } from './upkeep/bell.js'
 import { Cascade } from './upkeep/cascade.js'
@@ -99,6 +100,7 @@ export class Engine {
   readonly #runtime: string
   readonly #inits: Inits
   readonly #scheduler: Scheduler
+  readonly #missed: MissedCounts
   #closing: Promise<void> | undefined
 
   /** Throws InvalidOption, DuplicateType. */
@@ -146,8 +148,11 @@ export class Engine {
     this.protocol = new LeaseProtocol({ desk: this.desk, journal, feed, clock, maxBodyBytes })
     this.workers = new WorkerDesk({ journal, feed, queries, clock, ids })
     const { definitions } = types
-    this.firer = new Firer({ store, journal, feed, enqueuer: this.enqueuer, definitions, maxBodyBytes, log: logger })
-    const { firer, desk, enqueuer } = this
+    const { desk, enqueuer } = this
+    const missed = new MissedCounts(clock)
+    this.#missed = missed
+    this.firer = new Firer({ store, journal, feed, enqueuer, definitions, maxBodyBytes, missed, log: logger })
+    const { firer } = this
     this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
     this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, runtime: this.#runtime })
     this.relay = new LogRelay(clock)
@@ -319,6 +324,7 @@ export class Engine {
     await this.#fleet.close(deadlines)
     await this.ports.isolation.stop()
     this.#supervisor.end(SCHEDULER)
+    this.#missed.stop()
     await this.#scheduler.idle()
     await this.journal.idle()
     cancel()

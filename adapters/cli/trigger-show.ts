@@ -53,11 +53,14 @@ function statusOf(output: Output, { status, pausedAt, pauseReason }: TriggerInfo
 }
 
 function stateFacts(output: Output, { state, window }: ShownTrigger): Record<string, string | undefined> {
-  const { fired, missed, lastMissed, lastFailure } = state
+  const { fired, missed, missedMore, lastMissed, lastFailure } = state
   const [next, ...later] = state.next
   return {
     fired: String(fired),
-    missed: missed === 0 ? undefined : `${missed}${lastMissed === undefined ? '' : `, the last one: ${lastMissed}`}`,
+    missed:
+      missed === 0
+        ? undefined
+        : `${missed}${missedMore ? ' or more' : ''}${lastMissed === undefined ? '' : `, the last one: ${lastMissed}`}`,
     'last job':
       state.status === 'none' ? undefined : `${markOf(state.lastExecution)}, ${stateIn(output, state.status)}`,
     'last success': markOf(state.lastSuccess),

@@ -14,12 +14,13 @@ import type {
 } from './events.js'
 import { triggerStream } from './events.js'
 import type { TriggerState } from './evolve.js'
+import type { Schedule } from './schedule.js'
 import { countOccurrences, firstOccurrence, nextOccurrence } from './schedule.js'
 
 /** How late an occurrence may fire and still be none that was missed (ms). */
 const MISFIRE_GRACE = 5_000
-/** Missed occurrences are counted as far as this. */
-const MOST_COUNTED = 1_000
+/** Missed occurrences of which nobody knew beforehand that they would be are counted as far as this: it takes long. */
+const MOST_COUNTED = 100
 
 type Content = string | Uint8Array | undefined
 
@@ -138,28 +139,49 @@ export interface Due {
   readonly missed: Pick<TriggerMissed, 'occurrence' | 'count' | 'more'> | undefined
 }
 
-/** What is to be done about `nextAt` now that it has come. */
-export function judgeDue(state: TriggerState & { readonly nextAt: number }, now: number): Due {
-  const { schedule, nextAt: due, misfire = 'coalesce' } = state
+type Waiting = TriggerState & { readonly nextAt: number }
+
+/** Occurrences after `nextAt`, up to and with `until`. */
+export interface Others {
+  readonly until: number
+  readonly count: number
+  /** There are more: counting was given up. */
+  readonly more: boolean
+}
+
+/** Up to when those that follow `nextAt` are missed with it; undefined: it is not late, or has none that would be. */
+export function missedUntil(state: Waiting, now: number): number | undefined {
+  const { nextAt, misfire = 'coalesce' } = state
+  if (isOneShot(state) || misfire === 'all' || now - nextAt <= MISFIRE_GRACE) return undefined
+  // Of those that are due, `skip` still fires what is not late yet.
+  return misfire === 'skip' ? now - MISFIRE_GRACE - 1 : now
+}
+
+/** What is to be done about `nextAt` now that it has come. `counted`: those that are missed with it, if there were many. */
+export function judgeDue(state: Waiting, now: number, counted?: Others): Due {
+  const { schedule, nextAt: due } = state
   if (schedule.kind === 'at' || schedule.kind === 'in') {
     const isTooLate = schedule.lateMs !== null && now - due > schedule.lateMs
     return { fires: !isTooLate, nextAt: undefined, missed: isTooLate ? { occurrence: due } : undefined }
   }
-  const isLate = now - due > MISFIRE_GRACE
-  if (!isLate || misfire === 'all') return { fires: true, nextAt: nextOccurrence(schedule, due), missed: undefined }
-  // Of those that are due, `skip` still fires what is not late yet.
-  const until = misfire === 'skip' ? now - MISFIRE_GRACE - 1 : now
-  const others = countOccurrences(schedule, due, until, MOST_COUNTED + 1)
-  const nextAt = nextOccurrence(schedule, due, until)
-  if (misfire === 'skip') return { fires: false, nextAt, missed: missedFrom(due, others + 1) }
+  const lateUntil = missedUntil(state, now)
   const second = nextOccurrence(schedule, due)
-  return { fires: true, nextAt, missed: others === 0 ? undefined : missedFrom(second as number, others) }
+  if (lateUntil === undefined) return { fires: true, nextAt: second, missed: undefined }
+  const { until, count, more } = counted ?? countFew(schedule, due, lateUntil)
+  const nextAt = nextOccurrence(schedule, due, until)
+  if (state.misfire === 'skip') return { fires: false, nextAt, missed: missedFrom(due, count + 1, more) }
+  return { fires: true, nextAt, missed: count === 0 ? undefined : missedFrom(second as number, count, more) }
 }
 
-const missedFrom = (occurrence: number, count: number): Due['missed'] => ({
+function countFew(schedule: Schedule, due: number, until: number): Others {
+  const { count, last } = countOccurrences(schedule, due, until, MOST_COUNTED)
+  return { until, count, more: last !== undefined }
+}
+
+const missedFrom = (occurrence: number, count: number, more: boolean): Due['missed'] => ({
   occurrence,
-  ...(count > 1 && { count: Math.min(count, MOST_COUNTED) }),
-  ...(count > MOST_COUNTED && { more: true as const }),
+  ...(count > 1 && { count }),
+  ...(more && { more }),
 })
 
 /** The facts of a firing, and what follows from it: a one-shot is done. */

@@ -58,6 +58,9 @@ export interface TriggerState extends TriggerFacts {
   /** Firings, and occurrences and requests that made none, over its life. */
   readonly fired: number
   readonly missed: number
+  /** They were more: counting was given up. */
+  readonly missedMore?: true
+  readonly lastMissed?: { readonly at: number; readonly reason: TriggerMissed['reason'] }
   /** What it last did. */
   readonly last?: { readonly at: number; readonly jobId?: string; readonly missed?: TriggerMissed['reason'] }
   /** Of one that was removed. */
@@ -123,7 +126,7 @@ function updated(
   at: number,
   revision: number,
 ): TriggerState {
-  const { id, status, addedAt, window, pause, last } = state
+  const { id, status, addedAt, window, pause, last, missedMore, lastMissed } = state
   const kept = { id, revision, status, addedAt, fired: state.fired, missed: state.missed }
   return {
     ...facts,
@@ -134,6 +137,8 @@ function updated(
     ...(window !== undefined && { window }),
     ...(pause !== undefined && { pause }),
     ...(last !== undefined && { last }),
+    ...(missedMore && { missedMore }),
+    ...(lastMissed !== undefined && { lastMissed }),
   }
 }
 
@@ -154,11 +159,12 @@ function fired(state: TriggerState, { by, nextAt, jobId, collected: count }: Tri
 }
 
 function missed(state: TriggerState, facts: TriggerMissed, at: number): TriggerState {
-  const { reason, count = 1, nextAt, jobId, closes } = facts
+  const { reason, count = 1, more, nextAt, jobId, closes } = facts
   const { window, ...rest } = state
   const kept = closes || window === undefined ? rest : { ...rest, window }
   const last = { at, missed: reason, ...(jobId !== undefined && { jobId }) }
-  const after = { ...kept, missed: state.missed + count, last }
+  const lastMissed = { at, reason }
+  const after = { ...kept, missed: state.missed + count, ...(more && { missedMore: more }), last, lastMissed }
   return facts.by === 'time' ? withNext(after, nextAt) : after
 }
 

@@ -154,23 +154,30 @@ export function nextOccurrence(schedule: Schedule, last: number, after: number =
   return 'cron' in schedule ? nextByCron(schedule.cron, schedule.timezone, from) : undefined
 }
 
-/** Occurrences after `last`, which is one itself, up to and with `until`; counted up to `most`. */
-export function countOccurrences(schedule: Schedule, last: number, until: number, most: number): number {
+/** Occurrences that were counted. `last` of them: there are more; absent: these were all. */
+export interface Counted {
+  readonly count: number
+  readonly last?: number
+}
+
+/** Occurrences after `last`, which is one itself, up to and with `until`: at most so many, all of them where that is no work. */
+export function countOccurrences(schedule: Schedule, last: number, until: number, most: number): Counted {
   const everyMs = intervalOf(schedule)
   if (everyMs !== undefined) {
     const span = Math.max(0, Math.min(until, LAST_INSTANT) - last)
-    return Math.min(most, (span - (span % everyMs)) / everyMs)
+    return { count: (span - (span % everyMs)) / everyMs }
   }
-  let count = 0
-  let next = nextOccurrence(schedule, last)
-  while (next !== undefined && next <= until && count < most) {
-    count += 1
-    next = nextOccurrence(schedule, next)
+  let from = last
+  for (let count = 0; ; count += 1) {
+    const next = nextOccurrence(schedule, from)
+    if (next === undefined || next > until) return { count }
+    if (count >= most) return { count, last: from }
+    from = next
   }
-  return count
 }
 
-function intervalOf(schedule: Schedule): number | undefined {
+/** ms; undefined: its occurrences are at no fixed distance. */
+export function intervalOf(schedule: Schedule): number | undefined {
   if (schedule.kind === 'every') return schedule.everyMs
   return schedule.kind === 'cron' ? cronInterval(schedule.when, 'when') : undefined
 }

@@ -23,6 +23,7 @@ import * as commands from './firing-command.js'
 import { jobIdOf } from './job-ids.js'
 import type { Ask } from './job-maker.js'
 import { isRefusal, JobMaker } from './job-maker.js'
+import type { MissedCounts } from './missed-counts.js'
 import { Windows } from './windows.js'
 
 export interface FirerOptions {
@@ -32,6 +33,7 @@ export interface FirerOptions {
   readonly enqueuer: Enqueuer
   readonly definitions: ReadonlyMap<string, JobDefinition>
   readonly maxBodyBytes: number
+  readonly missed: MissedCounts
   readonly log: Logger
 }
 
@@ -61,9 +63,11 @@ export class Firer {
   /** The instant recorded as its next has come. */
   async onTime(state: TriggerState & { readonly nextAt: number }): Promise<void> {
     const { id, nextAt: occurrence } = state
+    const others = await this.#options.missed.after(state)
+    if (others === 'stopped') return
     const plan: Planner = (present, now) => {
       if (present.nextAt !== occurrence || occurrence > now || !isStill(present, state)) return undefined
-      const { fires, nextAt, missed } = judgeDue({ ...present, nextAt: occurrence }, now)
+      const { fires, nextAt, missed } = judgeDue({ ...present, nextAt: occurrence }, now, others)
       return { occurrence, by: 'time', nextAt, missed, ...(!fires && { isMissed: true }) }
     }
     await this.#carryOut(state, { ...this.#unasked(id, 'time', occurrence), chain: NO_TRIGGERS }, plan)

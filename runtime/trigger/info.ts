@@ -53,7 +53,9 @@ export interface TriggerReport {
   /** Jobs it has made, and occurrences and requests that came to none. */
   readonly fired: number
   readonly missed: number
-  /** Why the last one came to none, if its last did. */
+  /** They were more: counting was given up. */
+  readonly missedMore?: true
+  /** Why the last of these came to none. */
   readonly lastMissed?: string
   /** When it fires next, at most `NEXT_SHOWN` of them; empty where that is not a matter of time, or while it is paused. */
   readonly next: readonly number[]
@@ -106,7 +108,7 @@ function timesOf(schedule: Schedule): Times {
 }
 
 export function reportOf(state: TriggerState, record: TriggerRecord): TriggerReport {
-  const { id, fired, missed, last } = state
+  const { id, fired, missed, missedMore, lastMissed } = state
   const { newest, success, failure, execution, manual } = record
   return {
     id,
@@ -116,7 +118,8 @@ export function reportOf(state: TriggerState, record: TriggerRecord): TriggerRep
     ...(failure !== undefined && { lastFailure: failure }),
     ...(manual !== undefined && { lastManual: manual }),
     ...{ fired, missed },
-    ...(last?.missed !== undefined && { lastMissed: last.missed }),
+    ...(missedMore && { missedMore }),
+    ...(lastMissed !== undefined && { lastMissed: lastMissed.reason }),
     next: state.status === 'active' ? occurrencesFrom(state.schedule, state.nextAt, NEXT_SHOWN) : [],
   }
 }

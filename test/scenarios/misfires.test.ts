@@ -57,16 +57,27 @@ scenario([60, 'C17'], 'one that was added without a policy fires once for all th
   expect(await second.triggers.jobs('plain')).toHaveLength(1)
 })
 
-scenario([60, 'C17'], 'what is missed in one downtime is counted up to a thousand', async (world) => {
-  const first = await world.open()
-  await first.triggers.add({ id: 'often', kind: 'every', when: '1s', job: tick, payload: null })
-  await world.close(first)
-  gone(world, 5 * HOUR)
-  await world.open()
-  await world.clock.advance('1s')
-  const [missed] = (await storyOf(world, 'often')).filter(({ type }) => type === 'TriggerMissed')
-  expect(missed?.data).toMatchObject({ reason: 'late', count: 1_000, more: true })
-})
+scenario(
+  [60, 'C17'],
+  'what is missed in one downtime is counted: of an interval all, of a cron 10,000',
+  async (world) => {
+    const first = await world.open()
+    await first.triggers.add({ id: 'every', kind: 'every', when: '1s', job: tick, payload: null })
+    await first.triggers.add({ id: 'cron', kind: 'cron', when: '* * * * * *', job: tick, payload: null })
+    await world.close(first)
+    gone(world, 5 * HOUR)
+    const second = await world.open()
+    await world.clock.advance('5s')
+    const missesOf = async (id: string): Promise<unknown> =>
+      (await storyOf(world, id)).find(({ type }) => type === 'TriggerMissed')?.data
+    expect(await missesOf('every')).toMatchObject({ reason: 'late', count: 18_000 })
+    expect(await missesOf('cron')).toMatchObject({ reason: 'late', count: 10_000, more: true })
+    const [every, cron] = [await second.triggers.state('every'), await second.triggers.state('cron')]
+    expect(every).toMatchObject({ missed: 18_000, lastMissed: 'late' })
+    expect(every).not.toHaveProperty('missedMore')
+    expect(cron).toMatchObject({ missed: 10_000, missedMore: true, lastMissed: 'late' })
+  },
+)
 
 scenario([60, 'C17'], 'a hiccup of less than five seconds loses nothing, whatever the policy', async (world) => {
   const clock = new SetClock()

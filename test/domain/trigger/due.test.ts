@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Draft } from '../../../domain/event.js'
 import * as decide from '../../../domain/trigger/decide.js'
-import { judgeDue } from '../../../domain/trigger/decide.js'
+import { judgeDue, missedUntil } from '../../../domain/trigger/decide.js'
 import type { Misfire, TriggerFacts, TriggerFired, TriggerMissed } from '../../../domain/trigger/events.js'
 import type { TriggerState } from '../../../domain/trigger/evolve.js'
 import { dueAt } from '../../../domain/trigger/evolve.js'
@@ -21,6 +21,7 @@ type Waiting = TriggerState & { readonly nextAt: number }
 
 const waiting = (facts: Partial<TriggerFacts>): Waiting => added({ ...EVERY_MINUTE, ...facts }, NOW) as Waiting
 const everySecond: Schedule = { kind: 'every', when: '1s', everyMs: SECOND }
+const everyMinute: Schedule = { kind: 'cron', when: '* * * * *', timezone: 'Europe/Berlin' }
 const judge = (misfire: Misfire, late: number, schedule?: Schedule): decide.Due =>
   judgeDue(waiting({ ...(misfire !== 'coalesce' && { misfire }), ...(schedule && { schedule }) }), NOW + late)
 
@@ -64,15 +65,40 @@ describe('an occurrence that is late', () => {
 
   // `coalesce` counts those that do not fire, so one less than there were.
   test.each<[Misfire, number, object]>([
-    ['coalesce', 1_000, { occurrence: NOW + MINUTE, count: 1_000 }],
-    ['coalesce', 1_001, { occurrence: NOW + MINUTE, count: 1_000, more: true }],
-    ['coalesce', 5_000, { occurrence: NOW + MINUTE, count: 1_000, more: true }],
-    ['skip', 999, { occurrence: NOW, count: 1_000 }],
-    ['skip', 1_000, { occurrence: NOW, count: 1_000, more: true }],
-    ['skip', 5_000, { occurrence: NOW, count: 1_000, more: true }],
-  ])('%s, with %i more: the log says whether it counted them all', (misfire, others, missed) => {
+    ['coalesce', 500_000, { occurrence: NOW + MINUTE, count: 500_000 }],
+    ['skip', 500_000, { occurrence: NOW, count: 500_001 }],
+  ])('%s, with %i more of an interval: all of them count', (misfire, others, missed) => {
     const due = judge(misfire, others * MINUTE + GRACE + 1)
     expect(due).toEqual({ fires: misfire === 'coalesce', nextAt: NOW + (others + 1) * MINUTE, missed })
+  })
+
+  test.each<[Misfire, number, object]>([
+    ['coalesce', 100, { occurrence: NOW + MINUTE, count: 100 }],
+    ['coalesce', 101, { occurrence: NOW + MINUTE, count: 100, more: true }],
+    ['skip', 100, { occurrence: NOW, count: 101 }],
+    ['skip', 101, { occurrence: NOW, count: 101, more: true }],
+  ])('%s, with %i more that nobody has counted: the log says whether these are all', (misfire, others, missed) => {
+    const due = judge(misfire, others * MINUTE + GRACE + 1, everyMinute)
+    expect(due).toEqual({ fires: misfire === 'coalesce', nextAt: NOW + (others + 1) * MINUTE, missed })
+  })
+
+  test.each<[Misfire, object]>([
+    ['coalesce', { fires: true, missed: { occurrence: NOW + MINUTE, count: 2_000, more: true } }],
+    ['skip', { fires: false, missed: { occurrence: NOW, count: 2_001, more: true } }],
+  ])('%s, with others that have been counted: it goes on after them', (misfire, due) => {
+    const state = waiting({ schedule: everyMinute, misfire })
+    const others = { until: NOW + 3_000 * MINUTE, count: 2_000, more: true }
+    const now = others.until + 2 * MINUTE
+    expect(judgeDue(state, now, others)).toEqual({ ...due, nextAt: others.until + MINUTE })
+  })
+
+  test('may have others with it that are to be counted, unless each one fires', () => {
+    const until = (misfire: Misfire, ms: number): number | undefined => missedUntil(waiting({ misfire }), NOW + ms)
+    expect(until('coalesce', late)).toBe(NOW + late)
+    expect(until('skip', late + 7)).toBe(NOW + 7)
+    expect(until('all', DAY)).toBeUndefined()
+    expect(until('coalesce', GRACE)).toBeUndefined()
+    expect(missedUntil(waiting({ schedule: { kind: 'at', at: NOW, lateMs: 0 } }), NOW + DAY)).toBeUndefined()
   })
 
   test('is the last one of its schedule', () => {

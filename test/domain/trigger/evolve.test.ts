@@ -44,6 +44,17 @@ describe('what it remembers', () => {
     expect(evolved([fired({ by: 'hand' })], state).last).toEqual({ at: NOW, jobId: 'j1' })
   })
 
+  test('is the last miss also after a firing or a change, and whether all that it has missed was counted', () => {
+    const lastMissed = { at: NOW, reason: 'late' }
+    const state = evolved([missed({ count: 3 }), fired()], waits)
+    expect(state).toMatchObject({ missed: 3, lastMissed, last: { jobId: 'j1' } })
+    expect(state).not.toHaveProperty('missedMore')
+    const more = evolved([missed({ count: 3, more: true }), missed({ reason: 'loop' }), fired()], state, NOW + 5)
+    expect(more).toMatchObject({ missed: 7, missedMore: true, lastMissed: { at: NOW + 5, reason: 'loop' } })
+    const changed = evolved([told('TriggerUpdated', EVERY_MINUTE)], more)
+    expect(changed).toMatchObject({ missed: 7, missedMore: true, lastMissed: { at: NOW + 5, reason: 'loop' } })
+  })
+
   test('is JSON: a checkpoint gives back the same', () => {
     const paused = told('TriggerPaused', { reason: 'disk' })
     const state = evolved([fired({ source: 's' }), opened, paused], waits)

@@ -6,6 +6,7 @@ import type { Schedule, ScheduleOptions } from '../../../domain/trigger/schedule
 import {
   countOccurrences,
   firstOccurrence,
+  intervalOf,
   nextOccurrence,
   TRIGGER_KINDS,
   toSchedule,
@@ -166,21 +167,21 @@ describe('occurrences', () => {
       const schedule = scheduleOf(given)
       expect(firstOccurrence(schedule, NOW)).toBeUndefined()
       expect(nextOccurrence(schedule, NOW)).toBeUndefined()
-      expect(countOccurrences(schedule, NOW, LAST_INSTANT, 10)).toBe(0)
+      expect(countOccurrences(schedule, NOW, LAST_INSTANT, 10)).toEqual({ count: 0 })
     },
   )
 
   test.each(['at', 'in'])('of %s there is one', (kind) => {
     const schedule = scheduleOf({ kind, when: 5 })
     expect(nextOccurrence(schedule, 5, 0)).toBeUndefined()
-    expect(countOccurrences(schedule, 0, LAST_INSTANT, 10)).toBe(0)
+    expect(countOccurrences(schedule, 0, LAST_INSTANT, 10)).toEqual({ count: 0 })
   })
 
   test('of an interval end with the dates', () => {
     const schedule = scheduleOf({ kind: 'every', when: '1d' })
     expect(nextOccurrence(schedule, LAST_INSTANT - DAY)).toBe(LAST_INSTANT)
     expect(nextOccurrence(schedule, LAST_INSTANT - DAY + 1)).toBeUndefined()
-    expect(countOccurrences(schedule, LAST_INSTANT - 2 * DAY, Number.POSITIVE_INFINITY, 10)).toBe(2)
+    expect(countOccurrences(schedule, LAST_INSTANT - 2 * DAY, Number.POSITIVE_INFINITY, 10)).toEqual({ count: 2 })
   })
 
   test('of an interval lie on the grid of the last one', () => {
@@ -207,19 +208,37 @@ describe('occurrences', () => {
     )
   })
 
-  test('are counted as they follow', () => {
+  test('are counted as they follow, a few at a time', () => {
     fc.assert(
       fc.property(timed, moments, fc.nat(3 * DAY), fc.nat(40), (given, { at }, span, most) => {
         const schedule = scheduleOf(given, at)
-        const expected = enumerate(schedule, at, most).filter((next) => next <= at + span).length
-        expect(countOccurrences(schedule, at, at + span, most)).toBe(expected)
+        const some = enumerate(schedule, at, most + 1).filter((next) => next <= at + span)
+        const isAll = some.length <= most || intervalOf(schedule) !== undefined
+        const { count, last } = countOccurrences(schedule, at, at + span, most)
+        if (isAll) expect(last).toBeUndefined()
+        else expect([count, last]).toEqual([most, some[most - 1] ?? at])
+        if (some.length <= most) expect(count).toBe(some.length)
+      }),
+    )
+  })
+
+  test('of an interval are counted at once, however many they are', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1_000, max: DAY }), fc.nat(9_999 * DAY), fc.nat(9), (everyMs, span, most) => {
+        const { count, last } = countOccurrences({ kind: 'every', when: '', everyMs }, NOW, NOW + span, most)
+        expect(last).toBeUndefined()
+        expect(span - count * everyMs).toBeGreaterThanOrEqual(0)
+        expect(span - count * everyMs).toBeLessThan(everyMs)
       }),
     )
   })
 
   test('before the last one count for nothing', () => {
-    expect(countOccurrences(scheduleOf({ kind: 'every', when: '1h' }), NOW, NOW - DAY, 10)).toBe(0)
-    expect(countOccurrences(scheduleOf({ kind: 'cron', when: '@hourly' }), NOW, NOW - DAY, 10)).toBe(0)
+    for (const [kind, when] of [
+      ['every', '1h'],
+      ['cron', '@hourly'],
+    ])
+      expect(countOccurrences(scheduleOf({ kind, when }), NOW, NOW - DAY, 10)).toEqual({ count: 0 })
   })
 
   test('of a spread lie where its phrase says, day by day', () => {

@@ -13,6 +13,7 @@ import { silentLogger } from '../../../runtime/ports/logger.js'
 import { Feed } from '../../../runtime/read/feed.js'
 import * as commands from '../../../runtime/trigger/commands.js'
 import { Firer } from '../../../runtime/trigger/firer.js'
+import { MissedCounts } from '../../../runtime/trigger/missed-counts.js'
 import { Scheduler } from '../../../runtime/upkeep/scheduler.js'
 import { enqueue } from '../../../runtime/write/enqueue-command.js'
 import { Enqueuer } from '../../../runtime/write/enqueuer.js'
@@ -172,7 +173,7 @@ class Runtime {
       ...{ journal, clock, ids, ...own, codeVersion: undefined, queues: new Map(), overrides: new Map() },
       ...{ strict: false, conceal: false, removed: async () => new Map(), onSubmitted: () => {} },
     })
-    const firer = new Firer({ store, journal, feed, enqueuer, ...own })
+    const firer = new Firer({ store, journal, feed, enqueuer, missed: new MissedCounts(clock), ...own })
     this.#scheduler = new Scheduler({ feed, clock, log: silentLogger, firer, runtime: name })
   }
 
