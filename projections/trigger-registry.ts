@@ -58,10 +58,16 @@ export class TriggerRegistry {
   readonly #deadlines = new TinyQueue<Deadline>([], (a, b) => a.at - b.at)
   readonly #due = new Set<string>()
   #changes = 0
+  #remembered = 0
 
   /** Grows with all that may give somebody something to do. */
   get changes(): number {
     return this.#changes
+  }
+
+  /** Grows with all that changes what `toJSON` gives. */
+  get writes(): number {
+    return this.#changes + this.#remembered
   }
 
   get(id: string): TriggerState | undefined {
@@ -139,10 +145,10 @@ export class TriggerRegistry {
     if (state.status === 'removed') this.#forget(id)
     else this.#keep(state)
     if (own.type === 'TriggerUpdated') this.#dropOwed(id, (event) => !asksFor(state, event))
-    this.#changes += 1
   }
 
   #settle(id: string, { type, data, at, revision = 0 }: TriggerEvent): void {
+    this.#changes += 1
     if (type === 'TriggerUpdated') this.#bad.delete(id)
     if ('source' in data && data.source !== undefined) this.#owed.delete(keyOf(id, data.source))
     if (type === 'TriggerMissed' && data.jobId !== undefined) this.#open.delete(data.jobId)
@@ -185,6 +191,7 @@ export class TriggerRegistry {
 
   #remember(id: string, { before, after }: JobChange): void {
     this.#records.set(id, recordAfter(this.record(id), before, after))
+    this.#remembered += 1
     const isBad = after.outcome === 'failed' && after.error === BAD_TRIGGER
     // One that has been changed since is not what the job complains of.
     if (!isBad || (this.#triggers.get(id) as TriggerState).definedAt > after.queuedAt) return

@@ -154,7 +154,7 @@ export class Engine {
     this.firer = new Firer({ store, journal, feed, enqueuer, definitions, maxBodyBytes, missed, log: logger })
     const { firer } = this
     this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
-    this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, runtime: this.#runtime })
+    this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, definitions, runtime: this.#runtime })
     this.relay = new LogRelay(clock)
     this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)

@@ -165,8 +165,11 @@ function report(output: Output, { id, outcome }: AddedTrigger, info: TriggerInfo
   output.talk(`Trigger ${printable(id)} ${OUTCOMES[outcome]}${info === undefined ? ', and done' : fires(info)}.`)
 }
 
-function fires({ status, kind, nextAt }: TriggerInfo): string {
+function fires({ status, kind, nextAt, lateMs }: TriggerInfo): string {
   if (status === 'paused') return ', and paused'
+  const late = Date.now() - (nextAt ?? Number.POSITIVE_INFINITY)
+  if (late > 0 && lateMs !== undefined)
+    return lateMs === null || late <= lateMs ? ': it fires at once' : ': it is too late to fire, and counts as missed'
   if (nextAt !== undefined) return `: it fires ${when(nextAt)}`
   return kind === 'event' ? ': it fires on events' : ': it fires when it is called'
 }

@@ -78,11 +78,11 @@ const sameTimes = (state: TriggerFacts, facts: TriggerFacts): boolean =>
 
 /** As it was added, or last updated. */
 function isSameAs(state: TriggerState, facts: TriggerFacts): boolean {
-  const { schedule, type, options, defaults, misfire, debounce } = state
-  return sameJson(
-    plain([keyOf(facts.schedule), facts.type, facts.options, facts.defaults, facts.misfire, facts.debounce]),
-    plain([keyOf(schedule), type, options, defaults, misfire, debounce]),
-  )
+  return sameJson(plain(contentOf(state)), plain(contentOf(facts)))
+}
+
+function contentOf({ schedule, type, options, defaults, code, misfire, debounce }: TriggerFacts): unknown {
+  return [keyOf(schedule), type, options, defaults, code, misfire, debounce]
 }
 
 function keyOf(schedule: TriggerFacts['schedule']): unknown {
@@ -92,7 +92,7 @@ function keyOf(schedule: TriggerFacts['schedule']): unknown {
 /** Without what is undefined. */
 const plain = (value: unknown): Json => JSON.parse(JSON.stringify(value)) as Json
 
-/** The old instant never fires once the schedule has changed; where it has not, it stays. */
+/** The old instant never fires once the schedule has changed; where it has not, it stays. What it is already says nothing. */
 export function update(
   id: string,
   state: TriggerState,
@@ -101,6 +101,7 @@ export function update(
   keepsPayload: boolean = payload === undefined,
 ): Draft[] {
   const isSame = sameJson(plain(state.schedule), plain(facts.schedule))
+  if (isSame && keepsPayload && isSameAs(state, facts)) return []
   const nextAt = isSame ? state.nextAt : firstOccurrence(facts.schedule, now)
   const data = { ...withNext(facts, nextAt), ...(keepsPayload && { keepsPayload: true as const }) }
   return [draft(id, 'TriggerUpdated', data, keepsPayload ? undefined : payload)]

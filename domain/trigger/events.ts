@@ -36,6 +36,8 @@ export interface TriggerFacts {
   readonly options?: { readonly [option: string]: Json }
   /** What the type says of its jobs, for processes that do not know it. */
   readonly defaults?: { readonly [setting: string]: Json }
+  /** The type has functions that are asked when a job is made: processes that do not know it give way to those that do. */
+  readonly code?: true
   /** Absent: `coalesce`. */
   readonly misfire?: Misfire
   readonly debounce?: Debounce

@@ -72,8 +72,8 @@ export interface Views extends Kept {
    * Rows (by `place`), texts and checkpoint in one step, or not at all.
    * `since` is the position up to which the caller believes the kept rows are complete: if what is kept is at an earlier
    * position (another process rebuilt it), nothing is written and `false` comes back; the caller then saves everything
-   * with `since: 'all'`, which replaces all rows and tombstones. If what is kept is at `checkpoint.position` or later, nothing is
-   * written and `true` comes back. `rows` is read in slices, with the event loop let go in between.
+   * with `since: 'all'`, which replaces all rows, tombstones and texts; else a text that is not given stays. If what is kept is
+   * at `checkpoint.position` or later, nothing is written and `true` comes back. `rows` is read in slices, with the event loop let go in between.
    */
   save(changes: {
     readonly checkpoint: Checkpoint

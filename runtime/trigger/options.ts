@@ -5,6 +5,7 @@ import { InvalidOption } from '../../domain/errors.js'
 import type { Json } from '../../domain/event.js'
 import type { Instant } from '../../domain/instant.js'
 import type { KeyLimit } from '../../domain/job/events.js'
+import { canonicalText } from '../../domain/json.js'
 import type { Definition } from '../../domain/trigger/decide.js'
 import type { Combine, Debounce, Misfire, TriggerFacts } from '../../domain/trigger/events.js'
 import type { EventRule } from '../../domain/trigger/match.js'
@@ -117,6 +118,7 @@ export async function toDefinition(given: TriggerOptions, setting: TriggerSettin
     type: job.type,
     ...(checked !== undefined && { options: checked }),
     ...defaultsOf(job),
+    ...(hasCode(job) && { code: true as const }),
     ...toMisfire(misfire, schedule, `${path}.misfire`),
     ...(debounce !== undefined && { debounce: toDebounce(debounce, schedule, `${path}.debounce`) }),
   }
@@ -138,7 +140,8 @@ interface Seed {
 
 /** Throws InvalidOption. */
 function toTimes(given: TriggerTimes, { type, channel = '', payload }: Seed, now: number, path: string): Schedule {
-  const seed = JSON.stringify([channel, type, typeof payload === 'string' ? payload : `${payload?.length}`])
+  const own = typeof payload === 'string' ? canonicalText(JSON.parse(payload) as Json) : `${payload?.length}`
+  const seed = JSON.stringify([channel, type, own])
   const { kind, when, timezone, late } = given
   return toSchedule({ kind, when, timezone, late }, { now, seed }, path)
 }
@@ -203,9 +206,18 @@ function defaultsOf(job: JobDefinition): Pick<TriggerFacts, 'defaults'> {
   return Object.keys(defaults).length === 0 ? {} : { defaults }
 }
 
+/** Stands for one that has functions, which are not known here. */
+type StandIn = JobDefinition & Pick<TriggerFacts, 'code'>
+
+/** Whether it is asked about each job that is made. */
+const hasCode = ({ code, before, concurrencyKey, timeoutOf }: StandIn): boolean =>
+  code === true || before !== undefined || typeof concurrencyKey === 'function' || timeoutOf !== undefined
+
 /** The type of a trigger's jobs, in a process that does not know it. */
-export const definitionOf = ({ type, defaults }: Pick<TriggerFacts, 'type' | 'defaults'>): JobDefinition =>
-  defineJob({ ...defaults, type })
+export const definitionOf = ({ type, defaults, code }: Pick<TriggerFacts, 'type' | 'defaults' | 'code'>): StandIn => ({
+  ...defineJob({ ...defaults, type }),
+  ...(code && { code }),
+})
 
 /** When a trigger that is added now would fire. */
 export function previewOf(

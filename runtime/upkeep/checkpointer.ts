@@ -42,6 +42,8 @@ export class Checkpointer {
   readonly #log: Logger
   /** Position up to which the kept rows are known to be complete. */
   #since: Position | 'all' = 'all'
+  /** `writes` of the triggers as they are kept. They are many: written only when they have changed. */
+  #keptTriggers = 0
   #saving: Promise<void> | undefined
   #savedAt = 0
 
@@ -122,7 +124,7 @@ export class Checkpointer {
   /** Writes what has changed, or answers with the rows that could not be written: a full disk must not stop `list`. */
   async rowsLeft(): Promise<ReadonlyMap<string, JobRow>> {
     try {
-      await this.save()
+      await this.#saveWhere(() => this.#feed.board.dirtyCount > 0)
     } catch (error) {
       this.#log.warn({ err: error }, 'views not saved')
     }
@@ -130,10 +132,15 @@ export class Checkpointer {
   }
 
   /** Writes what has changed. One at a time: who comes while one is under way waits, then writes the rest. */
-  async save(): Promise<void> {
+  save(): Promise<void> {
+    const { board, triggers } = this.#feed
+    return this.#saveWhere(() => board.dirtyCount > 0 || triggers.writes !== this.#keptTriggers)
+  }
+
+  async #saveWhere(isDue: () => boolean): Promise<void> {
     while (this.#saving !== undefined) await this.#saving
-    const { last, board } = this.#feed
-    if (last === undefined || board.dirtyCount === 0) return
+    const { last } = this.#feed
+    if (last === undefined || !isDue()) return
     this.#saving = this.#write(last).finally(() => {
       this.#saving = undefined
     })
@@ -148,9 +155,12 @@ export class Checkpointer {
       ['queue-stats', JSON.stringify(board.stats.toSave())],
       ['queues', JSON.stringify(queues)],
       ['workers', JSON.stringify(workers)],
-      ['triggers', JSON.stringify(triggers)],
       ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
     ])
+    const { writes } = triggers
+    const ofNow = triggers.toJSON()
+    const withTriggers = (): Map<string, string> => new Map([...texts, ['triggers', JSON.stringify(ofNow)]])
+    const isChanged = this.#since === 'all' || writes !== this.#keptTriggers
     this.#savedAt = this.#clock.now()
     const dirty = board.takeDirty()
     const gone = board.takeRemoved()
@@ -162,13 +172,14 @@ export class Checkpointer {
         checkpoint,
         since: this.#since,
         rows,
-        texts,
+        texts: isChanged ? withTriggers() : texts,
         removed,
         expunged: placesOf(expunged),
       })
       // Somebody deleted them, or replaced them by some that end before ours begin.
-      if (!kept) await this.#saveAll(checkpoint, texts)
+      if (!kept) await this.#saveAll(checkpoint, withTriggers())
       this.#since = position
+      this.#keptTriggers = writes
     } catch (error) {
       board.markDirty(dirty)
       board.markRemoved(gone)

@@ -1,28 +1,36 @@
 import { JobledgerError } from '../../domain/errors.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
+import type { Lane } from '../../projections/pending-index.js'
 import type { Clock } from '../ports/clock.js'
 import type { Logger } from '../ports/logger.js'
 import type { Feed } from '../read/feed.js'
 import type { Firer } from '../trigger/firer.js'
 import { Alarm } from '../work/alarm.js'
-import { ranking, runtimesOf, stepFor } from '../work/claim-policy.js'
+import { membersOf, ranking, runtimesOf, stepFor } from '../work/claim-policy.js'
+import type { JobDefinition } from '../work/run/definition.js'
 import { Bell } from './bell.js'
 
 /** A firing is left to whoever has begun it for this long (ms). */
 const OPEN_GRACE = 5_000
 /** Wait after something could not be done, or has turned out to be done (ms). */
 const HOLD = 1_000
+/** How long who does not know the code of a type leaves its triggers to those who do (ms). */
+const CODE_GRACE = 2_000
 
 export interface SchedulerOptions {
   readonly feed: Feed
   readonly clock: Clock
   readonly log: Logger
   readonly firer: Firer
+  /** Job types that this runtime knows. */
+  readonly definitions: ReadonlyMap<string, JobDefinition>
   readonly runtime: string
 }
 
 /** Something to be done about a trigger from an instant on, by a name of its own. */
-type Turn = (instant: number, triggerId: string, key: string, task: () => Promise<void>) => void
+type Turn = (instant: number, trigger: Subject, key: string, task: () => Promise<void>) => void
+/** Removed ones have only an id. */
+type Subject = Pick<TriggerState, 'id'> | TriggerState
 
 /**
  * Sees to it that triggers fire when their time has come, and that they answer to events of the log. Every runtime does: the log
@@ -74,12 +82,15 @@ export class Scheduler {
     for (const owed of triggers.owed) {
       const state = triggers.get(owed.triggerId)
       if (state?.status !== 'active') continue
-      turn(owed.at, state.id, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
+      turn(owed.at + this.#grace(state), state, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
     }
-    for (const open of triggers.open) turn(open.at + OPEN_GRACE, open.triggerId, open.jobId, () => firer.complete(open))
+    for (const open of triggers.open) {
+      const trigger = triggers.get(open.triggerId) ?? { id: open.triggerId }
+      turn(open.at + OPEN_GRACE, trigger, open.jobId, () => firer.complete(open))
+    }
     for (const [id, jobId] of triggers.bad) {
       const state = triggers.get(id) as TriggerState
-      turn(now, id, `bad ${jobId}`, () => firer.removeBad(state, jobId))
+      turn(now, state, `bad ${jobId}`, () => firer.removeBad(state, jobId))
     }
     const next = triggers.nextDeadline()
     if (next !== undefined) this.#alarm.by(next)
@@ -88,22 +99,47 @@ export class Scheduler {
   #onDue(state: TriggerState, turn: Turn): void {
     const { firer } = this.#options
     const { id, window, nextAt } = state
+    const grace = this.#grace(state)
     if (window !== undefined)
-      turn(window.until, id, `${window.revision} ${id}`, () => firer.onWindowEnd({ ...state, window }))
-    if (nextAt !== undefined) turn(nextAt, id, `${id} ${nextAt}`, () => firer.onTime({ ...state, nextAt }))
+      turn(window.until + grace, state, `${window.revision} ${id}`, () => firer.onWindowEnd({ ...state, window }))
+    if (nextAt !== undefined) turn(nextAt + grace, state, `${id} ${nextAt}`, () => firer.onTime({ ...state, nextAt }))
+  }
+
+  /** Without its code a job would be made all the same, but not as its type wants it. */
+  #grace({ code, type }: TriggerState): number {
+    return code && !this.#options.definitions.has(type) ? CODE_GRACE : 0
   }
 
   /** Begins what is due, unless it is another runtime's to be first: that one is given time. */
   #turn(now: number): Turn {
-    const { feed, runtime } = this.#options
-    const rankOf = ranking(runtimesOf(feed.workers.live(now)), runtime)
-    const step = stepFor(feed.lag())
-    return (instant, triggerId, key, task) => {
+    const step = stepFor(this.#options.feed.lag())
+    const rankOf = this.#ranking(now)
+    return (instant, trigger, key, task) => {
       if (this.#underWay.has(key)) return
-      const due = instant > now ? instant : instant + rankOf(triggerId) * step
+      const due = instant > now ? instant : instant + rankOf(trigger) * step
       const readyAt = Math.max(due, this.#held.get(key) ?? due)
       if (readyAt > now) this.#alarm.by(readyAt)
-      else this.#underWay.set(key, this.#attempt(key, triggerId, task))
+      else this.#underWay.set(key, this.#attempt(key, trigger.id, task))
+    }
+  }
+
+  /** Among those whose workers take the jobs of a trigger: they know its type. Nobody does: among all. */
+  #ranking(now: number): (trigger: Subject) => number {
+    const { feed, runtime } = this.#options
+    const live = feed.workers.live(now)
+    const all = ranking(runtimesOf(live), runtime)
+    const byLane = new Map<string, typeof all>()
+    return (trigger) => {
+      if (!('type' in trigger)) return all(trigger.id)
+      const lane = laneOf(trigger)
+      const key = JSON.stringify(lane)
+      let rankOf = byLane.get(key)
+      if (rankOf === undefined) {
+        const members = membersOf(live, lane)
+        rankOf = members.length === 0 ? all : ranking(members, runtime)
+        byLane.set(key, rankOf)
+      }
+      return rankOf(trigger.id)
     }
   }
 
@@ -121,4 +157,10 @@ export class Scheduler {
     this.#held.set(key, until)
     this.#alarm.by(until)
   }
+}
+
+/** Where its jobs go. */
+function laneOf({ type, options, defaults }: TriggerState): Lane {
+  const queue = String(options?.queue ?? defaults?.queue ?? 'default')
+  return { type, queue, channel: String(options?.channel ?? '') }
 }

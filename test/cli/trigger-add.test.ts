@@ -30,6 +30,20 @@ describe('triggers add', { timeout: PATIENCE }, () => {
     expect(stderr).toMatch(new RegExp(`^Trigger ${stdout.trim()} is added: it fires \\S+Z \\(in (59m|1h).*\\)\\.\\n$`))
   })
 
+  test('says of an instant that has passed what becomes of it', async () => {
+    const said = async (kind: string, when: string, ...args: string[]): Promise<string> => {
+      const { stderr } = await desk.run(['triggers', 'add', kind, when, '--type', 'note', '--id', 'past', ...args])
+      return stderr
+    }
+    const past = '2020-01-01T00:00:00Z'
+    expect(await said('at', past)).toBe('Trigger past is added: it is too late to fire, and counts as missed.\n')
+    expect(await said('at', past, '--late', 'always')).toBe('Trigger past is changed: it fires at once.\n')
+    const justNow = new Date(Date.now() - HOUR).toISOString()
+    expect(await said('at', justNow)).toBe('Trigger past is changed: it fires at once.\n')
+    expect(await said('at', justNow, '--late', '1m')).toMatch(/: it is too late to fire, /)
+    await desk.run(['triggers', 'remove', 'past'])
+  })
+
   test('may be said again', async () => {
     const nightly = ['cron', '0 3 * * *', '--type', 'report', '--id', 'nightly', '--timezone', 'Europe/Berlin']
     const { nextAt } = await added(...nightly).then(() => show('nightly'))

@@ -90,6 +90,75 @@ describe('opening a ledger', () => {
   })
 })
 
+describe('a checkpoint', () => {
+  /** Names of the texts that each save has written. */
+  function spied(views: MemoryViews): { readonly views: MemoryViews; readonly saves: string[][] } {
+    const saves: string[][] = []
+    const save: MemoryViews['save'] = (changes) => {
+      saves.push([...changes.texts.keys()])
+      return views.save(changes)
+    }
+    const open = keptOpen(views)
+    const spy = new Proxy(open, { get: (_, key) => (key === 'save' ? save : Reflect.get(open, key)) })
+    return { views: spy, saves }
+  }
+
+  const names = ({ saves }: ReturnType<typeof spied>): boolean[] => saves.map((texts) => texts.includes('triggers'))
+
+  it('is made where only triggers move, and when the ledger is closed', async () => {
+    const clock = new VirtualClock()
+    const store = new MemoryEventStore()
+    const views = keptOpen(new MemoryViews())
+    const open = (): Promise<Ledger> => ledgerOn(keptOpen(store), views, clock, { scheduler: false })
+    const before = await open()
+    const trigger = { id: 't', kind: 'every', when: '1h', job: note, payload: 'x' } as const
+    await before.triggers.add(trigger)
+    await clock.advance('5s')
+    expect((await views.checkpoint())?.stream).toBe('trigger-t')
+    await before.triggers.pause('t')
+    const expected = await before.triggers.get('t')
+    await before.close()
+    expect(await views.checkpoint()).toMatchObject({ stream: 'trigger-t', revision: 1 })
+    const after = await open()
+    expect(await after.triggers.get('t')).toEqual(expected)
+    await after.close()
+  })
+
+  it('writes the triggers when they have changed, and when it writes everything', async () => {
+    const clock = new VirtualClock()
+    const store = new MemoryEventStore()
+    const kept = new MemoryViews()
+    const before = spied(kept)
+    const ledger = await ledgerOn(keptOpen(store), before.views, clock, { jobs: [note] })
+    const quiet = async (): Promise<void> => clock.advance('3s')
+    await ledger.enqueue(note, '1')
+    await quiet()
+    await ledger.enqueue(note, '2')
+    await quiet()
+    await ledger.triggers.add({ id: 't', kind: 'webhook', job: note })
+    await quiet()
+    await ledger.enqueue(note, '3')
+    await quiet()
+    await ledger.triggers.fire('t', { payload: 'x' })
+    await quiet()
+    await ledger.close()
+    expect(names(before)).toEqual([true, false, true, false, true])
+    const after = spied(kept)
+    const again = await ledgerOn(keptOpen(store), after.views, clock, { jobs: [note] })
+    await quiet()
+    await again.enqueue(note, '4')
+    await quiet()
+    // Others have none, or end earlier: whatever is there is replaced.
+    const lost = spied(new MemoryViews())
+    const other = await ledgerOn(keptOpen(store), lost.views, clock, { jobs: [note] })
+    await quiet()
+    await Promise.all([again.close(), other.close()])
+    expect(names(after)).toEqual([false])
+    expect(names(lost)).toEqual([true])
+    expect((await lost.views.texts()).get('triggers')).toBe((await kept.texts()).get('triggers'))
+  })
+})
+
 async function eventsAfter(store: EventStore, after = ''): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = []
   for await (const page of store.readAll({ after })) events.push(...page)

@@ -196,6 +196,35 @@ describe.each(LIVES)('events of the log that a trigger asks for, %s', (_, live) 
   })
 })
 
+test('what changes for a checkpoint is counted, and nothing else is', () => {
+  const log = new Log()
+  let [text, writes] = [JSON.stringify(log.registry), log.registry.writes]
+  const steps = [
+    () => log.trigger('TriggerAdded', on('job/mail')),
+    () => log.queue('a'),
+    () => log.trigger('TriggerMissed', { by: 'event', reason: 'refused', occurrence: 0, source: 'e2' }),
+    () => log.trigger('TriggerAdded', timed(1), 'u'),
+    () => log.trigger('TriggerFired', fired({ queued: facts({ trigger: { id: 'u', occurrence: 0 } }) }), 'u'),
+    () => log.queue('j', { type: 'letter', trigger: { id: 'u', occurrence: 0 } }),
+    () => log.run('j', 'BadTrigger'),
+    () => log.trigger('TriggerPaused'),
+    () => log.queue('other', { type: 'letter' }),
+    () => log.write('queue-q', 'QueuePaused'),
+    () => log.trigger('TriggerFired', fired({ jobId: 'k', queued: facts() }), 'u'),
+    () => log.trigger('TriggerRemoved', { by: 'done' }, 'u'),
+    () => log.trigger('TriggerMissed', { reason: 'refused', occurrence: 0, jobId: 'k' }, 'u'),
+  ]
+  const changed = steps.map((step) => {
+    step()
+    const before = [text, writes]
+    text = JSON.stringify(log.registry)
+    writes = log.registry.writes
+    expect(writes !== before[1]).toBe(text !== before[0])
+    return text !== before[0]
+  })
+  expect(changed.map((has, step) => (has ? -1 : step)).filter((step) => step >= 0)).toEqual([8, 9])
+})
+
 describe.each(LIVES)('a firing and its job in two appends, %s', (_, live) => {
   const queued = facts({ trigger: { id: 't', occurrence: 0 } })
 

@@ -75,6 +75,19 @@ scenario([58, '002.23'], 'type, channel and payload tell the slots apart', async
   expect(new Set(slots).size).toBe(4)
 })
 
+scenario([58, 'C18', '002.23'], 'the order in which a payload is written tells nothing', async (world) => {
+  const { triggers } = await world.open()
+  const spread = { id: 'mine', kind: 'monthly', job: tick } as const
+  const payload = { a: 1, b: [{ c: 'x', d: null }], __proto__: null }
+  await triggers.add({ ...spread, payload })
+  const { slot } = await triggers.get('mine')
+  const turned = { ...spread, payload: { b: [{ d: null, c: 'x' }], a: 1 } }
+  expect(await triggers.add(turned)).toEqual({ id: 'mine', outcome: 'unchanged' })
+  expect(await triggers.get('mine')).toMatchObject({ slot })
+  expect(await triggers.add({ ...turned, payload: { ...payload, b: [] } })).toMatchObject({ outcome: 'updated' })
+  expect(await triggers.get('mine')).not.toMatchObject({ slot })
+})
+
 scenario(
   [58, 'C18'],
   'as a kind it is spread, inside a cron expression the same word means midnight',

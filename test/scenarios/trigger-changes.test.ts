@@ -1,7 +1,7 @@
 /** Triggers that are changed. */
 import { expect } from 'vitest'
 import { scenario } from './scenario.js'
-import { firings, kindsOf, storyOf, tick } from './trigger-acts.js'
+import { firings, kindsOf, noted, storyOf, tick, toldOf } from './trigger-acts.js'
 
 const TENS = { id: 'tens', kind: 'cron', when: '*/10 * * * *', job: tick, payload: { n: 1 } } as const
 
@@ -75,12 +75,12 @@ scenario([66, '002.36'], 'undefined leaves what is there, null takes it away', a
   const { kind: _, ...nothing } = Object.fromEntries(Object.keys({ ...TENS, ...more }).map((key) => [key, undefined]))
   const { id: __, ...unsaid } = nothing
   await world.clock.advance('1s')
-  const after = { ...before, updatedAt: world.clock.now() }
   await triggers.update('tens', unsaid)
-  expect(await triggers.get('tens')).toEqual(after)
+  expect(await triggers.get('tens')).toEqual(before)
   await triggers.update('tens', { timezone: null, misfire: null, debounce: null, options: null })
-  const { timezone: _1, debounce: _2, options: _3, ...plain } = after
-  expect(await triggers.get('tens')).toEqual({ ...plain, channel: '', misfire: 'coalesce' })
+  const { timezone: _1, debounce: _2, options: _3, ...plain } = before
+  const updatedAt = world.clock.now()
+  expect(await triggers.get('tens')).toEqual({ ...plain, channel: '', misfire: 'coalesce', updatedAt })
   await triggers.add({ id: 'in', kind: 'in', when: '1h', late: 'always', job: tick, payload: 1 })
   await triggers.update('in', { late: null })
   expect(await triggers.get('in')).toMatchObject({ lateMs: 86_400_000 })
@@ -123,4 +123,25 @@ scenario([66, '002.36', 'C15'], 'another duration moves a one-shot, another payl
     'TriggerFired',
     'TriggerRemoved',
   ])
+})
+
+scenario([66, '002.36'], 'what is there already is no change', async (world) => {
+  const { job } = noted('coded', { before: () => true })
+  const [ledger, stranger] = [await world.open({ jobs: [job] }), await world.open()]
+  const { triggers } = ledger
+  await triggers.add({ ...TENS, job, options: { channel: 'acme', name: 'n' } })
+  await triggers.add({ id: 'in', kind: 'in', when: '1h', job, payload: { a: 1, b: 2 } })
+  await triggers.add({ id: 'slot', kind: 'weekly', when: 'on mon before 5am', job, payload: { a: 1, b: 2 } })
+  const before = await triggers.list()
+  await world.clock.advance('1m')
+  const same = { when: '*/10 * * * *', payload: { n: 1 }, options: { name: 'n', channel: 'acme' } }
+  for (const by of [triggers, stranger.triggers]) {
+    await by.update('tens', same)
+    await by.update('slot', { when: 'on mon before 5am', payload: { b: 2, a: 1 } })
+    for (const id of ['tens', 'in', 'slot']) await by.update(id, {})
+  }
+  expect(await triggers.list()).toEqual(before)
+  for (const id of ['tens', 'in', 'slot']) expect(kindsOf(await storyOf(world, id))).toEqual(['TriggerAdded'])
+  await stranger.triggers.update('tens', { payload: { n: 2 } })
+  expect(await toldOf(world, 'tens', 'TriggerUpdated')).toMatchObject([{ code: true }])
 })

@@ -1,6 +1,8 @@
 /** Triggers that several processes look after. */
 import { expect } from 'vitest'
 import type { Ledger } from '../../runtime/ledger.js'
+import type { JobDefinition } from '../../runtime/work/run/definition.js'
+import { defineJob } from '../../runtime/work/run/definition.js'
 import type { World } from '../engine/support.js'
 import { scenario } from './scenario.js'
 import { firings, misses, noted, SetClock, shown, tick, toldOf } from './trigger-acts.js'
@@ -99,4 +101,58 @@ scenario([59, 66], 'what one process adds, changes or removes the others act on'
     'cron',
     [5, 10, 12, 14].map((second) => shown(START + second * 1_000)),
   )
+})
+
+scenario(
+  [59, 79],
+  'a process that does not know the code of a type leaves its triggers to one that does',
+  async (world) => {
+    const job = defineJob<unknown, unknown>({ type: 'coded', concurrencyKey: () => 'by code' })
+    const other = defineJob<unknown, unknown>({ type: 'other' })
+    const strangers = [await world.open(), await world.open()] as const
+    const knowing = await world.open({ jobs: [job] })
+    await knowing.triggers.add({ id: 'every', kind: 'every', when: '1s', job, payload: null })
+    await knowing.triggers.add({ id: 'slow', kind: 'every', when: '5s', job, payload: null, debounce: '1s' })
+    await knowing.triggers.add({ id: 'event', kind: 'event', when: 'job/other:CREATED', job, payload: null })
+    const keysOf = async (id: string): Promise<unknown[]> => {
+      const jobs = await strangers[0].triggers.jobs(id)
+      return Promise.all(jobs.map(async (each) => (await strangers[0].status(each.id)).concurrency?.key))
+    }
+    for (let second = 0; second < 12; second += 1) {
+      await strangers[0].enqueue(other, null)
+      await world.clock.advance('1s')
+    }
+    await world.clock.settle()
+    const count = { every: 12, event: 12, slow: 2 }
+    for (const [id, times] of Object.entries(count)) expect(await keysOf(id), id).toEqual(Array(times).fill('by code'))
+    // Gone, it is not waited for much longer.
+    await world.close(knowing, { drain: 0, timeout: 0 })
+    const before = (await keysOf('every')).length
+    await world.clock.advance('10s')
+    expect(await firings(world, 'every')).toEqual(seconds((await keysOf('every')).length))
+    expect((await keysOf('every')).length).toBeGreaterThanOrEqual(before + 8)
+    expect(await misses(world, 'every')).toEqual([])
+  },
+)
+
+scenario([59, 79], 'those whose workers take the jobs of a trigger come first', async (world) => {
+  const asked: string[] = []
+  const jobsOf = (name: string): JobDefinition<unknown, unknown>[] =>
+    ['mine', 'other'].map((type) =>
+      defineJob<unknown, unknown>({ type, before: () => void asked.push(name), handle: () => null }),
+    )
+  const [first, ...others] = [
+    await world.open({ jobs: jobsOf('other type') }),
+    await world.open({ jobs: jobsOf('other queue') }),
+    await world.open({ jobs: jobsOf('mine') }),
+  ] as const
+  await first.start({ types: ['other'] })
+  await others[0].start({ queues: ['other'] })
+  await others[1].start({ types: ['mine'] })
+  const job = defineJob<unknown, unknown>({ type: 'mine' })
+  for (let n = 0; n < 10; n += 1)
+    await first.triggers.add({ id: `every-${n}`, kind: 'every', when: '1s', job, payload: null })
+  await world.clock.advance('5s')
+  await world.clock.settle()
+  expect(asked).toEqual(Array(50).fill('mine'))
 })

@@ -136,12 +136,22 @@ describe('update', () => {
   })
 
   test('keeps the payload where none is given, and says so', () => {
-    const say = (payload?: string): Draft[] => decide.update(TRIGGER, waits, { facts: EVERY_MINUTE, payload }, NOW)
-    const data = { ...EVERY_MINUTE, nextAt: NOW + 7 }
+    const facts = { ...EVERY_MINUTE, type: 'letter' }
+    const say = (payload?: string): Draft[] => decide.update(TRIGGER, waits, { facts, payload }, NOW)
+    const data = { ...facts, nextAt: NOW + 7 }
     const told = { stream: 'trigger-t1', type: 'TriggerUpdated' }
     expect(say()).toEqual([{ ...told, data: { ...data, keepsPayload: true } }])
     expect(say('2')).toEqual([{ ...told, data, body: '2' }])
     expect([evolved(say(), waits).payloadAt, evolved(say('2'), waits).payloadAt]).toEqual([0, 1])
+  })
+
+  test('to what it is already says nothing', () => {
+    const say = (facts: TriggerFacts, payload?: string): Draft[] =>
+      decide.update(TRIGGER, waits, { facts, payload }, NOW + 5)
+    expect(say({ ...EVERY_MINUTE })).toEqual([])
+    expect(say(EVERY_MINUTE, '2')).toHaveLength(1)
+    for (const more of [{ code: true as const }, { defaults: { queue: 'q' } }, { options: { channel: 'c' } }])
+      expect(say({ ...EVERY_MINUTE, ...more })).toHaveLength(1)
   })
 
   test('leaves a pause, a window and all that has been counted', () => {

@@ -174,7 +174,7 @@ class Runtime {
       ...{ strict: false, conceal: false, removed: async () => new Map(), onSubmitted: () => {} },
     })
     const firer = new Firer({ store, journal, feed, enqueuer, missed: new MissedCounts(clock), ...own })
-    this.#scheduler = new Scheduler({ feed, clock, log: silentLogger, firer, runtime: name })
+    this.#scheduler = new Scheduler({ feed, clock, ...own, firer, runtime: name })
   }
 
   async run(signal: AbortSignal): Promise<void> {
