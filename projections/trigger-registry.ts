@@ -190,8 +190,11 @@ export class TriggerRegistry {
   }
 
   #remember(id: string, { before, after }: JobChange): void {
-    this.#records.set(id, recordAfter(this.record(id), before, after))
-    this.#remembered += 1
+    const [was, record] = [this.record(id), recordAfter(this.record(id), before, after)]
+    if (record !== was) {
+      this.#records.set(id, record)
+      this.#remembered += 1
+    }
     const isBad = after.outcome === 'failed' && after.error === BAD_TRIGGER
     // One that has been changed since is not what the job complains of.
     if (!isBad || (this.#triggers.get(id) as TriggerState).definedAt > after.queuedAt) return

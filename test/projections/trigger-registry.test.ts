@@ -207,7 +207,10 @@ test('what changes for a checkpoint is counted, and nothing else is', () => {
     () => log.trigger('TriggerFired', fired({ queued: facts({ trigger: { id: 'u', occurrence: 0 } }) }), 'u'),
     () => log.queue('j', { type: 'letter', trigger: { id: 'u', occurrence: 0 } }),
     () => log.run('j', 'BadTrigger'),
+    () => log.queue('c', { type: 'letter', trigger: { id: 't', occurrence: 0 } }),
+    () => log.lease('c'),
     () => log.trigger('TriggerPaused'),
+    () => log.write('job-c', 'Heartbeat', { token: 'c', expiresAt: 2e9, progress: 0.5 }),
     () => log.queue('other', { type: 'letter' }),
     () => log.write('queue-q', 'QueuePaused'),
     () => log.trigger('TriggerFired', fired({ jobId: 'k', queued: facts() }), 'u'),
@@ -222,7 +225,7 @@ test('what changes for a checkpoint is counted, and nothing else is', () => {
     expect(writes !== before[1]).toBe(text !== before[0])
     return text !== before[0]
   })
-  expect(changed.map((has, step) => (has ? -1 : step)).filter((step) => step >= 0)).toEqual([8, 9])
+  expect(changed.map((has, step) => (has ? -1 : step)).filter((step) => step >= 0)).toEqual([10, 11, 12])
 })
 
 describe.each(LIVES)('a firing and its job in two appends, %s', (_, live) => {

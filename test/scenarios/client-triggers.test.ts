@@ -32,15 +32,6 @@ scenario(
   },
 )
 
-scenario([64, '002.32'], 'of a trigger and a worker that are not there, the trigger is named', async (world) => {
-  const { triggers } = await world.open()
-  expect(await code(triggers.launch('nowhere', { workerId: 'nobody' }))).toBe('TRIGGER_UNKNOWN')
-  await triggers.add({ id: 'every', kind: 'every', when: '1h', job: sync, payload: null })
-  expect(await code(triggers.launch('every', { workerId: 'nobody' }))).toBe('TRIGGER_KIND_MISMATCH')
-  await triggers.add(CLIENT)
-  expect(await code(triggers.launch('sync', { workerId: 'nobody' }))).toBe('WORKER_UNKNOWN')
-})
-
 scenario([64, '002.32'], 'or that it failed', async (world) => {
   const ledger = await world.open()
   await ledger.triggers.add(CLIENT)
