@@ -20,7 +20,7 @@ import type { FireOptions, Firing, LaunchOptions } from './trigger/requests.js'
 import type { JobLease } from './work/desk/lease-desk.js'
 import type { JobDefinition } from './work/run/definition.js'
 import { reveal, samePayload } from './write/codec.js'
-import type { StreamState } from './write/command.js'
+import type { Command, StreamState } from './write/command.js'
 import type { Speaker } from './write/speaker.js'
 
 /** What `add` takes. */
@@ -84,7 +84,7 @@ export class Triggers {
       const state = await this.#stored(id)
       const same = state !== undefined && samePayload(await this.#payload(state), definition.payload)
       const compared = { payloadAt: state?.payloadAt, same }
-      const outcome = await journal.submit(commands.add(id, definition, compared), metadata)
+      const outcome = await journal.submit(this.#tidied(id, commands.add(id, definition, compared)), metadata)
       if (outcome !== undefined) return outcome
     }
   }
@@ -133,7 +133,7 @@ export class Triggers {
       const job = changes.job ?? types.definitions.get(state.type) ?? definitionOf(state)
       const definition = await changed(state, content, { ...changes, job }, this.#setting)
       enqueuer.admit(job as JobDefinition, speaker)
-      if (await journal.submit(commands.update(id, definition, state), speaker.metadata)) {
+      if (await journal.submit(this.#tidied(id, commands.update(id, definition, state)), speaker.metadata)) {
         return infoOf(await this.#find(id, 'triggers.update.id'))
       }
     }
@@ -157,11 +157,10 @@ export class Triggers {
 
   /** It fires no more, and its payload is erased; jobs that are queued stay. Throws TriggerUnknown. */
   async remove(id: string): Promise<void> {
-    const { journal, ports } = this.#engine()
+    const { journal } = this.#engine()
     const name = toName(id, 'triggers.remove.id')
     const command = commands.remove(name, { by: 'operator' })
-    const whole = ports.store.capabilities.erase ? commands.tidying(name, command) : command
-    return journal.submit(whole, this.#speaker().metadata)
+    return journal.submit(this.#tidied(name, command), this.#speaker().metadata)
   }
 
   /**
@@ -240,6 +239,10 @@ export class Triggers {
     for await (const page of ports.store.readStream(triggerStream(id)))
       for (const event of page) state = feed.evolve(state, event)
     return state as TriggerState | undefined
+  }
+
+  #tidied<A>(id: string, command: Command<A>): Command<A> {
+    return this.#engine().ports.store.capabilities.erase ? commands.tidying(id, command) : command
   }
 
   /** As it is stored. */

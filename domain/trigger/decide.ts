@@ -11,6 +11,7 @@ import type {
   TriggerFired,
   TriggerMissed,
   TriggerRemoved,
+  TriggerUpdated,
 } from './events.js'
 import { triggerStream } from './events.js'
 import type { TriggerState } from './evolve.js'
@@ -200,16 +201,19 @@ export function miss(state: TriggerState, missed: TriggerMissed): Draft[] {
 
 /**
  * Revisions of a trigger's stream whose bodies nobody needs any more once these facts are recorded: those of a window that is
- * over, and the payload of a trigger that is gone. What is left of them lies in their job.
+ * over, and a payload that another one has replaced, or whose trigger is gone. What jobs were given lies in them.
  */
 export function leftBehind({ window, payloadAt, revision }: TriggerState, drafts: readonly Draft[]): number[] {
   const isGone = drafts.some(({ type }) => type === 'TriggerRemoved')
   const isOver = isGone || drafts.some(endsWindow)
-  const own = isGone ? [payloadAt] : []
+  const own = isGone || drafts.some(replacesPayload) ? [payloadAt] : []
   if (!isOver || window === undefined || window.combine === 'drop') return own
   const last = window.combine === 'first' ? window.revision : revision
   return [...own, ...Array.from({ length: last - window.revision + 1 }, (_, index) => window.revision + index)]
 }
+
+const replacesPayload = ({ type, data }: Draft): boolean =>
+  type === 'TriggerUpdated' && !(data as TriggerUpdated).keepsPayload
 
 const endsWindow = ({ type, data }: Draft): boolean =>
   (type === 'TriggerFired' && (data as TriggerFired).collected !== undefined) ||

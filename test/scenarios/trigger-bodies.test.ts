@@ -33,20 +33,25 @@ scenario(
   },
 )
 
-scenario([66], 'the payload of a trigger goes with it, and with it what a window has collected', async (world) => {
-  const ledger = await world.open()
-  await ledger.triggers.add({ ...hook, payload: 'own', debounce: { window: '10s', combine: 'first' } })
-  await ledger.triggers.receive('hook', 'first')
-  expect(await contents(world, 'trigger-hook')).toEqual(['own', 'first'])
-  await ledger.triggers.remove('hook')
-  expect(await contents(world, 'trigger-hook')).toEqual([])
-  const at = world.clock.now() + 1_000
-  const once = { id: 'once', kind: 'at', when: at, job: tick, payload: 'once' } as const
-  await ledger.triggers.add(once)
-  await world.clock.advance('2s')
-  expect(await contents(world, 'trigger-once')).toEqual([])
-  expect(await ledger.triggers.add(once)).toMatchObject({ outcome: 'unchanged' })
-})
+scenario(
+  [66],
+  'a payload goes when another takes its place, or its trigger goes, and with that what a window has collected',
+  async (world) => {
+    const ledger = await world.open()
+    await ledger.triggers.add({ ...hook, payload: 'own', debounce: { window: '10s', combine: 'first' } })
+    await ledger.triggers.receive('hook', 'first')
+    await ledger.triggers.update('hook', { payload: 'other' })
+    expect(await contents(world, 'trigger-hook')).toEqual(['first', 'other'])
+    await ledger.triggers.remove('hook')
+    expect(await contents(world, 'trigger-hook')).toEqual([])
+    const at = world.clock.now() + 1_000
+    const once = { id: 'once', kind: 'at', when: at, job: tick, payload: 'once' } as const
+    await ledger.triggers.add(once)
+    await world.clock.advance('2s')
+    expect(await contents(world, 'trigger-once')).toEqual([])
+    expect(await ledger.triggers.add(once)).toMatchObject({ outcome: 'unchanged' })
+  },
+)
 
 scenario([62], 'an event that replaces what waits gives the payload alone to the handler', async (world) => {
   const notes: unknown[] = []
