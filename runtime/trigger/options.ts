@@ -16,7 +16,7 @@ import type { FullSettings, JobDefinition } from '../work/run/definition.js'
 import { checkDefinition, defineJob, validate } from '../work/run/definition.js'
 import { encode } from '../write/codec.js'
 import type { EnqueueOptions, JobType } from '../write/contract.js'
-import { toFacts, toUnique } from '../write/enqueue-options.js'
+import { ENQUEUE_KEYS, toFacts, toUnique } from '../write/enqueue-options.js'
 import { toConcurrency } from '../write/limits.js'
 
 /** When a trigger fires. */
@@ -79,23 +79,9 @@ export const TRIGGER_KEYS: ReadonlySet<string> = new Set([
   'debounce',
 ])
 const NO_OPTIONS: TriggerJobOptions = Object.freeze({})
-const JOB_KEYS = new Set([
-  'queue',
-  'channel',
-  'name',
-  'priority',
-  'delay',
-  'held',
-  'unique',
-  'concurrencyKey',
-  'concurrencyLimit',
-  'maxAttempts',
-  'timeout',
-  'backoff',
-  'retain',
-  'user',
-  'trace',
-])
+/** When and under what id its jobs are made is the trigger's to say. */
+const OWN_SAY: ReadonlySet<string> = new Set(['id', 'runAt', 'dependsOn', 'manual'])
+const JOB_KEYS: ReadonlySet<string> = new Set([...ENQUEUE_KEYS].filter((key) => !OWN_SAY.has(key)))
 
 /** Throws InvalidOption, InvalidPayload that name the field under `path`. */
 export async function toDefinition(given: TriggerOptions, setting: TriggerSetting, path: string): Promise<Definition> {

@@ -7,7 +7,8 @@ import { checkKeys, toCount, toFlag, toLabel, toMaxAttempts, toName, toPriority,
 import type { FullSettings, JobDefinition } from '../work/run/definition.js'
 import type { DependencyOption, EnqueueOptions, QueueDefaults, TraceCarrier, UniqueOptions } from './contract.js'
 
-const KEYS = new Set([
+/** What may be said of one job. */
+export const ENQUEUE_KEYS: ReadonlySet<string> = new Set([
   'id',
   'queue',
   'channel',
@@ -61,7 +62,7 @@ export function toFacts(
   { now, codeVersion, queues, origin, chain }: EnqueueSetting,
   path: string,
 ): Queued {
-  if (options !== undefined) checkKeys(options, KEYS, path)
+  if (options !== undefined) checkKeys(options, ENQUEUE_KEYS, path)
   const queue = options?.queue === undefined ? definition.queue : toLabel(options.queue, `${path}.queue`)
   const { maxAttempts, timeoutMs, backoff } = queues.get(queue) ?? DEFAULTS
   const facts: Writable<Queued> = {
