@@ -35,7 +35,7 @@ export function ownTableOf({ ownTable }: StoreUnderTest): OwnTable {
 }
 
 /** Goes on when something is done that may be synchronous, as it is where effects have to be. */
-function after(done: unknown, next: () => unknown): unknown {
+export function after(done: unknown, next: () => unknown): unknown {
   return done instanceof Promise ? done.then(next) : next()
 }
 

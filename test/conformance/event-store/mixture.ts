@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Body, NewEvent, RecordedEvent } from '../../../domain/event.js'
 import type { AppendGroup, Batch, EventRef, EventStore, ExpectedRevision } from '../../../runtime/ports/event-store.js'
-import { ownTableOf } from './effects.js'
+import { after, ownTableOf } from './effects.js'
 import { appendOk, body, collect, event, idsOf, kindsOf, type StoreFactory, type StoreUnderTest } from './harness.js'
 
 const NAMES = ['job-0', 'job-1', 'job-2', 'job-3', 'queue-a', 'queue-b']
@@ -168,13 +168,10 @@ class Trial {
   #effects(kind: Plan['effects'], row: string | undefined): Pick<AppendGroup, 'effects'> {
     if (kind === 'none') return {}
     const table = ownTableOf(this.#under)
-    return {
-      effects: (transaction) => {
-        const done = table.insert(transaction, row ?? 'never')
-        if (row === undefined) throw new Error('planned')
-        return done
-      },
+    const fail = (): void => {
+      if (row === undefined) throw new Error('planned')
     }
+    return { effects: (transaction) => after(table.insert(transaction, row ?? 'never'), fail) }
   }
 }
 

@@ -1,0 +1,55 @@
+/** The part of pg that we use, and the careful loading of it. */
+import { StoreUnusable } from '../../runtime/ports/event-store.js'
+
+export type Value = string | number | boolean | null | Uint8Array | readonly (string | number | Uint8Array | null)[]
+
+export interface Query {
+  readonly text: string
+  readonly values?: readonly Value[]
+  readonly rowMode: 'array'
+  /** Milliseconds after which the client gives up on an answer. */
+  readonly query_timeout: number
+  readonly types: { getTypeParser(): (text: string) => string }
+}
+
+export interface Queryable {
+  query(query: Query): Promise<{ readonly rows: unknown[] }>
+}
+
+export interface Client extends Queryable {
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'end', listener: () => void): unknown
+  on(event: 'notification', listener: (message: { readonly payload?: string | undefined }) => void): unknown
+  removeListener(event: string, listener: (...all: never[]) => void): unknown
+  /** With an error, or true, the connection is closed instead of being used again. */
+  release(error?: Error | boolean): void
+}
+
+export interface Pool {
+  connect(): Promise<Client>
+  end(): Promise<void>
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+export interface PoolOptions {
+  readonly connectionString: string
+  readonly connectionTimeoutMillis: number
+  readonly max: number
+  readonly keepAlive: boolean
+  readonly application_name: string
+}
+
+export type PoolConstructor = new (options: PoolOptions) => Pool
+
+/**
+ * Loads pg when the first database is opened, so that who uses another store need not have it.
+ * Throws StoreUnusable when it is missing.
+ */
+export async function loadDriver(): Promise<PoolConstructor> {
+  try {
+    const { default: pg } = await import('pg')
+    return pg.Pool as unknown as PoolConstructor
+  } catch (cause) {
+    throw new StoreUnusable('A postgres: ledger needs the package pg. Run: npm install pg', { cause })
+  }
+}

@@ -1,0 +1,55 @@
+/** Errors of the driver and of the server, told apart by their code. None of them crosses the port. */
+import { JobledgerError } from '../../domain/errors.js'
+import { StoreUnavailable } from '../../runtime/ports/event-store.js'
+
+/** The SQLSTATE of an error that the server has sent, or '' for any other error. */
+export function sqlState(error: unknown): string {
+  const code = error instanceof Error && 'code' in error && 'severity' in error ? error.code : undefined
+  return typeof code === 'string' && code.length === 5 ? code : ''
+}
+
+/**
+ * Whether the server has told that it has taken the statement back. FATAL ends the connection, and may come when the commit
+ * is made already; an error without a SQLSTATE is one of the network.
+ */
+export function isSurelyUndone(error: unknown): boolean {
+  return sqlState(error) !== '' && error instanceof Error && 'severity' in error && error.severity === 'ERROR'
+}
+
+const ADVICE: readonly (readonly [prefix: string, advice: string])[] = [
+  ['28', 'the server refuses this user or password'],
+  ['3D000', 'there is no such database'],
+  ['42501', 'the user lacks a permission'],
+  ['53100', 'the disk is full'],
+  ['53300', 'the server has too many connections'],
+  ['25006', 'the server is read-only'],
+  ['55P03', 'another writer holds the log for too long'],
+  ['57P0', 'the server is shutting down or starting up'],
+  ['42P01', 'a table of the ledger is missing'],
+  ['40', 'another transaction stands in the way'],
+]
+
+const NETWORK: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there',
+  ENOENT: 'nobody listens there',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the name of the host cannot be looked up',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the host cannot be reached',
+  ETIMEDOUT: 'the host does not answer',
+}
+
+/** An error of driver or server as StoreUnavailable. `place` says where, without user or password. */
+export function toStoreError(error: unknown, place: string): Error {
+  if (error instanceof JobledgerError || error instanceof TypeError) return error
+  const state = sqlState(error)
+  const reason = error instanceof Error ? error.message : String(error)
+  if (state === '') return new StoreUnavailable(`${place}: ${networkAdvice(error)} (${reason}).`, { cause: error })
+  const advice = ADVICE.find(([prefix]) => state.startsWith(prefix))?.[1] ?? 'PostgreSQL refuses'
+  return new StoreUnavailable(`${place}: ${advice} (${state}: ${reason}).`, { cause: error })
+}
+
+function networkAdvice(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return NETWORK[code] ?? 'the connection failed'
+}

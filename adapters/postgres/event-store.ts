@@ -1,0 +1,145 @@
+/** The log in a PostgreSQL database. An append is one statement, which is one transaction. */
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import type {
+  AppendGroup,
+  AppendOutcome,
+  Batch,
+  EventRef,
+  EventStore,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StoreCapabilities,
+} from '../../runtime/ports/event-store.js'
+import { StoreClosed } from '../../runtime/ports/event-store.js'
+import { checkGroups } from '../shared/groups.js'
+import { Appender } from './appender.js'
+import type { Client, Pool } from './driver.js'
+import { type Log, openLog, type PostgresOptions } from './open.js'
+import { Reader } from './reader.js'
+import { Statements } from './statements.js'
+import { Subscriptions } from './subscriptions.js'
+import { joinTransaction, type PostgresTransaction } from './transaction.js'
+import { CommitWatch } from './watch.js'
+
+/**
+ * Opens a log, or creates it. `where`: a postgres: URL, or the caller's own Pool of pg, of which two connections are in use as
+ * long as somebody subscribes and appends; it has to be closed by the caller.
+ * Rejects with StoreUnusable for a schema that is not a log of ours, or of a newer version, a server that is too old, or when
+ * pg is missing; with StoreUnavailable where the database cannot be reached or refuses.
+ */
+export async function openPostgresStore(
+  where: string | Pool,
+  options: PostgresOptions = {},
+): Promise<PostgresEventStore> {
+  return new PostgresEventStore(await openLog(where, options), options)
+}
+
+export class PostgresEventStore implements EventStore {
+  readonly logId: string
+  readonly capabilities: StoreCapabilities = { atomicGroups: true, transactions: true, erase: true, durable: true }
+  readonly #log: Log
+  readonly #options: PostgresOptions
+  readonly #statements: Statements
+  readonly #reader: Reader
+  readonly #appender: Appender
+  readonly #subscriptions: Subscriptions
+
+  constructor(log: Log, options: PostgresOptions = {}) {
+    const { connections, schema } = log
+    this.logId = log.logId
+    this.#log = log
+    this.#options = options
+    this.#statements = new Statements(schema)
+    const reader = new Reader(
+      (text, values) => connections.query(text, values),
+      schema,
+      options.onUnreadable ?? nothing,
+    )
+    const watch = new CommitWatch({
+      connections,
+      schema,
+      last: () => reader.last(),
+      onHeard: (position) => this.#subscriptions.heard(position),
+      onDoubt: () => this.#subscriptions.wake(),
+    })
+    this.#reader = reader
+    this.#subscriptions = new Subscriptions({
+      after: (position) => reader.after(position),
+      watch: () => watch.start(),
+      unwatch: () => watch.stop(),
+    })
+    this.#appender = new Appender(connections, this.#statements, this.#subscriptions, options.durability ?? 'full')
+  }
+
+  async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
+    checkGroups(groups)
+    if (groups.length === 0) return []
+    if (this.#log.connections.closed) return groups.map(() => ({ kind: 'rejected', error: new StoreClosed() }))
+    return this.#appender.append(groups)
+  }
+
+  readStream(stream: string, options: ReadStreamOptions = {}): AsyncIterable<RecordedEvent[]> {
+    return this.#reader.stream(stream, options)
+  }
+
+  readAll(options: ReadAllOptions = {}): AsyncIterable<RecordedEvent[]> {
+    return this.#reader.all(options)
+  }
+
+  subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch> {
+    return this.#subscriptions.open(options)
+  }
+
+  async head(): Promise<Position> {
+    return this.#reader.lastVisible(Number.MAX_SAFE_INTEGER)
+  }
+
+  async positionAt(instant: number): Promise<Position> {
+    return this.#reader.positionAt(instant)
+  }
+
+  sizes(streams: readonly string[]): Promise<number[]> {
+    return this.#reader.sizes(streams)
+  }
+
+  async ping(): Promise<void> {
+    await this.#reader.last()
+  }
+
+  erase(events: readonly EventRef[]): Promise<void> {
+    return this.#maintain((client) => this.#statements.erase(client, events))
+  }
+
+  remove(streams: readonly string[]): Promise<void> {
+    return this.#maintain((client) => this.#statements.remove(client, streams))
+  }
+
+  truncate(stream: string, before: number): Promise<void> {
+    return this.#maintain((client) => this.#statements.truncate(client, stream, before))
+  }
+
+  /**
+   * `transaction` is a Client of pg of the caller's, connected to the same database and in a READ COMMITTED transaction when
+   * used; or the one that `effects` are handed, as long as they run. From its first append to its end nobody else appends: keep
+   * it short. A group that erases, removes or has effects of its own is rejected with StoreRefused.
+   */
+  within(transaction: unknown): PostgresTransaction {
+    if (this.#log.connections.closed) throw new StoreClosed()
+    return joinTransaction(transaction, this.#log, this.#options.onUnreadable ?? nothing)
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#log.connections.close()
+    this.#subscriptions.close()
+    await closed
+  }
+
+  #maintain(work: (client: Client) => Promise<void>): Promise<void> {
+    return this.#log.connections.transaction(async (client) => {
+      await this.#statements.takeTurn(client, this.#options.durability ?? 'full')
+      await work(client)
+    })
+  }
+}
+
+function nothing(): void {}
