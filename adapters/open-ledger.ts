@@ -15,13 +15,19 @@ import { nodeDigest } from './node/digest.js'
 import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
 import { ChildPool } from './node/isolation/pool.js'
+import type { Pool } from './postgres/driver.js'
 
 export interface OpenLedgerOptions extends LedgerOptions {
-  /** `memory:` (nothing survives the process) or `sqlite:<path>`. Default `sqlite:./jobledger.db`. */
-  readonly url?: string
   /**
-   * SQLite only. `full` (default): what is answered survives a power cut. `normal`: it survives a crash of the process, a
-   * power cut may take the last moments.
+   * `memory:` (nothing survives the process), `sqlite:<path>` or `postgres://<user>@<host>/<database>` (its tables are in the
+   * schema `jobledger`, or in that of `?schema=`). Default `sqlite:./jobledger.db`.
+   */
+  readonly url?: string
+  /** A Pool of pg, in place of a `postgres:` URL. It stays open when the ledger closes. */
+  readonly pool?: Pool
+  /**
+   * `full` (default): what is answered survives a power cut. `normal`: it survives a crash of the process, a power cut may take
+   * the last moments.
    */
   readonly durability?: 'full' | 'normal'
   /**
@@ -45,7 +51,7 @@ export interface Storage {
 /** Opens, and where there is none yet creates, a ledger. Throws InvalidOption, StoreUnusable, StoreUnavailable. */
 export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledger> {
   if (typeof options !== 'object' || options === null) throw new InvalidOption('openLedger', 'an object', options)
-  const { url = 'sqlite:./jobledger.db', durability, currentJob = true, ...others } = options
+  const { url, pool, durability, currentJob = true, ...others } = options
   const { clock = systemClock, ids = randomIds(clock), ...rest } = others
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
@@ -55,7 +61,9 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   checkLedgerOptions(rest)
   checkMethods(clock, ['now', 'at', 'soon'], 'openLedger.clock')
   checkMethods(ids, ['uuid', 'draw', 'salt'], 'openLedger.ids')
-  const storage = await openStorage(url, durability ?? 'full', (position, error) =>
+  if (pool !== undefined) checkPool(pool, url)
+  const place = pool ?? url ?? 'sqlite:./jobledger.db'
+  const storage = await openStorage(place, durability ?? 'full', (position, error) =>
     rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
   )
   try {
@@ -111,12 +119,26 @@ function randomIds(clock: Clock): Ids {
   return new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
 }
 
+function checkPool(pool: unknown, url: string | undefined): void {
+  if (url !== undefined) throw new InvalidOption('openLedger.pool', 'left out where there is a `url`', pool)
+  checkMethods(pool as object, ['connect', 'end', 'on'], 'openLedger.pool')
+}
+
+type Durability = 'full' | 'normal'
+
 /** Adapters are loaded when their URL is used: nobody pays for a store that is not asked for. */
-async function openStorage(url: string, durability: 'full' | 'normal', onUnreadable: OnUnreadable): Promise<Storage> {
-  const [, scheme, rest = ''] = /^([a-z]+):(.*)$/s.exec(typeof url === 'string' ? url : '') ?? []
+async function openStorage(place: string | Pool, durability: Durability, onUnreadable: OnUnreadable): Promise<Storage> {
+  if (typeof place === 'object' && place !== null) return openPostgres(place, durability, onUnreadable)
+  const [, scheme, rest = ''] = /^([a-z]+):(.*)$/s.exec(typeof place === 'string' ? place : '') ?? []
   if (scheme === 'memory' && rest === '') return openMemory()
   if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), durability, onUnreadable)
-  throw new InvalidOption('openLedger.url', '"memory:" or "sqlite:<path>"', url)
+  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(place, durability, onUnreadable)
+  throw new InvalidOption('openLedger.url', '"memory:", "sqlite:<path>" or "postgres://..."', withoutPassword(place))
+}
+
+/** Of an URL that cannot be used, for a message. */
+function withoutPassword(url: unknown): unknown {
+  return typeof url === 'string' ? url.replace(/\/\/[^/@]*@/, '//...@') : url
 }
 
 async function openMemory(): Promise<Storage> {
@@ -125,7 +147,18 @@ async function openMemory(): Promise<Storage> {
   return { store: new MemoryEventStore(), views: new MemoryViews() }
 }
 
-async function openSqlite(path: string, durability: 'full' | 'normal', onUnreadable: OnUnreadable): Promise<Storage> {
+/** The views are of this process: each start reads the whole log. */
+async function openPostgres(
+  where: string | Pool,
+  durability: Durability,
+  onUnreadable: OnUnreadable,
+): Promise<Storage> {
+  const { openPostgresStore } = await import('./postgres/event-store.js')
+  const { MemoryViews } = await import('./memory/views.js')
+  return { store: await openPostgresStore(where, { durability, onUnreadable }), views: new MemoryViews() }
+}
+
+async function openSqlite(path: string, durability: Durability, onUnreadable: OnUnreadable): Promise<Storage> {
   const { openSqliteStore } = await import('./sqlite/event-store.js')
   const { openSqliteViews } = await import('./sqlite/views.js')
   const store = await openSqliteStore(path, { durability, onUnreadable })

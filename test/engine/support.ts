@@ -11,6 +11,7 @@ import { nodeHost } from '../../adapters/node/host.js'
 import { PooledIds } from '../../adapters/node/ids.js'
 import { ChildPool } from '../../adapters/node/isolation/pool.js'
 import { openLedger } from '../../adapters/open-ledger.js'
+import { openPostgresStore } from '../../adapters/postgres/event-store.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import type { RecordedEvent } from '../../domain/event.js'
@@ -22,6 +23,7 @@ import type { Ids } from '../../runtime/ports/ids.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { Views } from '../../runtime/ports/views.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
+import { freshSchema } from '../support/postgres.js'
 
 /** Where a log is kept, and how to get at it. */
 interface Place {
@@ -94,6 +96,27 @@ export const sqlite: Backend = {
       async remove() {
         for (const store of stores) await store.close()
         await rm(folder, { recursive: true, force: true })
+      },
+    }
+  },
+}
+
+/** Needs a server: see `missingPostgres`. */
+export const postgres: Backend = {
+  name: 'postgres:',
+  async create() {
+    const schema = await freshSchema()
+    const stores: EventStore[] = []
+    return {
+      open: (options, clock, ids) => openLedger({ url: schema.url, durability: 'normal', clock, ids, ...options }),
+      async store() {
+        const store = await openPostgresStore(schema.url, { durability: 'normal' })
+        stores.push(store)
+        return store
+      },
+      async remove() {
+        for (const store of stores) await store.close()
+        await schema.drop()
       },
     }
   },

@@ -4,7 +4,8 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -61,6 +62,22 @@ function account(): Account | undefined {
   throw new Error('PostgreSQL does not run as root, and there is neither a user postgres nor nobody.')
 }
 
+/**
+ * The server's parent. Its input ends when this process does, however that comes about: the runner of the tests kills its
+ * workers. SIGQUIT: at once, without waiting for clients.
+ */
+const GUARD = `
+  const { spawn } = require('node:child_process')
+  const { rmSync } = require('node:fs')
+  const { program, args, who, folder } = JSON.parse(process.argv[1])
+  const server = spawn(program, args, { ...who, stdio: 'ignore' })
+  server.on('exit', () => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    process.exit()
+  })
+  process.stdin.on('end', () => server.kill('SIGQUIT')).resume()
+`
+
 async function startServer(): Promise<TestServer> {
   const bin = programs()
   if (bin === undefined) throw new Error(missingPostgres())
@@ -73,13 +90,13 @@ async function startServer(): Promise<TestServer> {
   // On a socket only, in a folder of its own: no port to quarrel about.
   const settings = SETTINGS.flatMap((setting) => ['-c', setting])
   const args = ['-D', data, '-k', folder, '-c', 'listen_addresses=', ...settings]
-  const child = spawn(join(bin, 'postgres'), args, { ...who, stdio: 'ignore' })
-  child.unref()
-  process.once('exit', () => {
-    // SIGQUIT: at once, without waiting for clients.
-    child.kill('SIGQUIT')
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  const guarded = JSON.stringify({ program: join(bin, 'postgres'), args, who, folder })
+  const guard = spawn(process.execPath, ['--eval', GUARD, guarded], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
   })
+  guard.unref()
+  if (guard.stdin instanceof Socket) guard.stdin.unref()
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(folder)}`
   await answering(url)
   return { url }

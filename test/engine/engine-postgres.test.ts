@@ -1,0 +1,8 @@
+import { describe } from 'vitest'
+import { missingPostgres } from '../support/postgres.js'
+import { engineSuite } from './engine.suite.js'
+import { postgres } from './support.js'
+
+const missing = missingPostgres()
+// skipped where there is no server, for the reason in the title
+describe.skipIf(missing !== undefined)(missing ?? 'with a server', () => engineSuite(postgres))
