@@ -14,6 +14,7 @@ import { openLedger } from '../../adapters/open-ledger.js'
 import { openPostgresStore } from '../../adapters/postgres/event-store.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
+import { watched } from '../../adapters/testing/watched.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import { Ledger } from '../../runtime/ledger.js'
 import type { CloseOptions, LedgerOptions } from '../../runtime/options.js'
@@ -24,11 +25,14 @@ import type { Logger } from '../../runtime/ports/logger.js'
 import type { Views } from '../../runtime/ports/views.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
 import { freshSchema } from '../support/postgres.js'
+import { PatientClock } from './patient-clock.js'
 
 /** Where a log is kept, and how to get at it. */
 interface Place {
   /** The file of a store that has one. */
   readonly path?: string
+  /** Default: one that waits for stores in this process only. */
+  readonly clock?: VirtualClock
   open(options: LedgerOptions, clock: Clock, ids: Ids): Promise<Ledger>
   /** The log itself, beside every ledger. */
   store(): Promise<EventStore>
@@ -106,11 +110,15 @@ export const postgres: Backend = {
   name: 'postgres:',
   async create() {
     const schema = await freshSchema()
+    const patient = new PatientClock()
     const stores: EventStore[] = []
+    const openStore = (): Promise<EventStore> => openPostgresStore(schema.url, { durability: 'normal' })
     return {
-      open: (options, clock, ids) => openLedger({ url: schema.url, durability: 'normal', clock, ids, ...options }),
+      clock: patient,
+      open: async (options, clock, ids) =>
+        ledgerOn(watched(await openStore(), patient), new MemoryViews(), clock, options, ids),
       async store() {
-        const store = await openPostgresStore(schema.url, { durability: 'normal' })
+        const store = await openStore()
         stores.push(store)
         return store
       },
@@ -149,14 +157,16 @@ interface WorldOptions extends LedgerOptions {
 }
 
 export class World implements AsyncDisposable {
-  readonly clock: VirtualClock = new VirtualClock()
+  readonly clock: VirtualClock
   readonly log: LogLine[] = []
   readonly #place: Place
   readonly #ledgers: Ledger[] = []
-  readonly #clocks = new Set<VirtualClock>([this.clock])
+  readonly #clocks = new Set<VirtualClock>()
 
   private constructor(place: Place) {
     this.#place = place
+    this.clock = place.clock ?? new VirtualClock()
+    this.#clocks.add(this.clock)
   }
 
   static async create(backend: Backend): Promise<World> {
