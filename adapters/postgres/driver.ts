@@ -20,7 +20,7 @@ export interface Client extends Queryable {
   on(event: 'error', listener: (error: Error) => void): unknown
   on(event: 'end', listener: () => void): unknown
   on(event: 'notification', listener: (message: { readonly payload?: string | undefined }) => void): unknown
-  removeListener(event: string, listener: (...all: never[]) => void): unknown
+  removeListener(event: string, listener: (...all: unknown[]) => void): unknown
   /** With an error, or true, the connection is closed instead of being used again. */
   release(error?: Error | boolean): void
 }

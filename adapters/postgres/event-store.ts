@@ -15,7 +15,8 @@ import { checkGroups } from '../shared/groups.js'
 import { Appender } from './appender.js'
 import type { Client, Pool } from './driver.js'
 import { type Log, openLog, type PostgresOptions } from './open.js'
-import { Reader } from './reader.js'
+import { Reader, type RunQuery } from './reader.js'
+import { SingleReads } from './single-reads.js'
 import { Statements } from './statements.js'
 import { Subscriptions } from './subscriptions.js'
 import { joinTransaction, type PostgresTransaction } from './transaction.js'
@@ -41,6 +42,8 @@ export class PostgresEventStore implements EventStore {
   readonly #options: PostgresOptions
   readonly #statements: Statements
   readonly #reader: Reader
+  readonly #narrow: SingleReads
+  readonly #wide: SingleReads
   readonly #appender: Appender
   readonly #subscriptions: Subscriptions
 
@@ -50,11 +53,11 @@ export class PostgresEventStore implements EventStore {
     this.#log = log
     this.#options = options
     this.#statements = new Statements(schema)
-    const reader = new Reader(
-      (text, values) => connections.query(text, values),
-      schema,
-      options.onUnreadable ?? nothing,
-    )
+    const { onUnreadable = nothing } = options
+    const query: RunQuery = (text, values) => connections.query(text, values)
+    const reader = new Reader(query, schema, onUnreadable)
+    this.#narrow = new SingleReads(query, schema, false, onUnreadable)
+    this.#wide = new SingleReads(query, schema, true, onUnreadable)
     const watch = new CommitWatch({
       connections,
       schema,
@@ -79,6 +82,8 @@ export class PostgresEventStore implements EventStore {
   }
 
   readStream(stream: string, options: ReadStreamOptions = {}): AsyncIterable<RecordedEvent[]> {
+    const { from = 0, limit, backwards = false, bodies = false } = options
+    if (limit === 1 && !backwards) return this.#single(stream, from, bodies)
     return this.#reader.stream(stream, options)
   }
 
@@ -132,6 +137,11 @@ export class PostgresEventStore implements EventStore {
     const closed = this.#log.connections.close()
     this.#subscriptions.close()
     await closed
+  }
+
+  async *#single(stream: string, from: number, bodies: boolean): AsyncGenerator<RecordedEvent[], void, undefined> {
+    const event = await (bodies ? this.#wide : this.#narrow).first(stream, from)
+    if (event !== undefined) yield [event]
   }
 
   #maintain(work: (client: Client) => Promise<void>): Promise<void> {

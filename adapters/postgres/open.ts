@@ -99,21 +99,23 @@ async function prepare(connections: Connections, schema: string): Promise<string
   })
 }
 
-const FACTS =
-  "SELECT current_setting('server_version_num'), current_setting('server_encoding'), to_regclass($1), to_regclass($2)"
+// By a query, not by to_regclass: that may still believe what was true before somebody else has made the tables.
+const FACTS = `
+  SELECT current_setting('server_version_num'), current_setting('server_encoding'), EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname IN ('log', 'events')
+  )`
 
 /** The log's id, or undefined where there is none yet. Throws StoreUnusable for anything else. */
 async function identify(client: Client, schema: string, place: string): Promise<string | undefined> {
-  const s = quoted(schema)
-  const [version, encoding, log, events] = (await run(client, FACTS, [`${s}.log`, `${s}.events`]))[0] as Row
+  const [version, encoding, there] = (await run(client, FACTS, [schema]))[0] as Row
   if (Number(version) < OLDEST * 10_000) {
     throw new StoreUnusable(
       `${place}: expected PostgreSQL ${OLDEST} or newer, found ${Math.floor(Number(version) / 10_000)}.`,
     )
   }
   if (encoding !== 'UTF8') throw new StoreUnusable(`${place}: expected a database in UTF8, found one in ${encoding}.`)
-  if (log === null && events === null) return undefined
-  return readLog(client, schema, place)
+  return there === 't' ? readLog(client, schema, place) : undefined
 }
 
 async function readLog(client: Client, schema: string, place: string): Promise<string> {

@@ -82,7 +82,6 @@ export class CommitWatch {
     } catch {
       return false
     } finally {
-      client?.removeListener('notification', hear)
       client?.release(true)
     }
   }

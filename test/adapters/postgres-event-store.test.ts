@@ -29,7 +29,7 @@ async function openUnderTest(): Promise<StoreUnderTest> {
 }
 
 const missing = missingPostgres()
-// skipped where there is no server, for the reason in the title
+// skipped: where there is no server, with the reason as title
 describe.skipIf(missing !== undefined)(missing ?? 'with a server', () => {
   eventStoreSuite('the PostgreSQL store', openUnderTest)
 })

@@ -4,5 +4,5 @@ import { engineSuite } from './engine.suite.js'
 import { postgres } from './support.js'
 
 const missing = missingPostgres()
-// skipped where there is no server, for the reason in the title
+// skipped: where there is no server, with the reason as title
 describe.skipIf(missing !== undefined)(missing ?? 'with a server', () => engineSuite(postgres))
