@@ -23,6 +23,9 @@ export class Appender {
   readonly #doubtful = new Set<string>()
   /** Ends with the last call. Two of them would only wait for each other at the server, each with a connection. */
   #queue: Promise<unknown> = Promise.resolve()
+  #going = 0
+  /** The furthest position that was told while calls were going on. */
+  #told = 0
 
   constructor(connections: Connections, statements: Statements, subscriptions: Subscriptions, durability: Durability) {
     this.#connections = connections
@@ -34,9 +37,27 @@ export class Appender {
   /** Rejects with TypeError for an event that cannot be stored at all. */
   append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     const plan = groups.every(isPlain) ? Plan.of(groups) : undefined
-    const turn = this.#queue.then(() => (plan === undefined ? this.#careful(groups) : this.#together(groups, plan)))
+    this.#going += 1
+    const work = (): Promise<AppendOutcome[]> =>
+      plan === undefined ? this.#careful(groups) : this.#together(groups, plan)
+    const turn = this.#queue.then(work).finally(() => this.#done())
     this.#queue = turn.catch(() => {})
     return this.#connections.track(turn)
+  }
+
+  /**
+   * Somebody has committed up to a position. It may have been we: word of a commit can be here before the answer to it, and
+   * whoever went to read for that would get late what the answer hands over.
+   */
+  hear(position: number): void {
+    if (this.#going > 0) this.#told = Math.max(this.#told, position)
+    else this.#subscriptions.heard(position)
+  }
+
+  #done(): void {
+    this.#going -= 1
+    if (this.#told > 0) this.#subscriptions.heard(this.#told)
+    this.#told = 0
   }
 
   async #together(groups: readonly AppendGroup[], plan: Plan): Promise<AppendOutcome[]> {

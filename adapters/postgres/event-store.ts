@@ -62,7 +62,7 @@ export class PostgresEventStore implements EventStore {
       connections,
       schema,
       last: () => reader.last(),
-      onHeard: (position) => this.#subscriptions.heard(position),
+      onHeard: (position) => this.#appender.hear(position),
       onDoubt: () => this.#subscriptions.wake(),
     })
     this.#reader = reader
