@@ -39,10 +39,13 @@ const NETWORK: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the host does not answer',
 }
 
-/** An error of driver or server as StoreUnavailable. `place` says where, without user or password. */
+/** An error of driver or server as StoreUnavailable; of a value that no column takes as TypeError. `place` says where, without user or password. */
 export function toStoreError(error: unknown, place: string): Error {
   if (error instanceof JobledgerError || error instanceof TypeError) return error
   const state = sqlState(error)
+  if (state.startsWith('22') || state === '23502') {
+    return new TypeError('An event has a field of the wrong kind.', { cause: error })
+  }
   const reason = error instanceof Error ? error.message : String(error)
   if (state === '') return new StoreUnavailable(`${place}: ${networkAdvice(error)} (${reason}).`, { cause: error })
   const advice = ADVICE.find(([prefix]) => state.startsWith(prefix))?.[1] ?? 'PostgreSQL refuses'

@@ -11,7 +11,7 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 
-export interface TestServer {
+interface TestServer {
   /** Of a database of the server in which others can be made. */
   readonly url: string
 }
@@ -36,7 +36,7 @@ export function missingPostgres(): string | undefined {
 
 let server: Promise<TestServer> | undefined
 
-export function postgresServer(): Promise<TestServer> {
+function postgresServer(): Promise<TestServer> {
   const url = process.env.JOBLEDGER_TEST_POSTGRES_URL
   server ??= url === undefined ? startServer() : Promise.resolve({ url })
   return server
