@@ -239,7 +239,7 @@ describe('enqueue', { timeout: PATIENCE }, () => {
 
   test.each([
     ['memory:', 2, /ends with its process/],
-    ['postgres://localhost/x', 2, /Expected `url` to be/],
+    ['redis://localhost/x', 2, /Expected `url` to be/],
     ['no/such/folder.db', 1, /there is no directory/],
     ['payload.json', 5, /expected a jobledger log/],
   ])('--ledger %s ends with %i', async (ledger, expected, message) => {

@@ -32,12 +32,12 @@ export class Reader {
 
   private install(manifest: Manifest): void {
     this.link('jobledger', this.root)
-    for (const field of ['dependencies', 'optionalDependencies', 'peerDependencies', 'devDependencies']) {
-      for (const name of Object.keys(manifest[field] ?? {})) {
-        const installed = join(this.root, 'node_modules', name)
-        // An optional one may be missing on this platform.
-        if (existsSync(installed)) this.link(name, installed)
-      }
+    const fields = ['dependencies', 'optionalDependencies', 'peerDependencies', 'devDependencies']
+    // A peer is installed for development, too.
+    for (const name of new Set(fields.flatMap((field) => Object.keys(manifest[field] ?? {})))) {
+      const installed = join(this.root, 'node_modules', name)
+      // An optional one may be missing on this platform.
+      if (existsSync(installed)) this.link(name, installed)
     }
   }
 
