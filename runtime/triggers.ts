@@ -242,7 +242,7 @@ export class Triggers {
   }
 
   #tidied<A>(id: string, command: Command<A>): Command<A> {
-    return this.#engine().ports.store.capabilities.erase ? commands.tidying(id, command) : command
+    return commands.tidying(id, command, this.#engine().ports.store.capabilities)
   }
 
   /** As it is stored. */

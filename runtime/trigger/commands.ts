@@ -4,6 +4,7 @@ import * as decide from '../../domain/trigger/decide.js'
 import type { TriggerRemoved } from '../../domain/trigger/events.js'
 import { triggerStream } from '../../domain/trigger/events.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
+import type { StoreCapabilities } from '../ports/event-store.js'
 import type { Command, Seen, Verdict } from '../write/command.js'
 
 /** Of a trigger, as a decider is shown it. */
@@ -26,8 +27,9 @@ export function onPresent<A>(id: string, decider: Decider<TriggerState, A>): Com
   })
 }
 
-/** Takes the bodies along that nobody needs once this is recorded. For stores that can erase. */
-export function tidying<A>(id: string, command: Command<A>): Command<A> {
+/** Takes the bodies along that nobody needs once this is recorded, where the store can erase. */
+export function tidying<A>(id: string, command: Command<A>, { erase: canErase }: StoreCapabilities): Command<A> {
+  if (!canErase) return command
   const stream = triggerStream(id)
   return {
     ...command,

@@ -162,8 +162,7 @@ export class Firer {
   }
 
   #firing(...given: Parameters<typeof commands.fire>): ReturnType<typeof commands.fire> {
-    const command = commands.fire(...given)
-    return this.#options.store.capabilities.erase ? tidying(given[0], command) : command
+    return tidying(given[0], commands.fire(...given), this.#options.store.capabilities)
   }
 
   /** In the same tick, so that nobody else can take it; one that was not made is not leased. */
@@ -211,7 +210,7 @@ export class Firer {
     this.#options.log.warn({ triggerId: state.id, jobId }, 'trigger removed: its job says that it makes no sense')
     const { journal, store } = this.#options
     const command = remove(state.id, { by: 'bad-trigger', jobId }, state)
-    await journal.submit(store.capabilities.erase ? tidying(state.id, command) : command)
+    await journal.submit(tidying(state.id, command, store.capabilities))
   }
 }
 

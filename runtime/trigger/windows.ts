@@ -67,10 +67,13 @@ export class Windows {
 
   async #close(id: string): Promise<void> {
     const { feed, store } = this.#options
+    let tried = -1
     for (;;) {
       await feed.reached(await store.head())
       const state = feed.triggers.get(id)
-      if (state?.window === undefined || state.status !== 'active') return
+      // Unchanged since it was tried: the clock was set back, and it is not time yet.
+      if (state?.window === undefined || state.status !== 'active' || state.revision === tried) return
+      tried = state.revision
       // Else somebody has added to it meanwhile, by a clock that is behind.
       if ((await this.#closeAs({ ...state, window: state.window })).kind !== 'stale') return
     }
