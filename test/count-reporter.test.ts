@@ -23,7 +23,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Runs these test files under our configuration: the exit code, and the last line of the output. */
+/** Runs these test files under our configuration: the exit code, and the last line of its stdout. */
 async function run(
   files: Readonly<Record<string, string>>,
 ): Promise<[code: number | null, lastLine: string | undefined]> {
@@ -34,8 +34,8 @@ async function run(
   // The vitest that runs this test must not leak its own settings into the one it starts.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST')))
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
-  const { code, output } = await runGuarded('node', [vitest, 'run'], { cwd: folder, guardMs: GUARD_MS, env })
-  return [code, output.trimEnd().split('\n').at(-1)]
+  const { code, stdout } = await runGuarded('node', [vitest, 'run'], { cwd: folder, guardMs: GUARD_MS, env })
+  return [code, stdout.trimEnd().split('\n').at(-1)]
 }
 
 const PASSES = `test('a', () => {})\n`

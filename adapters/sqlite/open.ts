@@ -138,7 +138,7 @@ function create(db: Database, path: string, readonly: boolean): void {
 }
 
 /** A restored copy may have another journal. Changing it does not always wait for the lock by itself. */
-function useWal(db: Database): void {
+export function useWal(db: Database): void {
   if (db.pragma('journal_mode', { simple: true }) === 'wal') return
   const pause = new Int32Array(new SharedArrayBuffer(4))
   for (let attempt = 0; ; attempt += 1) {

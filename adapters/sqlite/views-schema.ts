@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
 import { type Database, loadDriver } from './driver.js'
 import { isDamage, toStoreError } from './errors.js'
+import { useWal } from './open.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
@@ -11,7 +12,8 @@ const SCHEMA_VERSION = 3
 
 /** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
 const BUSY_MS = 100
-const CREATE_BUSY_MS = 5000
+/** How long opening waits, in ms: others may be making the file, or the log of a process that died may be being replayed. */
+const OPENING_BUSY_MS = 5000
 
 /**
  * `depends_on` is '' or the ids as JSON text, and only rows that have some have `edges`: most jobs depend on nothing and pay
@@ -66,9 +68,9 @@ function recreate(path: string): Database {
 }
 
 /** Another handle on a file that is known to be sound. */
-export function connectViews(path: string): Database {
+export function connectViews(path: string, timeout: number = BUSY_MS): Database {
   const Driver = loadDriver()
-  const db = new Driver(path, { timeout: BUSY_MS, readonly: false, fileMustExist: true })
+  const db = new Driver(path, { timeout, readonly: false, fileMustExist: true })
   db.pragma('synchronous = NORMAL')
   return db
 }
@@ -76,9 +78,11 @@ export function connectViews(path: string): Database {
 /** Undefined: a views file of another version. */
 function tryOpen(path: string): Database | undefined {
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
-  const db = connectViews(path)
+  const db = connectViews(path, OPENING_BUSY_MS)
   try {
-    if (prepareFile(db, path)) return db
+    const fits = prepareFile(db, path)
+    db.pragma(`busy_timeout = ${BUSY_MS}`)
+    if (fits) return db
     db.close()
     return undefined
   } catch (error) {
@@ -91,7 +95,7 @@ function tryOpen(path: string): Database | undefined {
 function prepareFile(db: Database, path: string): boolean {
   // Rows are wide, and inner pages hold whole ones: twice the default saves a tenth. Takes effect on a new file only.
   db.pragma('page_size = 8192')
-  db.pragma('journal_mode = WAL')
+  useWal(db)
   if (isEmpty(db)) create(db)
   const id = db.pragma('application_id', { simple: true })
   if (id !== APPLICATION_ID) {
@@ -111,12 +115,10 @@ function isEmpty(db: Database): boolean {
 }
 
 function create(db: Database): void {
-  db.pragma(`busy_timeout = ${CREATE_BUSY_MS}`)
   db.exec('BEGIN IMMEDIATE')
   // Somebody else may have been faster.
   if (isEmpty(db)) {
     db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`)
   }
   db.exec('COMMIT')
-  db.pragma(`busy_timeout = ${BUSY_MS}`)
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, existsSync } from 'node:fs'
 import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -130,6 +132,17 @@ describe('the file of the SQLite views', () => {
     expect(await again.dependents('job-0')).toHaveLength(499)
     expect([...(await again.removed(['job-7']))]).toEqual([['job-7', 'failed']])
     await again.close()
+  })
+
+  it('is waited for while another process makes it', async () => {
+    const script = `
+      const db = require('better-sqlite3')(process.argv[1])
+      db.exec('BEGIN EXCLUSIVE'); console.log('held'); setTimeout(() => { db.exec('COMMIT'); db.close() }, 400)`
+    const holder = spawn(process.execPath, ['-e', script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(holder.stdout, 'data')
+    const views = await openSqliteViews(path)
+    await once(holder, 'exit')
+    await views.close()
   })
 
   it('is made anew when it is no database', async () => {

@@ -96,7 +96,7 @@ describe('work --until-empty', { timeout: PATIENCE }, () => {
       "[{ name: 'sums', types: ['add'], concurrency: 2 }, { name: 'rest', queues: ['rest'], perType: { add: 0 } }]"
     desk.write('pools.js', CONFIG_JS.replace('export default {', `export default { report: null, pools: ${pools},`))
     await desk.enqueue('add', { a: 1, b: 2 }, { id: 'sum', queue: 'any' })
-    await desk.enqueue('fail', null, { id: 'bad', queue: 'rest' })
+    await desk.enqueue('fail', null, { id: 'bad', queue: 'rest', maxAttempts: 1 })
     await desk.enqueue('fail', null, { id: 'left', queue: 'elsewhere' })
     const { code, stdout, stderr } = await desk.run(['work', '-c', 'pools.js', '--until-empty', '--json'])
     expect(code).toBe(0)

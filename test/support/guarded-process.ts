@@ -6,6 +6,8 @@ interface Ended {
   readonly code: number | null
   /** What it wrote to stdout and stderr, in the order of arrival. */
   readonly output: string
+  /** What it wrote to stdout alone: of two streams nobody knows which line came last. */
+  readonly stdout: string
 }
 
 export interface GuardedOptions {
@@ -29,10 +31,12 @@ export async function runGuarded(command: string, args: readonly string[], optio
   const { cwd, guardMs, env = process.env } = options
   const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
+  let stdout = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')
     stream.on('data', (text: string) => {
       output += text
+      if (stream === child.stdout) stdout += text
     })
   }
   const guard = setTimeout(() => {
@@ -41,7 +45,7 @@ export async function runGuarded(command: string, args: readonly string[], optio
   }, guardMs)
   try {
     const [code]: unknown[] = await once(child, 'close')
-    return { code: typeof code === 'number' ? code : null, output }
+    return { code: typeof code === 'number' ? code : null, output, stdout }
   } finally {
     clearTimeout(guard)
   }
