@@ -5,7 +5,7 @@ export type { BackoffOptions } from './domain/backoff.js'
 export { backoffPresets } from './domain/backoff.js'
 export type { Duration } from './domain/duration.js'
 export { IllegalEvent, InvalidOption, InvalidPayload, JobledgerError } from './domain/errors.js'
-export type { RecordedEvent } from './domain/event.js'
+export type { Body, ErasedBody, Metadata, NewEvent, Position, RecordedEvent } from './domain/event.js'
 export type { Instant } from './domain/instant.js'
 export {
   DebounceFull,
@@ -68,9 +68,22 @@ export {
 export type { Ledger } from './runtime/ledger.js'
 export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './runtime/options.js'
 export type { Clock } from './runtime/ports/clock.js'
+export type {
+  AppendGroup,
+  AppendOutcome,
+  Batch,
+  EventRef,
+  EventStore,
+  ExpectedRevision,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StoreCapabilities,
+  TransactionalAppend,
+} from './runtime/ports/event-store.js'
 export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './runtime/ports/event-store.js'
 export type { Ids } from './runtime/ports/ids.js'
 export type { Logger } from './runtime/ports/logger.js'
+export type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Tombstone, Views } from './runtime/ports/views.js'
 export type { QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/queues.js'
 export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'
 export type { ListFilter } from './runtime/read/listing.js'

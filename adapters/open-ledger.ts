@@ -25,6 +25,10 @@ export interface OpenLedgerOptions extends LedgerOptions {
   readonly url?: string
   /** A Pool of pg, in place of a `postgres:` URL. It stays open when the ledger closes. */
   readonly pool?: Pool
+  /** A store of another make, in place of a `url`; `jobledger/conformance` tells whether it is one. It stays open when the ledger closes. */
+  readonly store?: EventStore
+  /** Where to keep the views of such a `store`; stays open, too. Default: in memory, so that each opening reads the whole log. */
+  readonly views?: Views
   /**
    * `full` (default): what is answered survives a power cut. `normal`: it survives a crash of the process, a power cut may take
    * the last moments.
@@ -51,7 +55,7 @@ export interface Storage {
 /** Opens, and where there is none yet creates, a ledger. Throws InvalidOption, StoreUnusable, StoreUnavailable. */
 export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledger> {
   if (typeof options !== 'object' || options === null) throw new InvalidOption('openLedger', 'an object', options)
-  const { url, pool, durability, currentJob = true, ...others } = options
+  const { url, pool, store, views, durability, currentJob = true, ...others } = options
   const { clock = systemClock, ids = randomIds(clock), ...rest } = others
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
@@ -61,20 +65,27 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   checkLedgerOptions(rest)
   checkMethods(clock, ['now', 'at', 'soon'], 'openLedger.clock')
   checkMethods(ids, ['uuid', 'draw', 'salt'], 'openLedger.ids')
-  if (pool !== undefined) checkPool(pool, url)
+  checkPlace(options)
   const place = pool ?? url ?? 'sqlite:./jobledger.db'
-  const storage = await openStorage(place, durability ?? 'full', (position, error) =>
-    rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
-  )
+  const storage =
+    store === undefined
+      ? await openStorage(place, durability ?? 'full', (position, error) =>
+          rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
+        )
+      : await lentStorage(store, views)
   try {
     const scope = currentJob ? currentJobScope : noScope
     const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope, isolation: new ChildPool(clock) }
-    return await Ledger.open({ ...storage, ...world }, rest)
+    return await Ledger.open({ ...storage, ...world, lent: store !== undefined }, rest)
   } catch (error) {
-    await storage.views.close()
-    await storage.store.close()
+    if (store === undefined) await closeStorage(storage)
     throw error
   }
+}
+
+async function closeStorage({ store, views }: Storage): Promise<void> {
+  await views.close()
+  await store.close()
 }
 
 /** A world made for a test. */
@@ -119,9 +130,45 @@ function randomIds(clock: Clock): Ids {
   return new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
 }
 
-function checkPool(pool: unknown, url: string | undefined): void {
-  if (url !== undefined) throw new InvalidOption('openLedger.pool', 'left out where there is a `url`', pool)
-  checkMethods(pool as object, ['connect', 'end', 'on'], 'openLedger.pool')
+const POOL = ['connect', 'end', 'on']
+const READING = ['readStream', 'readAll', 'subscribe', 'head', 'positionAt', 'sizes', 'ping']
+const STORE = ['append', ...READING, 'erase', 'remove', 'truncate', 'within', 'close']
+const KEPT = ['checkpoint', 'live', 'texts', 'atOneMoment', 'list', 'ended', 'dependents', 'removed']
+const VIEWS = [...KEPT, 'save', 'close']
+
+/** Where the log is, is said once. */
+function checkPlace({ url, pool, store, views, durability }: OpenLedgerOptions): void {
+  if (pool !== undefined) {
+    if (url !== undefined) throw new InvalidOption('openLedger.pool', 'left out where there is a `url`', pool)
+    checkMethods(pool, POOL, 'openLedger.pool')
+  }
+  if (store !== undefined) checkStore(store, { url, pool, durability })
+  if (views === undefined) return
+  if (store === undefined) throw new InvalidOption('openLedger.views', 'left out where there is no `store`', views)
+  checkMethods(views, VIEWS, 'openLedger.views')
+}
+
+function checkStore(store: EventStore, others: Readonly<Record<string, unknown>>): void {
+  for (const [option, given] of Object.entries(others)) {
+    if (given === undefined) continue
+    throw new InvalidOption(`openLedger.${option}`, 'left out where there is a `store`', withoutPassword(given))
+  }
+  checkMethods(store, STORE, 'openLedger.store')
+  const { logId, capabilities } = store
+  if (typeof logId !== 'string' || logId === '') {
+    throw new InvalidOption('openLedger.store.logId', 'the uuid of the log', logId)
+  }
+  for (const name of ['atomicGroups', 'transactions', 'erase', 'durable'] as const) {
+    const has: unknown = capabilities?.[name]
+    if (typeof has === 'boolean') continue
+    throw new InvalidOption(`openLedger.store.capabilities.${name}`, 'true or false', has)
+  }
+}
+
+async function lentStorage(store: EventStore, views: Views | undefined): Promise<Storage> {
+  if (views !== undefined) return { store, views }
+  const { MemoryViews } = await import('./memory/views.js')
+  return { store, views: new MemoryViews() }
 }
 
 type Durability = 'full' | 'normal'

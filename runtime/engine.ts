@@ -65,6 +65,8 @@ export interface LedgerPorts {
   readonly isolation: Isolation
   /** Absent: always open. */
   readonly gate?: Gate
+  /** Store and views belong to somebody else, who closes them. Default false. */
+  readonly lent?: boolean
 }
 
 /** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
@@ -314,7 +316,7 @@ export class Engine {
   }
 
   async #close(deadlines: Deadlines): Promise<void> {
-    const { clock, views, store } = this.ports
+    const { clock, views, store, lent = false } = this.ports
     this.desk.close(new LedgerClosed())
     // A little longer, so that leases can still be given back at the deadline itself.
     const cancel = clock.at(clock.now() + deadlines.timeoutMs + LAST_WORDS, () => {
@@ -332,6 +334,7 @@ export class Engine {
     await this.#checkpointer.save().catch((error) => this.#log.warn({ err: error }, 'views not saved'))
     this.outcomes.close()
     this.feed.close()
+    if (lent) return
     await views.close()
     await store.close()
   }

@@ -12,6 +12,8 @@ import { removalTests } from './views/removal.js'
 import { saveTests } from './views/saving.js'
 import { sinceTests } from './views/since.js'
 
+export type { ViewsFactory, ViewsUnderTest } from './views/harness.js'
+
 export function viewsSuite(name: string, factory: ViewsFactory): void {
   describe(`${name} as views`, () => {
     describe('saving', () => saveTests(factory))
