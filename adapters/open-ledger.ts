@@ -6,6 +6,7 @@ import type { Clock } from '../runtime/ports/clock.js'
 import type { EventStore } from '../runtime/ports/event-store.js'
 import type { Gate } from '../runtime/ports/gate.js'
 import type { Ids } from '../runtime/ports/ids.js'
+import { type Logger, silentLogger } from '../runtime/ports/logger.js'
 import type { Scope } from '../runtime/ports/scope.js'
 import type { Views } from '../runtime/ports/views.js'
 import type { JobContext } from '../runtime/work/run/context.js'
@@ -45,8 +46,6 @@ export interface OpenLedgerOptions extends LedgerOptions {
   readonly ids?: Ids
 }
 
-type OnUnreadable = (position: string, error: Error) => void
-
 export interface Storage {
   readonly store: EventStore
   readonly views: Views
@@ -69,9 +68,7 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   const place = pool ?? url ?? 'sqlite:./jobledger.db'
   const storage =
     store === undefined
-      ? await openStorage(place, durability ?? 'full', (position, error) =>
-          rest.logger?.error({ err: error, position }, 'event skipped: its record cannot be read'),
-        )
+      ? await openStorage(place, storeOptions(durability, rest.logger))
       : await lentStorage(store, views)
   try {
     const scope = currentJob ? currentJobScope : noScope
@@ -171,21 +168,32 @@ async function lentStorage(store: EventStore, views: Views | undefined): Promise
   return { store, views: new MemoryViews() }
 }
 
-type Durability = 'full' | 'normal'
+/** What the adapters of our own are told. */
+interface StoreOptions {
+  readonly durability: 'full' | 'normal'
+  readonly onUnreadable: (position: string, error: Error) => void
+  readonly logger: Logger
+}
+
+function storeOptions(durability: 'full' | 'normal' = 'full', logger: Logger = silentLogger): StoreOptions {
+  const onUnreadable = (position: string, error: Error): void =>
+    logger.error({ err: error, position }, 'event skipped: its record cannot be read')
+  return { durability, onUnreadable, logger }
+}
 
 /** Adapters are loaded when their URL is used: nobody pays for a store that is not asked for. */
-async function openStorage(place: string | Pool, durability: Durability, onUnreadable: OnUnreadable): Promise<Storage> {
-  if (typeof place === 'object' && place !== null) return openPostgres(place, durability, onUnreadable)
+async function openStorage(place: string | Pool, options: StoreOptions): Promise<Storage> {
+  if (typeof place === 'object' && place !== null) return openPostgres(place, options)
   const [, scheme, rest = ''] = /^([a-z]+):(.*)$/s.exec(typeof place === 'string' ? place : '') ?? []
   if (scheme === 'memory' && rest === '') return openMemory()
-  if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), durability, onUnreadable)
-  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(place, durability, onUnreadable)
+  if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), options)
+  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(place, options)
   throw new InvalidOption('openLedger.url', '"memory:", "sqlite:<path>" or "postgres://..."', withoutPassword(place))
 }
 
-/** Of an URL that cannot be used, for a message. */
+/** Of an URL that cannot be used, for a message. A password may have any character, and may stand behind the `?`, too. */
 function withoutPassword(url: unknown): unknown {
-  return typeof url === 'string' ? url.replace(/\/\/[^/@]*@/, '//...@') : url
+  return typeof url === 'string' ? url.replace(/\/\/.*@/s, '//...@').replace(/\?.*/s, '?...') : url
 }
 
 async function openMemory(): Promise<Storage> {
@@ -195,17 +203,13 @@ async function openMemory(): Promise<Storage> {
 }
 
 /** The views are of this process: each start reads the whole log. */
-async function openPostgres(
-  where: string | Pool,
-  durability: Durability,
-  onUnreadable: OnUnreadable,
-): Promise<Storage> {
+async function openPostgres(where: string | Pool, options: StoreOptions): Promise<Storage> {
   const { openPostgresStore } = await import('./postgres/event-store.js')
   const { MemoryViews } = await import('./memory/views.js')
-  return { store: await openPostgresStore(where, { durability, onUnreadable }), views: new MemoryViews() }
+  return { store: await openPostgresStore(where, options), views: new MemoryViews() }
 }
 
-async function openSqlite(path: string, durability: Durability, onUnreadable: OnUnreadable): Promise<Storage> {
+async function openSqlite(path: string, { durability, onUnreadable }: StoreOptions): Promise<Storage> {
   const { openSqliteStore } = await import('./sqlite/event-store.js')
   const { openSqliteViews } = await import('./sqlite/views.js')
   const store = await openSqliteStore(path, { durability, onUnreadable })

@@ -5,7 +5,7 @@ import { isPlain } from '../shared/groups.js'
 import { toPosition } from '../shared/positions.js'
 import { type Connections, run } from './connections.js'
 import type { Client } from './driver.js'
-import { isSurelyUndone, sqlState, toStoreError } from './errors.js'
+import { isSurelyUndone, sqlState, toStoreError, Unfinished } from './errors.js'
 import { Plan, toActual } from './plan.js'
 import type { Answer, Durability, Statements } from './statements.js'
 import type { Subscriptions } from './subscriptions.js'
@@ -171,8 +171,11 @@ export class Appender {
       return outcomes
     } catch (error) {
       // The connection is closed with its transaction, whatever state that is in.
-      failure = new Error('The transaction is not ended.')
-      if (error instanceof TransactionLost) throw error
+      if (error instanceof TransactionLost) {
+        failure = new Unfinished(undefined)
+        throw error
+      }
+      failure = new Unfinished(error)
       return this.#failed(groups, error, 'rejected')
     } finally {
       this.#connections.giveBack(client, failure)

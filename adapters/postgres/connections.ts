@@ -1,11 +1,21 @@
 /** Statements on a pool of connections: each with a time limit, its answers as text, its errors as the port's. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { JobledgerError } from '../../domain/errors.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
+import { type Logger, silentLogger } from '../../runtime/ports/logger.js'
+import { Outage } from '../shared/outage.js'
+import { within } from '../shared/time-limit.js'
 import type { Client, Pool, Query, Queryable, Value } from './driver.js'
-import { isSurelyUndone, toStoreError } from './errors.js'
+import { isLockTimeout, isOutage, isSurelyUndone, toStoreError } from './errors.js'
+import { holderOf } from './holder.js'
+import type { Sockets } from './sockets.js'
 
 /** How long the client waits for the answer to one statement, in ms. Longer than the wait for other writers. */
 const ANSWER_MS = 30_000
+/** How long for a connection, in ms. */
+export const CONNECT_MS = 8000
+/** How long `close` waits for what is under way before it cuts the connections, in ms. */
+const CLOSE_MS = 10_000
 
 /** As the server sent it: the caller's own parsers of numbers or dates do not matter. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text }
@@ -27,21 +37,39 @@ function isUsableAfter(error: unknown): boolean {
   return error instanceof JobledgerError || isSurelyUndone(error)
 }
 
-export class Connections {
+export interface ConnectionsOptions {
+  readonly pool: Pool
+  readonly schema: string
   /** Where the database is, for messages: neither user nor password. */
   readonly place: string
+  /** Of a pool of our own, which ends with the store. */
+  readonly sockets?: Sockets | undefined
+}
+
+export class Connections {
+  readonly place: string
   readonly #pool: Pool
-  readonly #own: boolean
+  readonly #schema: string
+  readonly #sockets: Sockets | undefined
+  #logger: Logger = silentLogger
+  #outage: Outage | undefined
   readonly #active = new Set<Promise<unknown>>()
+  readonly #ending = new AbortController()
   #closing: Promise<void> | undefined
 
-  /** `own`: the pool ends with the store. */
-  constructor(pool: Pool, place: string, own: boolean) {
+  constructor({ pool, schema, place, sockets }: ConnectionsOptions) {
     this.#pool = pool
+    this.#schema = schema
+    this.#sockets = sockets
     this.place = place
-    this.#own = own
     // Connections that lie idle when the server goes away; without a listener that would end the process.
-    if (own) pool.on('error', ignore)
+    if (sockets !== undefined) pool.on('error', ignore)
+  }
+
+  /** From now on `logger` is told when the database cannot be reached, or written to, and when it can be again. */
+  attend(logger: Logger): void {
+    this.#logger = logger
+    this.#outage = new Outage({ logger, place: this.place })
   }
 
   get closed(): boolean {
@@ -89,11 +117,18 @@ export class Connections {
     }
   }
 
-  /** A connection to keep; its owner releases it. Errors are the driver's. */
+  /** A connection to keep; its owner gives it back. Errors are the driver's. While the server is away each try waits a little. */
   async borrow(): Promise<Client> {
-    const client = await this.#pool.connect()
-    client.on('error', ignore)
-    return client
+    const wait = this.#outage?.pause ?? 0
+    if (wait > 0) await pause(wait, undefined, { signal: this.#ending.signal }).catch(() => {})
+    try {
+      const client = await this.#connect()
+      client.on('error', ignore)
+      return client
+    } catch (error) {
+      if (!this.closed) this.#outage?.failed(error)
+      throw error
+    }
   }
 
   giveBack(client: Client, error?: unknown): void {
@@ -101,18 +136,51 @@ export class Connections {
     // The listener stays on a connection that is thrown away: it may say more.
     if (keep) client.removeListener('error', ignore)
     client.release(!keep)
+    this.#judge(error)
   }
 
-  /** Waits for what is under way. Idempotent. */
+  /** Whatever is under way fails; of a pool that is not our own nothing is cut. */
+  cut(): void {
+    this.#sockets?.cut()
+  }
+
+  #connect(): Promise<Client> {
+    const coming = this.#pool.connect()
+    if (this.#sockets !== undefined) return coming
+    // The caller's pool may have no time limit.
+    return within(CONNECT_MS, coming, () => {
+      coming.then((client) => client.release()).catch(() => {})
+      return new Error(`no connection within ${CONNECT_MS / 1000} s`)
+    })
+  }
+
+  /** What a call has shown of the server. */
+  #judge(error: unknown): void {
+    if (this.closed) return
+    if (isOutage(error)) this.#outage?.failed(error)
+    else if (error === undefined || isSurelyUndone(error)) this.#outage?.works()
+    if (isLockTimeout(error)) void this.#tellHolder()
+  }
+
+  async #tellHolder(): Promise<void> {
+    const holder = await holderOf(this.#schema, (text, values) => this.query(text, values)).catch(() => undefined)
+    const facts = { store: this.place, ...holder }
+    this.#logger.warn(facts, 'another transaction holds the log: nobody else can write until it ends')
+  }
+
+  /** Waits for what is under way, for as long as a server that answers may take. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
+    this.#ending.abort()
+    const impatience = setTimeout(() => this.cut(), CLOSE_MS)
     // A pool that is ending never answers who waits for a connection.
     while (this.#active.size > 0) await Promise.allSettled(this.#active)
-    if (this.#own) await this.#pool.end()
+    if (this.#sockets !== undefined) await this.#pool.end()
+    clearTimeout(impatience)
   }
 
   async #lend<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {

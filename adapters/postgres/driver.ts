@@ -1,4 +1,5 @@
 /** The part of pg that we use, and the careful loading of it. */
+import type { Socket } from 'node:net'
 import { StoreUnusable } from '../../runtime/ports/event-store.js'
 
 export type Value = string | number | boolean | null | Uint8Array | readonly (string | number | Uint8Array | null)[]
@@ -31,12 +32,20 @@ export interface Pool {
   on(event: 'error', listener: (error: Error) => void): unknown
 }
 
-export interface PoolOptions {
+export interface PoolOptions extends ServerLimits {
   readonly connectionString: string
   readonly connectionTimeoutMillis: number
   readonly max: number
   readonly keepAlive: boolean
   readonly application_name: string
+  readonly stream: () => Socket
+}
+
+/** Time limits that the server keeps, in ms. They go with the first message of a connection. */
+export interface ServerLimits {
+  readonly statement_timeout?: number
+  readonly lock_timeout?: number
+  readonly idle_in_transaction_session_timeout?: number
 }
 
 export type PoolConstructor = new (options: PoolOptions) => Pool
@@ -45,9 +54,9 @@ export type PoolConstructor = new (options: PoolOptions) => Pool
  * Loads pg when the first database is opened, so that who uses another store need not have it.
  * Throws StoreUnusable when it is missing.
  */
-export async function loadDriver(): Promise<PoolConstructor> {
+export async function loadDriver(load = (): Promise<unknown> => import('pg')): Promise<PoolConstructor> {
   try {
-    const { default: pg } = await import('pg')
+    const { default: pg } = (await load()) as typeof import('pg')
     return pg.Pool as unknown as PoolConstructor
   } catch (cause) {
     throw new StoreUnusable('A postgres: ledger needs the package pg. Run: npm install pg', { cause })

@@ -16,6 +16,28 @@ export function isSurelyUndone(error: unknown): boolean {
   return sqlState(error) !== '' && error instanceof Error && 'severity' in error && error.severity === 'ERROR'
 }
 
+/** A transaction that was not ended, whatever state it is in: its connection is not used again. */
+export class Unfinished extends Error {
+  constructor(cause: unknown) {
+    super('The transaction is not ended.', { cause })
+  }
+}
+
+/** Whether an error of the driver, or of the server, says that the database cannot be reached now. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof Unfinished) return isOutage(error.cause)
+  if (!(error instanceof Error) || error instanceof JobledgerError || error instanceof TypeError) return false
+  const state = sqlState(error)
+  return state === '' || OUTAGES.some((prefix) => state.startsWith(prefix))
+}
+
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error instanceof Unfinished ? error.cause : error) === '55P03'
+}
+
+/** Connections refused or cut, a server that is starting up or shutting down, or has too many connections. */
+const OUTAGES = ['08', '57P', '53300']
+
 const ADVICE: readonly (readonly [prefix: string, advice: string])[] = [
   ['28', 'the server refuses this user or password'],
   ['3D000', 'there is no such database'],
@@ -24,7 +46,10 @@ const ADVICE: readonly (readonly [prefix: string, advice: string])[] = [
   ['53300', 'the server has too many connections'],
   ['25006', 'the server is read-only'],
   ['55P03', 'another writer holds the log for too long'],
+  ['57P01', 'the server is shutting down, or has cut the connection'],
   ['57P0', 'the server is shutting down or starting up'],
+  ['57014', 'the statement took too long, or was cancelled'],
+  ['25P03', 'a transaction was left idle for too long'],
   ['42P01', 'a table of the ledger is missing'],
   ['40', 'another transaction stands in the way'],
 ]
@@ -53,6 +78,8 @@ export function toStoreError(error: unknown, place: string): Error {
 }
 
 function networkAdvice(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return NETWORK[code] ?? 'the connection failed'
+  if (!(error instanceof Error)) return 'the connection failed'
+  if (error.message.includes('client password must be')) return 'the server wants a password'
+  if ('syscall' in error && error.syscall === 'open') return 'a file that the URL names cannot be read'
+  return NETWORK['code' in error ? String(error.code) : ''] ?? 'the connection failed'
 }

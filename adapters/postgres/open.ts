@@ -1,10 +1,14 @@
 /** Opens or creates a log in a database, and refuses whatever is not one. */
 import { JobledgerError } from '../../domain/errors.js'
-import { StoreUnusable } from '../../runtime/ports/event-store.js'
-import { Connections, type Row, run } from './connections.js'
-import { type Client, loadDriver, type Pool } from './driver.js'
+import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
+import { type Logger, silentLogger } from '../../runtime/ports/logger.js'
+import { within } from '../shared/time-limit.js'
+import { CONNECT_MS, Connections, type Row, run } from './connections.js'
+import { type Client, loadDriver, type Pool, type ServerLimits } from './driver.js'
 import { sqlState, toStoreError } from './errors.js'
 import { quoted, SCHEMA_VERSION, tables } from './schema.js'
+import { Sockets } from './sockets.js'
+import { checkUrl, placeOf, schemaOf } from './where.js'
 
 export interface PostgresOptions {
   /** The schema that holds the log's tables; made when it is not there. Default: the URL's `?schema=`, else `jobledger`. */
@@ -16,6 +20,8 @@ export interface PostgresOptions {
   readonly durability?: 'full' | 'normal'
   /** Called for each record whose text is not JSON; readers skip it. Default: nothing. */
   readonly onUnreadable?: (position: string, error: Error) => void
+  /** Told when the database cannot be reached, when it can be again, and who keeps everybody from writing. Default: silent. */
+  readonly logger?: Logger
 }
 
 /** An open log. */
@@ -25,70 +31,92 @@ export interface Log {
   readonly logId: string
 }
 
-const DEFAULT_SCHEMA = 'jobledger'
-/** A channel is named after it, and may have 63 bytes. */
-const LONGEST_SCHEMA = 50
 /** The oldest PostgreSQL that makes uuids by itself. */
 const OLDEST = 13
-const CONNECT_MS = 10_000
+/** How long all of opening may take, in ms: who is not answered is told so. */
+const OPEN_MS = 9000
+/** How long to wait for somebody else who makes the tables. */
+const CREATE_TIMEOUT = '5s'
 /** Appends take one connection, listening another; the others read. */
 const POOL_SIZE = 5
+
+/**
+ * Kept by the server for connections of our own, in ms: a statement ends before its client gives up on the answer (30 s), and a
+ * transaction whose client has died without a word lets go of the log.
+ */
+const LIMITS: ServerLimits = {
+  statement_timeout: 25_000,
+  lock_timeout: 10_000,
+  idle_in_transaction_session_timeout: 30_000,
+}
 
 /**
  * `where`: a URL, or the caller's own Pool of pg, which it closes itself.
  * Throws StoreUnusable for what is no log of ours or of a newer version, StoreUnavailable where it cannot be reached.
  */
 export async function openLog(where: string | Pool, options: PostgresOptions = {}): Promise<Log> {
-  const schema = options.schema ?? schemaIn(where) ?? DEFAULT_SCHEMA
-  if (schema === '' || Buffer.byteLength(schema) > LONGEST_SCHEMA) {
-    throw new StoreUnusable(`Expected the name of a schema, of at most ${LONGEST_SCHEMA} bytes, got '${schema}'.`)
-  }
-  const connections = await connect(where)
+  const url = typeof where === 'string' ? where : undefined
+  if (url !== undefined) checkUrl(url)
+  const { logger = silentLogger } = options
+  const schema = schemaOf(url, options.schema)
+  const log = (await tryOpen(where, schema, logger, LIMITS)) ?? (await tryOpen(where, schema, logger, {}))
+  if (log === undefined) throw new StoreUnavailable('The pooler refuses to connect.')
+  log.connections.attend(logger)
+  return log
+}
+
+/** Undefined where a pooler stands in between that takes no time limits along. */
+async function tryOpen(
+  where: string | Pool,
+  schema: string,
+  logger: Logger,
+  limits: ServerLimits,
+): Promise<Log | undefined> {
+  const connections = await connect(where, schema, limits)
+  const { place } = connections
+  const late = (): Error => new StoreUnavailable(`${place}: the server does not answer within ${OPEN_MS / 1000} s.`)
   try {
-    return { connections, schema, logId: await prepare(connections, schema) }
+    return { connections, schema, logId: await within(OPEN_MS, prepare(connections, schema), late) }
   } catch (error) {
-    await connections.close()
-    throw explain(error, connections.place)
+    connections.cut()
+    const closed = connections.close()
+    // Of a pool that is not our own nothing can be cut, and what is under way there may take its time.
+    if (typeof where === 'string') await closed
+    if (!isPooler(error) || limits !== LIMITS) throw explain(error, place)
+    logger.warn({ err: error, store: place }, 'the pooler refuses time limits: the server keeps none for this ledger')
+    return undefined
   }
 }
 
-async function connect(where: string | Pool): Promise<Connections> {
-  if (typeof where !== 'string') return new Connections(where, 'the given pool', false)
-  if (!/^postgres(ql)?:\/\//.test(where)) {
-    // Never the URL itself: there may be a password in it.
-    throw new StoreUnusable('Expected a URL like postgres://user@host:5432/database.')
-  }
+async function connect(where: string | Pool, schema: string, limits: ServerLimits): Promise<Connections> {
+  if (typeof where !== 'string') return new Connections({ pool: where, schema, place: 'the given pool' })
   const Pool = await loadDriver()
+  const sockets = new Sockets()
   const pool = new Pool({
     connectionString: where,
     connectionTimeoutMillis: CONNECT_MS,
     max: POOL_SIZE,
     keepAlive: true,
     application_name: 'jobledger',
+    stream: sockets.make,
+    ...limits,
   })
-  return new Connections(pool, placeOf(where), true)
+  return new Connections({ pool, schema, place: placeOf(where), sockets })
 }
 
-function schemaIn(where: string | Pool): string | undefined {
-  return typeof where === 'string' ? (/[?&]schema=([^&#]*)/.exec(where)?.[1] ?? undefined) : undefined
+/** PgBouncer takes no setting along that it does not know of. */
+function isPooler(error: unknown): boolean {
+  return error instanceof Error && /unsupported startup parameter/.test(error.message)
 }
 
-function placeOf(url: string): string {
-  try {
-    const { hostname, port, pathname, searchParams } = new URL(url)
-    const host = searchParams.get('host') ?? (hostname || 'localhost')
-    return `postgres://${host}:${searchParams.get('port') ?? (port || 5432)}${pathname}`
-  } catch {
-    return 'postgres'
-  }
-}
+const UNREADABLE = 'Expected a URL like postgres://user@host:5432/database, got one that cannot be read.'
 
 function explain(error: unknown, place: string): Error {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_INVALID_URL') {
-    // Without its cause, which has the URL in it.
-    return new StoreUnusable('Expected a URL like postgres://user@host:5432/database, got one that cannot be read.')
-  }
+  const isUnreadable =
+    cause instanceof URIError || (cause instanceof Error && 'code' in cause && cause.code === 'ERR_INVALID_URL')
+  // Without its cause, which has the URL in it.
+  if (isUnreadable) return new StoreUnusable(UNREADABLE)
   return error instanceof JobledgerError ? error : toStoreError(error, place)
 }
 
@@ -141,7 +169,7 @@ async function readLog(client: Client, schema: string, place: string): Promise<s
 
 async function create(client: Client, schema: string, place: string): Promise<string> {
   const s = quoted(schema)
-  await run(client, 'BEGIN')
+  await run(client, `BEGIN; SET LOCAL lock_timeout = '${CREATE_TIMEOUT}'`)
   // One at a time, whatever the schema: CREATE SCHEMA IF NOT EXISTS fails for the second of two.
   await run(client, "SELECT pg_advisory_xact_lock(hashtext('jobledger'), 0)")
   // Somebody else may have been faster.

@@ -14,7 +14,7 @@ export const GONE = -2
 const INSTANT_STEP = 1000
 
 /** 'Jldg', and behind it the table's oid: the lock under which one writer after another appends. */
-const LOCK_CLASS = 0x4a6c6467
+export const LOCK_CLASS = 0x4a6c6467
 
 /** How long to wait for other writers. */
 const LOCK_TIMEOUT = '10s'

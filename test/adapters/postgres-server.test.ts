@@ -1,22 +1,12 @@
 /** What a server, or the way to it, may do to a log. */
-import { createServer } from 'node:net'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openPostgresStore, type PostgresEventStore } from '../../adapters/postgres/event-store.js'
-import { StoreRefused, StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
+import { openPostgresStore } from '../../adapters/postgres/event-store.js'
+import { StoreRefused } from '../../runtime/ports/event-store.js'
 import { appendOk, collect, event, group, kindsOf } from '../conformance/event-store/harness.js'
 import { freshSchema, missingPostgres, type TestSchema } from '../support/postgres.js'
 
 const missing = missingPostgres()
-
-async function failure(opening: Promise<PostgresEventStore>): Promise<Error> {
-  try {
-    await (await opening).close()
-  } catch (error) {
-    if (error instanceof Error) return error
-  }
-  throw new Error('It was opened.')
-}
 
 // skipped: where there is no server, with the reason as title
 describe.skipIf(missing !== undefined)(missing ?? 'a PostgreSQL server', () => {
@@ -30,60 +20,6 @@ describe.skipIf(missing !== undefined)(missing ?? 'a PostgreSQL server', () => {
   afterEach(async () => {
     await client.end()
     await schema.drop()
-  })
-
-  it('is refused by a clear error that has no password in it, when nobody listens', async () => {
-    const error = await failure(openPostgresStore('postgres://me:hush@127.0.0.1:1/jobs'))
-    expect(error).toBeInstanceOf(StoreUnavailable)
-    expect(error.message).toMatch(/^postgres:\/\/127\.0\.0\.1:1\/jobs: nobody listens there/)
-    expect(error.message).not.toContain('hush')
-  })
-
-  it('that never answers is given up within ten seconds or little more', async () => {
-    const silent = createServer(() => {}).listen(0, '127.0.0.1')
-    await new Promise((resolve) => silent.once('listening', resolve))
-    const { port } = silent.address() as { port: number }
-    const began = performance.now()
-    const error = await failure(openPostgresStore(`postgres://me:hush@127.0.0.1:${port}/jobs`))
-    expect(error).toBeInstanceOf(StoreUnavailable)
-    expect(performance.now() - began).toBeLessThan(12_000)
-    silent.close()
-  })
-
-  it.each(['postgres://[', 'postgres://me:hush@host:port:x/', 'mysql://me:hush@host/'])(
-    'is not looked for at %s',
-    async (url) => {
-      const error = await failure(openPostgresStore(url))
-      expect(error).toBeInstanceOf(StoreUnusable)
-      expect(JSON.stringify([error.message, error.cause])).not.toContain('hush')
-    },
-  )
-
-  it('without the database, or without the permission to make a schema, says which', async () => {
-    const other = new URL(schema.url)
-    other.pathname = '/jobledger_no_such'
-    const none = await failure(openPostgresStore(other.href))
-    expect(none).toBeInstanceOf(StoreUnavailable)
-    expect(none.message).toContain('there is no such database')
-    await client.query(`CREATE ROLE ${schema.name} LOGIN`)
-    const weak = new URL(schema.url)
-    weak.username = schema.name
-    const denied = await failure(openPostgresStore(weak.href))
-    await client.query(`DROP ROLE ${schema.name}`)
-    expect(denied).toBeInstanceOf(StoreUnavailable)
-    expect(denied.message).toContain('the user lacks a permission')
-  })
-
-  it('with a log of a newer version, or with tables of another program, is refused', async () => {
-    await (await openPostgresStore(schema.url)).close()
-    await client.query(`UPDATE ${schema.name}.log SET version = 99`)
-    const newer = await failure(openPostgresStore(schema.url))
-    expect(newer).toBeInstanceOf(StoreUnusable)
-    expect(newer.message).toContain('schema version 99')
-    await client.query(`DROP TABLE ${schema.name}.log`)
-    const other = await failure(openPostgresStore(schema.url))
-    expect(other).toBeInstanceOf(StoreUnusable)
-    expect(other.message).toContain("another program's")
   })
 
   it('that many open at once has one log', async () => {
