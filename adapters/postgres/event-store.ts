@@ -6,6 +6,7 @@ import type {
   Batch,
   EventRef,
   EventStore,
+  Overlap,
   ReadAllOptions,
   ReadStreamOptions,
   StoreCapabilities,
@@ -35,9 +36,15 @@ export async function openPostgresStore(
   return new PostgresEventStore(await openLog(where, options), options)
 }
 
+/** The server takes one append after another; the second is made ready, and what the first has brought is made use of, meanwhile. */
+const OVERLAP: Overlap = { calls: 2, from: 32 }
+
 export class PostgresEventStore implements EventStore {
   readonly logId: string
-  readonly capabilities: StoreCapabilities = { atomicGroups: true, transactions: true, erase: true, durable: true }
+  readonly capabilities: StoreCapabilities = {
+    ...{ atomicGroups: true, transactions: true, erase: true, durable: true },
+    overlap: OVERLAP,
+  }
   readonly #log: Log
   readonly #options: PostgresOptions
   readonly #statements: Statements

@@ -87,6 +87,14 @@ export interface StoreCapabilities {
   readonly erase: boolean
   /** What is appended survives the process. */
   readonly durable: boolean
+  /** Whether calls of `append` gain by being under way beside each other. Default: one at a time. */
+  readonly overlap?: Overlap
+}
+
+/** Calls of `append` at once at most, and how many groups a further one must have to be worth it. */
+export interface Overlap {
+  readonly calls: number
+  readonly from: number
 }
 
 export interface EventStore {

@@ -92,7 +92,7 @@ export class Dispatcher {
   /** Takes what the free slots allow. All leases of one call end up in one commit. */
   dispatch(): void {
     const { board, clock, pool, isOpen, journal } = this.#options
-    const most = pool.batch - this.#begun
+    const most = Math.min(pool.batch, journal.portionOf(pool.room.slots)) - this.#begun
     this.#begun = 0
     if (this.#stopped || !isOpen()) return
     const now = clock.now()
@@ -101,7 +101,7 @@ export class Dispatcher {
     if (now < this.#pausedUntil) return this.#due.by(this.#pausedUntil)
     board.pending.promoteDue(now)
     const begun = this.#leaseUpTo(Math.min(pool.room.free, most), now)
-    if (begun === most && pool.room.free > 0) journal.wake()
+    if (begun === most && pool.room.free > 0) journal.wake(pool.room.free)
     const next = board.pending.nextDue()
     if (next !== undefined) this.#due.by(next)
   }

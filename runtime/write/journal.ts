@@ -3,26 +3,28 @@
  *
  * Two laws. A stream is in flight once: a command on it waits until the commit before it is answered. And neither yes nor
  * no is told before it is durable: a refusal that rests on remembered state is looked up in the store first.
- * Commands that share a stream share one group; one flush is one append, so one fsync.
+ * Commands that share a stream share one group; one flush is one append, so one fsync. Where the store can make use of it,
+ * a flush sets out while others are under way: the first law keeps their streams apart.
  */
 
 import type { Metadata, RecordedEvent } from '../../domain/event.js'
 import { StreamRemoved, StreamUnreadable } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
-import type { AppendGroup, AppendOutcome, EventStore, TransactionalAppend } from '../ports/event-store.js'
+import type { AppendGroup, AppendOutcome, EventStore, Overlap, TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { Command, Memory, Verdict } from './command.js'
 import { drive } from './drive.js'
 import type { Group, Judging, Submitted } from './group.js'
 import { howToRead, judge, newGroup } from './group.js'
+import { Inbox } from './inbox.js'
 import { shareFate } from './share-fate.js'
 import { decideWithin } from './transaction.js'
 
-/** Commands taken into one flush at most: with a synchronous store a flush holds up the host's event loop. */
-const FLUSH_LIMIT = 1_000
 /** Wait before an append of unknown outcome is sent again: doubles from the first to the last (ms). */
 const RESEND_MIN = 20
 const RESEND_MAX = 5_000
+
+const NO_OVERLAP: Overlap = { calls: 1, from: 1 }
 
 type Conflict = Extract<AppendOutcome, { kind: 'conflict' }>
 
@@ -33,23 +35,28 @@ export interface JournalOptions {
   readonly ids: Ids
 }
 
-const isAlone = ({ command }: Submitted): boolean => command.alone === true
+const NONE: ReadonlySet<string> = new Set()
+
+/** Nothing is left to look up, and the append will show whether that was right. */
+const isDecided = ({ append }: Group, doubtful: ReadonlySet<string>): boolean =>
+  doubtful.size === 0 && append !== undefined
 
 export class Journal {
   readonly #store: EventStore
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #judging: Judging
-  #inbox: Submitted[] = []
-  /** Commands in it that go alone. */
-  #alone = 0
+  readonly #overlap: Overlap
+  readonly #inbox = new Inbox()
   /** Groups that met a rival or an unknown outcome: first in line at the next flush. */
   #again: Group[] = []
   readonly #inFlight = new Set<string>()
   readonly #feeders = new Set<() => void>()
-  #flushing = false
+  /** Flushes under way. */
+  #underWay = 0
   #scheduled = false
-  #wanted = false
+  /** Commands that the feeders have to give, as far as they have said. */
+  #wanted = 0
   #idle: (() => void)[] = []
   /** Groups whose fate the store has not told. */
   readonly #unanswered = new Set<Group>()
@@ -59,6 +66,7 @@ export class Journal {
     this.#store = options.store
     this.#memory = options.memory
     this.#clock = options.clock
+    this.#overlap = options.store.capabilities.overlap ?? NO_OVERLAP
     const { memory, clock, ids } = options
     this.#judging = { memory, clock, ids }
   }
@@ -70,8 +78,7 @@ export class Journal {
   submit<A>(command: Command<A>, metadata?: Metadata): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       if (this.#abandoned !== undefined) return reject(this.#abandoned)
-      const streams = command.streams
-      if (command.alone) this.#alone += 1
+      const { streams } = command
       this.#inbox.push({ streams, command, metadata, resolve: resolve as (answer: unknown) => void, reject })
       this.#schedule()
     })
@@ -92,17 +99,23 @@ export class Journal {
     return () => void this.#feeders.delete(call)
   }
 
-  /** There may be commands to ask for. */
-  wake(): void {
-    this.#wanted = true
+  /** There may be commands to ask for, about so many. */
+  wake(count = 1): void {
+    this.#wanted = Math.max(this.#wanted, count)
     this.#schedule()
+  }
+
+  /** Of so many commands that will soon come again, those that are to go in one flush, so that another may go beside it. */
+  portionOf(count: number): number {
+    const { calls, from } = this.#overlap
+    return count < calls * from ? count : Math.ceil(count / calls)
   }
 
   /** Stops waiting for a store that does not answer: what it has not told is refused with `error`, stored or not. */
   abandon(error: Error): void {
     this.#abandoned = error
     for (const group of this.#unanswered) this.#refuse(group, error)
-    for (const { reject } of this.#inbox.splice(0)) reject(error)
+    for (const { reject } of this.#inbox.clear()) reject(error)
     this.#again = []
     this.#inFlight.clear()
     for (const resolve of this.#idle.splice(0)) resolve()
@@ -120,72 +133,77 @@ export class Journal {
 
   /** A macrotask per flush: between two commits the host's timers and sockets get their turn. */
   #schedule(): void {
-    if (this.#scheduled || this.#flushing) return
+    if (this.#scheduled || !this.#maySetOut()) return
     this.#scheduled = true
-    this.#clock.soon(() => {
-      this.#scheduled = false
-      void this.#flush()
-    })
+    this.#clock.soon(() => void this.#flush())
+  }
+
+  /** A flush beside another has to be worth a call of its own; what is too little goes with the next. */
+  #maySetOut(): boolean {
+    const { calls, from } = this.#overlap
+    if (this.#underWay === 0) return true
+    return this.#underWay < calls && this.#again.length + this.#inbox.length + this.#wanted >= from
   }
 
   async #flush(): Promise<void> {
-    this.#flushing = true
-    this.#wanted = false
+    // And none after it.
+    if (this.#abandoned !== undefined) return
+    this.#wanted = 0
     for (const call of this.#feeders) call()
     const groups = this.#take()
-    for (const group of groups) this.#unanswered.add(group)
-    if (groups.length > 0) await this.#carry(groups)
-    if (this.#abandoned !== undefined) return
-    this.#flushing = false
+    this.#scheduled = false
+    if (groups.length > 0) {
+      this.#underWay += 1
+      // What is left may be enough to go beside it.
+      if (this.#inbox.length + this.#wanted > 0) this.#schedule()
+      await this.#carry(groups)
+      if (this.#abandoned !== undefined) return
+      this.#underWay -= 1
+    }
     // What is left in the inbox by a flush of nothing waits for a stream in flight; whoever lands that one schedules.
-    const more = (groups.length > 0 && this.#inbox.length > 0) || this.#again.length > 0 || this.#wanted
+    const more = (groups.length > 0 && this.#inbox.length > 0) || this.#again.length > 0 || this.#wanted > 0
     if (more) this.#schedule()
     else if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   async #carry(groups: readonly Group[]): Promise<void> {
     const toAppend: Group[] = []
-    for (const group of groups) if (await this.#prepare(group)) toAppend.push(group)
+    for (const group of groups) {
+      const prepared = this.#prepare(group)
+      if (prepared === true || (await prepared)) toAppend.push(group)
+    }
     if (toAppend.length > 0) await this.#commit(toAppend)
   }
 
   #take(): Group[] {
     const again = this.#again
     this.#again = []
-    const groups = shareFate(this.#takeInbox()).map(({ commands, streams }) => newGroup(commands, streams))
-    for (const group of groups) for (const stream of group.streams) this.#inFlight.add(stream)
+    const groups = shareFate(this.#inbox.take(this.#inFlight)).map(({ commands, streams }) =>
+      newGroup(commands, streams),
+    )
+    for (const group of groups) this.#launch(group)
     return again.concat(groups)
   }
 
-  /** What may go now. A command on a stream in flight waits, and so does every later one that shares a stream with it. */
-  #takeInbox(): Submitted[] {
-    if (this.#inFlight.size === 0 && this.#alone === 0) return this.#inbox.splice(0, FLUSH_LIMIT)
-    const waits = new Set<string>()
-    const shared = new Set<string>()
-    const taken: Submitted[] = []
-    const left: Submitted[] = []
-    for (const command of this.#inbox) {
-      const { streams } = command
-      const free = streams.every((stream) => !this.#inFlight.has(stream) && !waits.has(stream))
-      const alone = isAlone(command)
-      if (free && taken.length < FLUSH_LIMIT && !(alone && streams.some((stream) => shared.has(stream)))) {
-        taken.push(command)
-        for (const stream of streams) (alone ? waits : shared).add(stream)
-      } else {
-        left.push(command)
-        for (const stream of streams) waits.add(stream)
-      }
-    }
-    this.#inbox = left
-    this.#alone = left.filter(isAlone).length
-    return taken
-  }
-
-  /** True when there is something to append. A group that cannot even be decided is refused alone. */
-  async #prepare(group: Group): Promise<boolean> {
+  /**
+   * True when there is something to append; no promise where memory has all the answers: the hot path does not leave its
+   * tick. A group that cannot even be decided is refused alone.
+   */
+  #prepare(group: Group): boolean | Promise<boolean> {
     if (group.append !== undefined) return true
     try {
-      await this.#decide(group)
+      const unknown = this.#believe(group)
+      const doubtful = unknown.size > 0 ? unknown : judge(group, this.#judging)
+      return isDecided(group, doubtful) || this.#lookUp(group, doubtful)
+    } catch (error) {
+      this.#refuse(group, error as Error)
+      return false
+    }
+  }
+
+  async #lookUp(group: Group, doubtful: ReadonlySet<string>): Promise<boolean> {
+    try {
+      await this.#decide(group, doubtful)
     } catch (error) {
       this.#refuse(group, error as Error)
       return false
@@ -199,7 +217,10 @@ export class Journal {
     let last = ''
     for (const outcome of outcomes) if (outcome.kind === 'ok' && outcome.position > last) last = outcome.position
     if (last !== '') await this.#memory.reached(last)
-    for (const [index, group] of groups.entries()) await this.#settle(group, outcomes[index] as AppendOutcome)
+    for (const [index, group] of groups.entries()) {
+      const settling = this.#settle(group, outcomes[index] as AppendOutcome)
+      if (settling !== undefined) await settling
+    }
   }
 
   /**
@@ -218,18 +239,22 @@ export class Journal {
     }
   }
 
-  async #settle(group: Group, outcome: AppendOutcome): Promise<void> {
+  #settle(group: Group, outcome: AppendOutcome): Promise<void> | undefined {
     switch (outcome.kind) {
       case 'ok':
-        return this.#answer(group)
+        this.#answer(group)
+        return undefined
       case 'rejected':
-        return this.#refuse(group, outcome.error)
+        this.#refuse(group, outcome.error)
+        return undefined
       case 'unknown':
-        return this.#resendLater(group)
+        this.#resendLater(group)
+        return undefined
       case 'conflict':
         // One that was there a moment ago is looked up like any other; one that we meant to begin will never be free.
         if (outcome.actual === 'removed' && group.append?.expect.get(outcome.stream) === 'none') {
-          return this.#refuseBurnt(group, outcome.stream)
+          this.#refuseBurnt(group, outcome.stream)
+          return undefined
         }
         return this.#decideAgain(group, outcome)
     }
@@ -261,14 +286,10 @@ export class Journal {
   }
 
   /** Leaves the group with verdicts and, when there are facts to record, with the append that records them. */
-  async #decide(group: Group): Promise<void> {
-    for (const stream of group.streams) {
-      const reading = group.beliefs.has(stream) ? undefined : this.#believe(group, stream)
-      if (reading !== undefined) await reading
-    }
-    for (;;) {
-      const doubtful = judge(group, this.#judging)
-      if (doubtful.size === 0 && (group.append !== undefined || (await this.#isOneMoment(group)))) return
+  async #decide(group: Group, first: ReadonlySet<string>): Promise<void> {
+    for (let doubtful = first; ; doubtful = judge(group, this.#judging)) {
+      if (isDecided(group, doubtful)) return
+      if (doubtful.size === 0 && (await this.#isOneMoment(group))) return
       for (const stream of doubtful) await this.#read(group, stream)
     }
   }
@@ -291,13 +312,17 @@ export class Journal {
     return still
   }
 
-  /** No promise where memory has the answer: the hot path does not leave its tick. */
-  #believe(group: Group, stream: string): Promise<void> | undefined {
-    const state = this.#memory.recall(stream)
-    const fresh = state === undefined && group.commands.some(({ command }) => command.fresh?.has(stream))
-    if (state === undefined && !fresh) return this.#read(group, stream)
-    group.beliefs.set(stream, { state, remembered: true })
-    return undefined
+  /** Takes what memory has for what the log says. Answers with the streams that only the store knows. */
+  #believe(group: Group): ReadonlySet<string> {
+    let unknown = NONE
+    for (const stream of group.streams) {
+      if (group.beliefs.has(stream)) continue
+      const state = this.#memory.recall(stream)
+      if (state === undefined && !group.commands.some(({ command }) => command.fresh?.has(stream))) {
+        unknown = new Set(unknown).add(stream)
+      } else group.beliefs.set(stream, { state, remembered: true })
+    }
+    return unknown
   }
 
   async #read(group: Group, stream: string): Promise<void> {
@@ -334,11 +359,15 @@ export class Journal {
     this.#land(group)
     if (others.length > 0) {
       const rest = newGroup(others, new Set(others.flatMap(({ streams }) => streams)))
-      for (const own of rest.streams) this.#inFlight.add(own)
-      this.#unanswered.add(rest)
+      this.#launch(rest)
       this.#again.push(rest)
     }
     for (const { reject } of group.commands.filter(guilty)) reject(new StreamRemoved(stream))
+  }
+
+  #launch(group: Group): void {
+    this.#unanswered.add(group)
+    for (const stream of group.streams) this.#inFlight.add(stream)
   }
 
   #land(group: Group): void {

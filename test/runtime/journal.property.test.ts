@@ -32,6 +32,7 @@ const forecast: fc.Arbitrary<Forecast> = fc.record({
   appends: fc.array(weather, { maxLength: 150, size: 'max' }),
   reads: fc.array(fc.nat(3), { maxLength: 100, size: 'max' }),
   lags: fc.array(fc.constantFrom(0, 1, 20), { maxLength: 60, size: 'max' }),
+  overlap: fc.constantFrom(undefined, { calls: 2, from: 1 }, { calls: 2, from: 3 }, { calls: 5, from: 1 }),
 })
 
 const day = fc.record({
@@ -51,7 +52,11 @@ class Tally {
     for (const { answer } of cases) {
       if (answer !== undefined) this.add('no' in answer ? `no: ${(answer.no as { code: string }).code}` : 'yes')
     }
-    for (const { feed } of runtimes) if (feed.skipped > 0) this.add('skipped')
+    for (const { feed, store } of runtimes) {
+      if (feed.skipped > 0) this.add('skipped')
+      if (store.mostAtOnce > 1) this.add('overlap')
+      if (store.mostAtOnce > (store.capabilities.overlap?.calls ?? 1)) this.add('too much at once')
+    }
   }
 }
 
@@ -78,9 +83,12 @@ describe('a journal, whatever happens', { timeout: 0 }, () => {
       'NOT_NOW',
     ]
     expect(tally.counts).toMatchObject(
-      Object.fromEntries(['yes', ...codes.map((code) => `no: ${code}`)].map((name) => [name, expect.any(Number)])),
+      Object.fromEntries(
+        ['yes', 'overlap', ...codes.map((code) => `no: ${code}`)].map((name) => [name, expect.any(Number)]),
+      ),
     )
     expect(tally.counts.skipped).toBeUndefined()
+    expect(tally.counts['too much at once']).toBeUndefined()
   })
 
   test('does the very same again from the same seed', async () => {

@@ -5,6 +5,7 @@ import type {
   AppendOutcome,
   Batch,
   EventStore,
+  Overlap,
   ReadAllOptions,
   ReadStreamOptions,
   StoreCapabilities,
@@ -36,6 +37,8 @@ export interface Forecast {
   /** Turns that reads take, and by which the subscription lags behind. */
   readonly reads: readonly number[]
   readonly lags: readonly number[]
+  /** What the store says of calls beside each other. Default: nothing. */
+  readonly overlap?: Overlap | undefined
 }
 
 export type RivalAppend = (stream: string, rivalry: number) => Promise<void>
@@ -53,6 +56,7 @@ export class FaultyStore implements EventStore {
   readonly #appends: Weather[]
   readonly #reads: number[]
   readonly #lags: number[]
+  readonly #overlap: Overlap | undefined
   readonly #late: Promise<unknown>[] = []
   /** The last try of each command, by the mark in the metadata of its events. */
   readonly #tries = new Map<string, Try>()
@@ -60,8 +64,10 @@ export class FaultyStore implements EventStore {
   readonly #inFlight = new Map<string, string>()
   /** Every group ever tried. */
   readonly groups: AppendGroup[] = []
-  /** Calls of `append`. */
+  /** Calls of `append`, those under way, and the most that ever were. */
   calls = 0
+  #underWay = 0
+  mostAtOnce = 0
   /** What a journal must not do, in words. */
   readonly faults: string[] = []
 
@@ -71,6 +77,7 @@ export class FaultyStore implements EventStore {
     this.#appends = [...(forecast.appends ?? [])]
     this.#reads = [...(forecast.reads ?? [])]
     this.#lags = [...(forecast.lags ?? [])]
+    this.#overlap = forecast.overlap
   }
 
   get logId(): string {
@@ -78,11 +85,21 @@ export class FaultyStore implements EventStore {
   }
 
   get capabilities(): StoreCapabilities {
-    return this.#inner.capabilities
+    return { ...this.#inner.capabilities, ...(this.#overlap !== undefined && { overlap: this.#overlap }) }
   }
 
   async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     this.calls += 1
+    this.#underWay += 1
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#underWay)
+    try {
+      return await this.#append(groups)
+    } finally {
+      this.#underWay -= 1
+    }
+  }
+
+  async #append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     this.groups.push(...groups)
     const weathers = groups.map(() => this.#appends.shift() ?? CLEAR)
     const isFirst = groups.map((group) => this.#note(group))
