@@ -24,7 +24,7 @@ export interface OpenLedgerOptions extends LedgerOptions {
    * schema `jobledger`, or in that of `?schema=`). Default `sqlite:./jobledger.db`.
    */
   readonly url?: string
-  /** A Pool of pg, in place of a `postgres:` URL. It stays open when the ledger closes. */
+  /** A Pool of pg, in place of a `postgres:` URL, for at least four connections. It stays open when the ledger closes. */
   readonly pool?: Pool
   /** A store of another make, in place of a `url`; `jobledger/conformance` tells whether it is one. It stays open when the ledger closes. */
   readonly store?: EventStore
@@ -127,6 +127,8 @@ function randomIds(clock: Clock): Ids {
   return new PooledIds(clock, (buffer) => void crypto.getRandomValues(buffer))
 }
 
+/** One listens, one appends, one saves views, and one reads what they are made of: with fewer they would wait for each other. */
+const LEAST_CONNECTIONS = 4
 const POOL = ['connect', 'end', 'on']
 const READING = ['readStream', 'readAll', 'subscribe', 'head', 'positionAt', 'sizes', 'ping']
 const STORE = ['append', ...READING, 'erase', 'remove', 'truncate', 'within', 'close']
@@ -138,6 +140,10 @@ function checkPlace({ url, pool, store, views, durability }: OpenLedgerOptions):
   if (pool !== undefined) {
     if (url !== undefined) throw new InvalidOption('openLedger.pool', 'left out where there is a `url`', pool)
     checkMethods(pool, POOL, 'openLedger.pool')
+    const max = pool.options?.max ?? LEAST_CONNECTIONS
+    if (max < LEAST_CONNECTIONS) {
+      throw new InvalidOption('openLedger.pool.options.max', `at least ${LEAST_CONNECTIONS} connections`, max)
+    }
   }
   if (store !== undefined) checkStore(store, { url, pool, durability })
   if (views === undefined) return
@@ -202,11 +208,9 @@ async function openMemory(): Promise<Storage> {
   return { store: new MemoryEventStore(), views: new MemoryViews() }
 }
 
-/** The views are of this process: each start reads the whole log. */
 async function openPostgres(where: string | Pool, options: StoreOptions): Promise<Storage> {
-  const { openPostgresStore } = await import('./postgres/event-store.js')
-  const { MemoryViews } = await import('./memory/views.js')
-  return { store: await openPostgresStore(where, options), views: new MemoryViews() }
+  const { openPostgresStorage } = await import('./postgres/storage.js')
+  return openPostgresStorage(where, options)
 }
 
 async function openSqlite(path: string, { durability, onUnreadable }: StoreOptions): Promise<Storage> {

@@ -27,6 +27,8 @@ export interface Client extends Queryable {
 }
 
 export interface Pool {
+  /** As it was made. */
+  readonly options?: { readonly max?: number | undefined }
   connect(): Promise<Client>
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown

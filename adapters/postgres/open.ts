@@ -6,7 +6,7 @@ import { within } from '../shared/time-limit.js'
 import { CONNECT_MS, Connections, type Row, run } from './connections.js'
 import { type Client, loadDriver, type Pool, type ServerLimits } from './driver.js'
 import { sqlState, toStoreError } from './errors.js'
-import { quoted, SCHEMA_VERSION, tables } from './schema.js'
+import { LOCK_SCHEMAS, quoted, SCHEMA_VERSION, tables } from './schema.js'
 import { Sockets } from './sockets.js'
 import { checkUrl, placeOf, schemaOf } from './where.js'
 
@@ -170,8 +170,7 @@ async function readLog(client: Client, schema: string, place: string): Promise<s
 async function create(client: Client, schema: string, place: string): Promise<string> {
   const s = quoted(schema)
   await run(client, `BEGIN; SET LOCAL lock_timeout = '${CREATE_TIMEOUT}'`)
-  // One at a time, whatever the schema: CREATE SCHEMA IF NOT EXISTS fails for the second of two.
-  await run(client, "SELECT pg_advisory_xact_lock(hashtext('jobledger'), 0)")
+  await run(client, LOCK_SCHEMAS)
   // Somebody else may have been faster.
   const known = await identify(client, schema, place)
   if (known === undefined) {

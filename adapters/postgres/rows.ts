@@ -74,7 +74,7 @@ export function toText(text: string): string {
   return text.replaceAll(ESCAPE, ESCAPE + ESCAPE).replaceAll('\0', `${ESCAPE}0`)
 }
 
-function fromText(text: string): string {
+export function fromText(text: string): string {
   if (!text.includes(ESCAPE)) return text
   const parts = text.split(ESCAPE + ESCAPE)
   return parts.map((part) => part.replaceAll(`${ESCAPE}0`, '\0')).join(ESCAPE)

@@ -46,6 +46,9 @@ export function channelOf(schema: string): string {
   return `jobledger:${schema}`
 }
 
+/** One at a time makes tables, whatever the schema: CREATE SCHEMA IF NOT EXISTS fails for the second of two. */
+export const LOCK_SCHEMAS = "SELECT pg_advisory_xact_lock(hashtext('jobledger'), 0)"
+
 /** Where a stream stands: an expression over a row of `headOf`. */
 export const ACTUAL: string = `CASE WHEN h.revision IS NULL THEN ${NONE} WHEN h.type = '${REMOVED}' THEN ${GONE} ELSE h.revision END`
 

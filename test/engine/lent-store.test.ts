@@ -60,6 +60,7 @@ describe('a store that was lent', () => {
     ['openLedger.store.capabilities.atomicGroups', { store: without('capabilities') }],
     ['openLedger.url', { store, url: 'memory:' }],
     ['openLedger.pool', { store, pool: { connect() {}, end() {}, on() {} } }],
+    ['openLedger.pool.options.max', { pool: { connect() {}, end() {}, on() {}, options: { max: 3 } } }],
     ['openLedger.durability', { store, durability: 'full' }],
     ['openLedger.views', { views: new MemoryViews() }],
     ['openLedger.views', { store, views: {} }],

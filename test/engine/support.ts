@@ -12,6 +12,7 @@ import { PooledIds } from '../../adapters/node/ids.js'
 import { ChildPool } from '../../adapters/node/isolation/pool.js'
 import { openLedger } from '../../adapters/open-ledger.js'
 import { openPostgresStore } from '../../adapters/postgres/event-store.js'
+import { openPostgresStorage } from '../../adapters/postgres/storage.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import { watched } from '../../adapters/testing/watched.js'
@@ -69,10 +70,10 @@ export function ledgerOn(
   return Ledger.open({ store, views, ...world, isolation: new ChildPool(clock) }, options)
 }
 
-const inMemory = (name: string, atomicGroups: boolean): Backend => ({
-  name,
+export const memory: Backend = {
+  name: 'memory:',
   async create() {
-    const store = keptOpen(new MemoryEventStore({ atomicGroups }))
+    const store = keptOpen(new MemoryEventStore())
     const views = keptOpen(new MemoryViews())
     return {
       open: (options, clock, ids) => ledgerOn(store, views, clock, options, ids),
@@ -80,11 +81,7 @@ const inMemory = (name: string, atomicGroups: boolean): Backend => ({
       remove: async () => {},
     }
   },
-})
-
-export const memory: Backend = inMemory('memory:', true)
-/** As EventStoreDB does. */
-export const oneStreamAtATime: Backend = inMemory('memory: that appends to one stream at a time', false)
+}
 
 export const sqlite: Backend = {
   name: 'sqlite:',
@@ -116,13 +113,14 @@ export const postgres: Backend = {
     const schema = await freshSchema()
     const patient = new PatientClock()
     const stores: EventStore[] = []
-    const openStore = (): Promise<EventStore> => openPostgresStore(schema.url, { durability: 'normal' })
     return {
       clock: patient,
-      open: async (options, clock, ids) =>
-        ledgerOn(watched(await openStore(), patient), new MemoryViews(), clock, options, ids),
+      async open(options, clock, ids) {
+        const { store, views } = await openPostgresStorage(schema.url, { durability: 'normal' })
+        return ledgerOn(watched(store, patient), watched(views, patient), clock, options, ids)
+      },
       async store() {
-        const store = await openStore()
+        const store = await openPostgresStore(schema.url, { durability: 'normal' })
         stores.push(store)
         return store
       },
