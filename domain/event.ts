@@ -32,7 +32,8 @@ export interface NewEvent<Type extends string = string, Facts extends object = o
   readonly at: number
   readonly data: Facts
   readonly metadata?: Metadata | undefined
-  readonly body?: Body | undefined
+  /** Erased already only where a whole log is copied: a store keeps the hash as if it had erased the body itself. */
+  readonly body?: Body | ErasedBody | undefined
 }
 
 /** Place in the global order of one store. Opaque, made by the store, ordered as a string; `''` is before everything. */
@@ -43,10 +44,9 @@ export const START: Position = ''
 
 /** A fact as recorded. `revision` counts from 0 in its stream. `body` is absent when there is none or none was asked for. */
 export interface RecordedEvent<Type extends string = string, Facts extends object = object>
-  extends Omit<NewEvent<Type, Facts>, 'body'> {
+  extends NewEvent<Type, Facts> {
   readonly revision: number
   readonly position: Position
-  readonly body?: Body | ErasedBody | undefined
 }
 
 /** A decided fact before it is stamped with id, time and salt. `stream` is the decider's to know. */

@@ -120,7 +120,9 @@ function metadataText({ metadata }: NewEvent): string | undefined {
   return text === '{}' ? undefined : text
 }
 
-function copy({ salt, content }: Body): Body {
+function copy(body: Body | ErasedBody): Body | ErasedBody {
+  if ('hash' in body) return { hash: body.hash.slice() }
+  const { salt, content } = body
   return { salt: salt.slice(), content: typeof content === 'string' ? content : content.slice() }
 }
 
@@ -144,6 +146,6 @@ export function toEvent(kept: Kept, bodies: boolean): RecordedEvent {
     metadata: kept.metadata === undefined ? undefined : JSON.parse(kept.metadata),
     revision,
     position: toPosition(kept.position),
-    body: bodies && kept.body !== undefined ? ('hash' in kept.body ? kept.body : copy(kept.body)) : undefined,
+    body: bodies && kept.body !== undefined ? copy(kept.body) : undefined,
   }
 }

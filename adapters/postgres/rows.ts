@@ -93,7 +93,8 @@ export class Columns {
   /** Throws TypeError for facts that JSON cannot hold. `batch`: what is left out together. */
   add(event: NewEvent, revision: number, batch: number): void {
     const { stream, type, at, id, data, metadata, body } = event
-    const content = body?.content
+    const seal = body === undefined ? null : 'hash' in body ? body.hash : body.salt
+    const content = body === undefined || 'hash' in body ? undefined : body.content
     const text = typeof content === 'string' && !content.includes('\0') ? content : undefined
     const cells: Cell[] = [
       batch,
@@ -104,7 +105,7 @@ export class Columns {
       toText(id),
       JSON.stringify(data),
       hasAny(metadata) ? JSON.stringify(metadata) : null,
-      body === undefined ? null : body.salt,
+      seal,
       text ?? (typeof content === 'string' ? '' : null),
       text !== undefined || content === undefined ? null : Buffer.from(content),
     ]

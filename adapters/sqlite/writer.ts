@@ -237,8 +237,8 @@ export class Writer {
     rows[next++] = event.id
     rows[next++] = JSON.stringify(event.data)
     rows[next++] = metadataText(event)
-    rows[next++] = body === undefined ? null : body.salt
-    rows[next++] = body === undefined ? null : body.content
+    rows[next++] = body === undefined ? null : 'hash' in body ? body.hash : body.salt
+    rows[next++] = body === undefined || 'hash' in body ? null : body.content
     this.#filled = next
     if (next === rows.length) this.#flush()
   }

@@ -72,7 +72,7 @@ class Model {
   #add({ stream, id, body: written }: NewEvent, revision: number): void {
     this.heads.set(stream, revision)
     this.#stored.set(`${stream}@${revision}`, id)
-    this.log.push({ id, stream, revision, body: written })
+    this.log.push({ id, stream, revision, body: written as Body | undefined })
   }
 
   #erase({ stream, revision }: EventRef): void {

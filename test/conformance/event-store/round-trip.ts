@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Json } from '../../../domain/event.js'
@@ -98,6 +99,23 @@ export function roundTripTests(factory: StoreFactory): void {
       expect(recorded.body).toBeUndefined()
       expect(recorded.metadata).toBeUndefined()
     }
+  })
+
+  it('keeps the hash of a body that was erased in another log', async () => {
+    const { store } = under()
+    const hash = createHash('sha256').update('what it was').digest()
+    await appendOk(
+      store,
+      { 'job-1': 'none' },
+      event('job-1', { body: { hash } }),
+      event('job-1', { body: body('x') }),
+      event('job-1', { body: { hash: Uint8Array.from(hash) } }),
+    )
+    const read = await collect(store.readStream('job-1', { bodies: true }))
+    const hashes = read.map((each) => each.body !== undefined && 'hash' in each.body && Buffer.from(each.body.hash))
+    expect(hashes).toEqual([hash, false, hash])
+    const [bare] = await collect(store.readAll({ limit: 1 }))
+    expect(bare?.body).toBeUndefined()
   })
 
   it('a reader that changes what it got changes nothing for the next one', async () => {

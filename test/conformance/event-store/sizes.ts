@@ -5,7 +5,7 @@ import { appendOk, body, event, events, freshStores, group, type StoreFactory } 
 /** The bytes of an event that are somebody's own words. */
 function bytesOf({ data, metadata = {}, body: written }: NewEvent): number {
   const texts = [JSON.stringify(data), ...(Object.keys(metadata).length > 0 ? [JSON.stringify(metadata)] : [])]
-  const content = written?.content ?? ''
+  const content = written !== undefined && 'content' in written ? written.content : ''
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) + Buffer.byteLength(content)
 }
 
