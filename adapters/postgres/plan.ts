@@ -4,6 +4,7 @@
  */
 import type { NewEvent, RecordedEvent } from '../../domain/event.js'
 import type { AppendGroup, ExpectedRevision } from '../../runtime/ports/event-store.js'
+import { List } from './lists.js'
 import { asRecorded, Columns, toText } from './rows.js'
 import { GONE, NONE } from './schema.js'
 
@@ -33,10 +34,10 @@ interface Planned {
 
 export class Plan {
   readonly columns: Columns = new Columns()
-  readonly streams: string[] = []
   readonly names: string[] = []
-  readonly expected: number[] = []
   readonly batches: number[] = []
+  /** What is believed: streams, their revisions, and whose belief it is. */
+  readonly beliefs: readonly [List, List, List] = [new List('text'), new List('bigint'), new List('integer')]
   /** Nothing may be stored unless all of it is. */
   whole = false
   readonly #planned: Planned[] = []
@@ -77,8 +78,10 @@ export class Plan {
 
   #believe(stream: string, revision: number, batch: number): void {
     this.names.push(stream)
-    this.streams.push(toText(stream))
-    this.expected.push(revision)
     this.batches.push(batch)
+    const [streams, revisions, batches] = this.beliefs
+    streams.push(toText(stream))
+    revisions.push(revision)
+    batches.push(batch)
   }
 }

@@ -2,7 +2,7 @@
 import type { Body, ErasedBody, Metadata, NewEvent, RecordedEvent } from '../../domain/event.js'
 import { toPosition } from '../shared/positions.js'
 import type { Row } from './connections.js'
-import type { Value } from './driver.js'
+import { List } from './lists.js'
 import { COLUMN_TYPES } from './schema.js'
 
 export const NARROW = 'e.position, e.stream, e.revision, e.type, e.at, e.id, e.data, e.metadata'
@@ -80,44 +80,35 @@ export function fromText(text: string): string {
   return parts.map((part) => part.replaceAll(`${ESCAPE}0`, '\0')).join(ESCAPE)
 }
 
-type Cell = string | number | Uint8Array | null
-
-/** Events as the arrays, one for each column, that `write` and `append` take. */
+/** Events as lists, one for each column, as `write` and `append` take them. */
 export class Columns {
-  readonly #columns: Cell[][] = COLUMN_TYPES.map(() => [])
+  readonly lists: readonly List[] = COLUMN_TYPES.map((type) => new List(type))
 
   get length(): number {
-    return this.#columns[0]?.length ?? 0
+    return this.lists[0]?.length ?? 0
   }
 
   /** Throws TypeError for facts that JSON cannot hold. `batch`: what is left out together. */
   add(event: NewEvent, revision: number, batch: number): void {
+    const [batches, streams, revisions, types, ats, ids, datas, metadatas, seals, texts, bytes] = this.lists as Lists
     const { stream, type, at, id, data, metadata, body } = event
-    const seal = body === undefined ? null : 'hash' in body ? body.hash : body.salt
+    batches.push(batch)
+    streams.push(toText(stream))
+    revisions.push(revision)
+    types.push(toText(type))
+    ats.push(at)
+    ids.push(toText(id))
+    datas.push(JSON.stringify(data))
+    metadatas.push(hasAny(metadata) ? JSON.stringify(metadata) : null)
+    if (body === undefined) seals.push(null)
+    else seals.pushBytes('hash' in body ? body.hash : body.salt)
     const content = body === undefined || 'hash' in body ? undefined : body.content
-    const text = typeof content === 'string' && !content.includes('\0') ? content : undefined
-    const cells: Cell[] = [
-      batch,
-      toText(stream),
-      revision,
-      toText(type),
-      at,
-      toText(id),
-      JSON.stringify(data),
-      hasAny(metadata) ? JSON.stringify(metadata) : null,
-      seal,
-      text ?? (typeof content === 'string' ? '' : null),
-      text !== undefined || content === undefined ? null : Buffer.from(content),
-    ]
-    for (const [index, cell] of cells.entries()) this.#columns[index]?.push(cell)
-  }
-
-  /** Parameters in the order of `COLUMN_TYPES`, numbered from `first`. */
-  parameters(first: number): string {
-    return COLUMN_TYPES.map((type, index) => `$${first + index}::${type}[]`).join(', ')
-  }
-
-  get values(): readonly Value[] {
-    return this.#columns
+    const isText = typeof content === 'string'
+    const isWhole = isText && !content.includes('\0')
+    texts.push(isWhole ? content : isText ? '' : null)
+    if (isWhole || content === undefined) bytes.push(null)
+    else bytes.pushBytes(isText ? Buffer.from(content) : content)
   }
 }
+
+type Lists = readonly [List, List, List, List, List, List, List, List, List, List, List]

@@ -70,13 +70,15 @@ export function headOf(schema: string): string {
  * every subscriber, and a runtime could not be handed its own commit at once. Few and large commits are the journal's work.
  *
  * The functions are VOLATILE, so that each of their statements sees what was committed when the lock was got. They turn off
- * the plans that a fresh table without statistics would seduce the planner to.
+ * the plans that a fresh table without statistics would seduce the planner to, and plan once for a connection: whatever the
+ * values, there is one good plan.
  */
 export function tables(schema: string): string {
   const s = quoted(schema)
   const parameters = COLUMN_NAMES.map((name, index) => `all_${name} ${COLUMN_TYPES[index]}[]`).join(', ')
   const given = COLUMN_NAMES.map((name) => `all_${name}`).join(', ')
-  const plans = 'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off'
+  const plans =
+    'SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off'
   return `
   CREATE TABLE ${s}.log (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),

@@ -3,6 +3,7 @@
  * while an answer is awaited, is one statement; a statement for each would cost more than all else that a job costs.
  */
 import type { RecordedEvent } from '../../domain/event.js'
+import { List } from './lists.js'
 import type { RunQuery } from './reader.js'
 import { NARROW, type OnUnreadable, toEvents, toText, WIDE } from './rows.js'
 import { quoted, REMOVED } from './schema.js'
@@ -19,7 +20,8 @@ interface Asked {
 
 export class SingleReads {
   readonly #query: RunQuery
-  readonly #sql: string
+  readonly #select: string
+  readonly #rest: string
   readonly #onUnreadable: OnUnreadable
   #asked: Asked[] = []
   #going = false
@@ -27,8 +29,8 @@ export class SingleReads {
   constructor(query: RunQuery, schema: string, bodies: boolean, onUnreadable: OnUnreadable) {
     this.#query = query
     this.#onUnreadable = onUnreadable
-    this.#sql = `
-      SELECT ${bodies ? WIDE : NARROW} FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY r(stream, from_revision, n)
+    this.#select = `SELECT ${bodies ? WIDE : NARROW}`
+    this.#rest = ` WITH ORDINALITY r(stream, from_revision, n)
       LEFT JOIN LATERAL (
         SELECT * FROM ${quoted(schema)}.events v
         WHERE v.stream = r.stream AND v.revision >= r.from_revision AND v.type <> '${REMOVED}' ORDER BY v.revision LIMIT 1
@@ -52,8 +54,14 @@ export class SingleReads {
 
   async #batch(asked: readonly Asked[]): Promise<void> {
     try {
-      const values = [asked.map(({ stream }) => toText(stream)), asked.map(({ from }) => from)]
-      const rows = await this.#query(this.#sql, values)
+      const streams = new List('text')
+      const revisions = new List('bigint')
+      for (const { stream, from } of asked) {
+        streams.push(toText(stream))
+        revisions.push(from)
+      }
+      const sql = `${this.#select} FROM unnest(${streams.expression(1)}, ${revisions.expression(2)})${this.#rest}`
+      const rows = await this.#query(sql, [streams.value, revisions.value])
       for (const [index, { resolve }] of asked.entries()) {
         const row = rows[index]
         resolve(row === undefined || row[0] === null ? undefined : toEvents([row], this.#onUnreadable)[0])

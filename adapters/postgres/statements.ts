@@ -16,9 +16,6 @@ export interface Answer {
   readonly wrong: readonly (readonly [index: number, actual: number])[] | null
 }
 
-const FIRST_OF_APPEND = 6
-const FIRST_OF_WRITE = 2
-
 export class Statements {
   readonly #schema: string
   readonly #s: string
@@ -29,10 +26,11 @@ export class Statements {
   }
 
   async append(on: Queryable, plan: Plan, durability: Durability): Promise<Answer> {
-    const { columns, streams, expected, batches, whole } = plan
-    const given = columns.parameters(FIRST_OF_APPEND)
-    const sql = `SELECT ${this.#s}.append($1, $2, $3::text[], $4::bigint[], $5::integer[], ${given})`
-    const [row] = await run(on, sql, [durability, whole, streams, expected, batches, ...columns.values])
+    const { columns, beliefs, whole } = plan
+    const lists = [...beliefs, ...columns.lists]
+    const given = lists.map((list, index) => list.expression(index + 3)).join(', ')
+    const sql = `SELECT ${this.#s}.append($1, $2, ${given})`
+    const [row] = await run(on, sql, [durability, whole, ...lists.map(({ value }) => value)])
     return JSON.parse(textOf(row)) as Answer
   }
 
@@ -49,8 +47,9 @@ export class Statements {
 
   /** Gives back the last position then in use. */
   async write(on: Queryable, previous: number, columns: Columns): Promise<number> {
-    const sql = `SELECT ${this.#s}.write($1, NULL, ${columns.parameters(FIRST_OF_WRITE)})`
-    return Number(textOf((await run(on, sql, [previous, ...columns.values]))[0]))
+    const { lists } = columns
+    const sql = `SELECT ${this.#s}.write($1, NULL, ${lists.map((list, index) => list.expression(index + 2)).join(', ')})`
+    return Number(textOf((await run(on, sql, [previous, ...lists.map(({ value }) => value)]))[0]))
   }
 
   /** For each group the position of its last event, if all its events are stored just where it would put them. */

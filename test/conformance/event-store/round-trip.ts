@@ -14,6 +14,7 @@ const ODD = [
   'half \ud83d pair',
   '__proto__',
   '\ufeffmark',
+  'control \u001c\u001d\u001e\u001f',
 ]
 
 export function roundTripTests(factory: StoreFactory): void {
@@ -62,6 +63,8 @@ export function roundTripTests(factory: StoreFactory): void {
   it.each([
     ['no text', ''],
     ['JSON text', '{"to":"somebody"}'],
+    ['one control character', '\u001d'],
+    ['several of them', '\u001c\u001d\u001e\u001f\u0010'],
     ['text that is no JSON', 'Error: boom\n  at nowhere'],
     ['no bytes', new Uint8Array(0)],
     ['all bytes', Uint8Array.from({ length: 256 }, (_, index) => index)],
