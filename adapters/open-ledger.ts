@@ -22,6 +22,9 @@ export interface OpenLedgerOptions extends LedgerOptions {
   /**
    * `memory:` (nothing survives the process), `sqlite:<path>` or `postgres://<user>@<host>/<database>` (its tables are in the
    * schema `jobledger`, or in that of `?schema=`). Default `sqlite:./jobledger.db`.
+   * `esdb://<user>:<password>@<host>:2113` or `esdb+discover://<name>`: EventStoreDB or KurrentDB, with the options that its own
+   * clients know (`?tls=false`). `&prefix=orders` makes all streams begin with `orders.`. Views are in an SQLite file of this
+   * machine, `./<prefix, or jobledger>-esdb-views.db` or that of `&views=<path>`; it may be deleted at any time.
    */
   readonly url?: string
   /** A Pool of pg, in place of a `postgres:` URL, for at least four connections. It stays open when the ledger closes. */
@@ -187,14 +190,17 @@ function storeOptions(durability: 'full' | 'normal' = 'full', logger: Logger = s
   return { durability, onUnreadable, logger }
 }
 
+const URL_FORMS = '"memory:", "sqlite:<path>", "postgres://..." or "esdb://..."'
+
 /** Adapters are loaded when their URL is used: nobody pays for a store that is not asked for. */
 async function openStorage(place: string | Pool, options: StoreOptions): Promise<Storage> {
   if (typeof place === 'object' && place !== null) return openPostgres(place, options)
-  const [, scheme, rest = ''] = /^([a-z]+):(.*)$/s.exec(typeof place === 'string' ? place : '') ?? []
+  const [, scheme, rest = ''] = /^([a-z+]+):(.*)$/s.exec(typeof place === 'string' ? place : '') ?? []
   if (scheme === 'memory' && rest === '') return openMemory()
   if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), options)
   if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(place, options)
-  throw new InvalidOption('openLedger.url', '"memory:", "sqlite:<path>" or "postgres://..."', withoutPassword(place))
+  if (scheme === 'esdb' || scheme === 'esdb+discover') return openEventStoreDB(place, options)
+  throw new InvalidOption('openLedger.url', URL_FORMS, withoutPassword(place))
 }
 
 /** Of an URL that cannot be used, for a message. A password may have any character, and may stand behind the `?`, too. */
@@ -219,6 +225,19 @@ async function openSqlite(path: string, { durability, onUnreadable }: StoreOptio
   const store = await openSqliteStore(path, { durability, onUnreadable })
   try {
     return { store, views: await openSqliteViews(`${path}-views`) }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** The views are a file of this machine: nothing but the log is in the store. Every process that uses the file shares it. */
+async function openEventStoreDB(url: string, options: StoreOptions): Promise<Storage> {
+  const { openEventStore, viewsOf } = await import('./eventstore/event-store.js')
+  const { openSqliteViews } = await import('./sqlite/views.js')
+  const store = await openEventStore(url, options)
+  try {
+    return { store, views: await openSqliteViews(viewsOf(url)) }
   } catch (error) {
     await store.close()
     throw error

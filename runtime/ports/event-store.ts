@@ -87,6 +87,11 @@ export interface StoreCapabilities {
   readonly erase: boolean
   /** What is appended survives the process. */
   readonly durable: boolean
+  /**
+   * False: what `remove` and `truncate` take out leaves reads of the stream at once, but `readAll`, `head`, `positionAt` and new
+   * subscriptions may show it until the store tidies up. Default true: it leaves every read at once.
+   */
+  readonly hidesRemoved?: boolean
   /** Whether calls of `append` gain by being under way beside each other. Default: one at a time. */
   readonly overlap?: Overlap
 }

@@ -283,6 +283,7 @@ function aftermathTests(factory: StoreFactory): void {
 
   it('a handle that reads a stream after another has removed it does not take it for a live one', async (context) => {
     const { store, openSecond } = under()
+    context.skip(!store.capabilities.atomicGroups, NO_GROUPS)
     if (openSecond === undefined) return context.skip('the store has one handle only')
     await appendOk(store, { 'job-1': 'none' }, event('job-1'))
     await appendOk(store, { 'worker-1': 'none' }, ...events('worker-1', 9))

@@ -1,0 +1,167 @@
+/** Calls on the server: each with a time limit, its errors as the port's. */
+
+import { setTimeout as pause } from 'node:timers/promises'
+import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
+import { StoreClosed } from '../../runtime/ports/event-store.js'
+import { ANSWER_MS, type AppendCall, LedgerClient } from './client.js'
+import { isPassing, isSurelyUnsent, Silence, toStoreError } from './errors.js'
+import { Inbox } from './inbox.js'
+import type { Target } from './url.js'
+
+/** The client has noticed by then that it has to connect anew, or elsewhere. */
+const RETRY_MS = 50
+
+/** Reads at once: a connection carries a hundred calls, and all stores of a process that go to one server share it. */
+const READS = 16
+
+export class Connection {
+  /** For messages: neither user nor password. */
+  readonly place: string
+  readonly #target: Target
+  readonly #reads = new Set<Inbox>()
+  readonly #waiting: (() => void)[] = []
+  #reading = 0
+  #client: LedgerClient
+  #closed = false
+
+  constructor(target: Target) {
+    this.#target = target
+    this.place = target.place
+    this.#client = new LedgerClient(target)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Rejects with StoreClosed, StoreUnavailable or StoreUnusable. */
+  async call<Result>(work: (client: LedgerClient) => Promise<Result>, patience: number = ANSWER_MS): Promise<Result> {
+    this.checkOpen()
+    try {
+      return await this.#try(work, patience)
+    } catch (error) {
+      throw toStoreError(error, this.place)
+    }
+  }
+
+  /** Errors are the client's. */
+  openAppends(): Promise<AppendCall> {
+    return this.#try(
+      (client) => client.openAppends(),
+      ANSWER_MS,
+      (late) => late.cancel(),
+    )
+  }
+
+  /** A call that lasts, with errors that are the client's. Its owner cancels it. */
+  async openRead(request: ReadReq): Promise<Inbox> {
+    const call = await this.#try(
+      (client) => client.openRead(request),
+      ANSWER_MS,
+      (late) => late.cancel(),
+    )
+    return new Inbox(call)
+  }
+
+  /** Messages of a read that ends, as they come. Rejects as `call` does, also when the connection is closed meanwhile. */
+  async *read(request: ReadReq): AsyncGenerator<Awaited<ReturnType<Inbox['take']>>, void, undefined> {
+    await this.#turn()
+    try {
+      yield* this.#attempt(request)
+    } catch (error) {
+      throw this.#closed ? new StoreClosed() : toStoreError(error, this.place)
+    } finally {
+      this.#reading -= 1
+      this.#waiting.shift()?.()
+    }
+  }
+
+  checkOpen(): void {
+    if (this.#closed) throw new StoreClosed()
+  }
+
+  /** Ends every read. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const inbox of this.#reads) inbox.cancel()
+    for (const next of this.#waiting.splice(0)) next()
+    await this.#hangUp(this.#client)
+  }
+
+  async #turn(): Promise<void> {
+    this.checkOpen()
+    this.#reading += 1
+    if (this.#reading <= READS) return
+    await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** What fails before anything has come is tried once more: the server may have been away, or the leader another. */
+  async *#attempt(request: ReadReq): AsyncGenerator<Awaited<ReturnType<Inbox['take']>>, void, undefined> {
+    for (let again = false; ; again = true) {
+      this.checkOpen()
+      let begun = false
+      try {
+        for await (const messages of this.#messages(request)) {
+          begun = true
+          yield messages
+        }
+        return
+      } catch (error) {
+        if (again || begun || !isPassing(error) || error instanceof Silence) throw error
+        await pause(RETRY_MS)
+      }
+    }
+  }
+
+  async *#messages(request: ReadReq): AsyncGenerator<Awaited<ReturnType<Inbox['take']>>, void, undefined> {
+    const inbox = await this.openRead(request)
+    this.#reads.add(inbox)
+    try {
+      for (;;) {
+        const messages = await inbox.take()
+        this.checkOpen()
+        if (messages.length === 0) return
+        yield messages
+      }
+    } finally {
+      this.#reads.delete(inbox)
+      inbox.cancel()
+    }
+  }
+
+  /** `late`: what to do with what comes when nobody waits for it any more. */
+  async #try<Result>(
+    work: (client: LedgerClient) => Promise<Result>,
+    patience: number,
+    late: (result: Result) => void = () => {},
+  ): Promise<Result> {
+    const client = this.#client
+    const working = work(client)
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Silence())
+        working.then(late, () => {})
+      }, patience)
+    })
+    try {
+      return await Promise.race([working, silence])
+    } catch (error) {
+      // A client that has once failed to find its cluster may keep that for an answer for ever.
+      if (isSurelyUnsent(error) || error instanceof Silence) this.#renew(client)
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #renew(client: LedgerClient): void {
+    if (this.#client !== client || this.#closed) return
+    this.#client = new LedgerClient(this.#target)
+  }
+
+  async #hangUp(client: LedgerClient): Promise<void> {
+    await Promise.race([client.hangUp(), pause(1000)]).catch(() => {})
+  }
+}

@@ -1,0 +1,168 @@
+/** The log on an EventStoreDB or KurrentDB server. A group is one append to one stream. */
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import type {
+  AppendGroup,
+  AppendOutcome,
+  Batch,
+  EventRef,
+  EventStore,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StoreCapabilities,
+  TransactionalAppend,
+} from '../../runtime/ports/event-store.js'
+import { StoreClosed, StoreRefused, StoreUnavailable } from '../../runtime/ports/event-store.js'
+import { checkGroups } from '../shared/groups.js'
+import { Appender } from './appender.js'
+import { Connection } from './connection.js'
+import { Instants } from './instants.js'
+import { openLog, readLog } from './open.js'
+import { Pipeline } from './pipeline.js'
+import { type OnUnreadable, Reader } from './reader.js'
+import { Removals } from './removals.js'
+import { sizesOf } from './sizes.js'
+import { Subscriptions } from './subscriptions.js'
+import { parseUrl } from './url.js'
+
+export { viewsOf } from './url.js'
+
+export interface EventStoreOptions {
+  /** Called for each event of ours whose text is not JSON; readers skip it. Default: nothing. */
+  readonly onUnreadable?: OnUnreadable
+}
+
+/**
+ * Opens a log, or creates it. `url`: as the vendor writes it, `esdb://user:password@host:2113` or `esdb+discover://name`, with
+ * one key more: `?prefix=orders` makes every stream of the ledger begin with `orders.`.
+ * Rejects with InvalidOption for a URL that cannot be used, StoreUnusable for a server that is too old or a log of a newer
+ * version, StoreUnavailable where the server cannot be reached or refuses.
+ */
+export async function openEventStore(url: string, options: EventStoreOptions = {}): Promise<EventStoreDBStore> {
+  const target = parseUrl(url)
+  const connection = new Connection(target)
+  const pipeline = new Pipeline(() => connection.openAppends())
+  try {
+    const logId = await openLog(connection, pipeline, target.prefix)
+    return new EventStoreDBStore({ logId, connection, pipeline, prefix: target.prefix }, options)
+  } catch (error) {
+    pipeline.close()
+    await connection.close()
+    throw error
+  }
+}
+
+interface Log {
+  readonly logId: string
+  readonly connection: Connection
+  readonly pipeline: Pipeline
+  readonly prefix: string
+}
+
+export class EventStoreDBStore implements EventStore {
+  readonly logId: string
+  readonly capabilities: StoreCapabilities = {
+    atomicGroups: false,
+    transactions: false,
+    erase: false,
+    durable: true,
+    hidesRemoved: false,
+    overlap: { calls: 8, from: 1 },
+  }
+  readonly #log: Log
+  readonly #reader: Reader
+  readonly #instants: Instants
+  readonly #appender: Appender
+  readonly #removals: Removals
+  readonly #subscriptions: Subscriptions
+  #closing: Promise<void> | undefined
+
+  constructor(log: Log, { onUnreadable = nothing }: EventStoreOptions = {}) {
+    const { connection, pipeline, prefix } = log
+    this.logId = log.logId
+    this.#log = log
+    this.#reader = new Reader(connection, prefix, onUnreadable)
+    this.#instants = new Instants(this.#reader)
+    const positionOf = (stream: string, revision: number): Promise<Position> => this.#positionOf(stream, revision)
+    this.#appender = new Appender({ pipeline, prefix, place: connection.place, positionOf })
+    this.#removals = new Removals(connection, this.#reader, pipeline, prefix)
+    this.#subscriptions = new Subscriptions(connection, this.#reader, prefix)
+  }
+
+  async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
+    checkGroups(groups)
+    if (this.#closing !== undefined) return groups.map(() => ({ kind: 'rejected', error: new StoreClosed() }))
+    return this.#appender.append(groups)
+  }
+
+  readStream(stream: string, options: ReadStreamOptions = {}): AsyncIterable<RecordedEvent[]> {
+    return this.#reader.stream(stream, options)
+  }
+
+  readAll(options: ReadAllOptions = {}): AsyncIterable<RecordedEvent[]> {
+    return this.#reader.all(options)
+  }
+
+  subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch> {
+    return this.#subscriptions.open(options)
+  }
+
+  async head(): Promise<Position> {
+    return this.#reader.head()
+  }
+
+  async positionAt(instant: number): Promise<Position> {
+    return this.#instants.positionAt(instant)
+  }
+
+  async sizes(streams: readonly string[]): Promise<number[]> {
+    return sizesOf(this.#log.connection, this.#reader, this.#log.prefix, streams)
+  }
+
+  async ping(): Promise<void> {
+    await readLog(this.#log.connection, this.#log.prefix)
+  }
+
+  /** Bodies go with their records, which never change: throws StoreRefused. */
+  async erase(_events: readonly EventRef[]): Promise<void> {
+    this.#log.connection.checkOpen()
+    throw new StoreRefused('EventStoreDB cannot erase a body: its records never change. Remove the whole job instead.')
+  }
+
+  remove(streams: readonly string[]): Promise<void> {
+    return this.#removals.remove(streams)
+  }
+
+  truncate(stream: string, before: number): Promise<void> {
+    return this.#removals.truncate(stream, before)
+  }
+
+  within(_transaction: unknown): TransactionalAppend {
+    throw new StoreRefused(
+      'EventStoreDB has no transaction that a database shares: write what is to be enqueued to an outbox table of your own in your transaction, and enqueue it from there with an id of yours.',
+    )
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { connection, pipeline } = this.#log
+    this.#subscriptions.close()
+    await pipeline.drained()
+    pipeline.close()
+    await connection.close()
+  }
+
+  async #positionOf(stream: string, revision: number): Promise<Position> {
+    for await (const [event] of this.#reader.stream(stream, { from: revision, limit: 1 }))
+      if (event?.revision === revision) return event.position
+    // Hidden by a truncation: where its successors begin is as far as anybody will get.
+    const ending = await this.#reader.ending(stream)
+    if (typeof ending === 'object') return ending.position
+    throw new StoreUnavailable(`The place of '${stream}' at revision ${revision} cannot be found.`)
+  }
+}
+
+function nothing(): void {}

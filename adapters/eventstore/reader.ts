@@ -1,0 +1,132 @@
+/** Reads of the ledger's streams and of its part of the server's log. */
+import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
+import { PAGE_SIZE } from '../shared/pages.js'
+import type { Connection } from './connection.js'
+import { kindOf } from './errors.js'
+import { fromPosition } from './positions.js'
+import { type Decoded, decode, type Recorded, streamOf } from './records.js'
+import { logRead, streamRead } from './requests.js'
+import { LOG_STREAM } from './schema.js'
+
+export type OnUnreadable = (position: string, error: Error) => void
+
+/** Where a stream ends. */
+export type Ending = { readonly revision: number; readonly position: Position } | 'none' | 'removed'
+
+export class Reader {
+  readonly #connection: Connection
+  readonly #prefix: string
+  readonly #onUnreadable: OnUnreadable
+
+  constructor(connection: Connection, prefix: string, onUnreadable: OnUnreadable) {
+    this.#connection = connection
+    this.#prefix = prefix
+    this.#onUnreadable = onUnreadable
+  }
+
+  /** Pages of one stream. */
+  async *stream(stream: string, options: ReadStreamOptions): AsyncGenerator<RecordedEvent[], void, undefined> {
+    this.#connection.checkOpen()
+    const { from, limit, backwards, bodies = false } = options
+    if (limit === 0 || stream === '') return
+    const request = streamRead({ name: this.#prefix + stream, from, limit, backwards })
+    for await (const page of pagesOf(this.decoded(request, bodies, stream))) yield page
+  }
+
+  /** Pages of the log as it is when the end is reached. */
+  async *all(options: ReadAllOptions): AsyncGenerator<RecordedEvent[], void, undefined> {
+    this.#connection.checkOpen()
+    const { after = '', until, streams, types, limit = Number.POSITIVE_INFINITY, bodies = false } = options
+    const from = fromPosition(after)
+    if (until !== undefined) fromPosition(until)
+    if (streams?.length === 0 || types?.length === 0 || limit === 0) return
+    const wanted = types === undefined ? undefined : new Set(types)
+    let left = limit
+    const events = this.decoded(logRead({ prefix: this.#prefix, streams }, from), bodies)
+    for await (const page of pagesOf(events)) {
+      const taken = page.filter(
+        ({ position, type }) =>
+          position > after && (until === undefined || position <= until) && (wanted?.has(type) ?? true),
+      )
+      const given = taken.slice(0, left)
+      left -= given.length
+      if (given.length > 0) yield given
+      if (left <= 0 || (until !== undefined && (page.at(-1)?.position ?? '') >= until)) return
+    }
+  }
+
+  /** Of the last event of the ledger. */
+  async head(): Promise<Position> {
+    for await (const [last] of this.decoded(logRead({ prefix: this.#prefix }, undefined, true), false))
+      if (last !== undefined) return last.event.position
+    return ''
+  }
+
+  async ending(stream: string): Promise<Ending> {
+    const name = this.#prefix + stream
+    try {
+      for await (const records of this.records(streamRead({ name, backwards: true, limit: 1 })))
+        for (const record of records) {
+          const position = decode(record, 0, false)?.event.position ?? ''
+          return { revision: Number(record.getStreamRevision()), position }
+        }
+    } catch (error) {
+      if (isRemoved(error)) return 'removed'
+      throw error
+    }
+    return 'none'
+  }
+
+  /** Events of the ledger among those that a read brings. With `stream`, nothing for one that was removed. */
+  async *decoded(request: ReadReq, bodies: boolean, stream?: string): AsyncGenerator<Decoded[], void, undefined> {
+    try {
+      for await (const records of this.records(request)) {
+        const found = records.flatMap((record) => this.decode(record, bodies) ?? [])
+        if (found.length > 0) yield found
+      }
+    } catch (error) {
+      if (stream === undefined || !isRemoved(error)) throw error
+    }
+  }
+
+  /** undefined for what is none of the ledger's events, or cannot be read. */
+  decode(record: Recorded, bodies: boolean): Decoded | undefined {
+    try {
+      const decoded = decode(record, this.#prefix.length, bodies)
+      return decoded?.event.stream === LOG_STREAM ? undefined : decoded
+    } catch (error) {
+      const position = `${streamOf(record)}@${record.getStreamRevision()}`
+      this.#onUnreadable(position, error as Error)
+      return undefined
+    }
+  }
+
+  /** Everything that a read brings, the server's own events too. */
+  async *records(request: ReadReq): AsyncGenerator<Recorded[], void, undefined> {
+    for await (const messages of this.#connection.read(request)) yield messages.flatMap(recordIn)
+  }
+}
+
+export function recordIn(message: ReadResp): Recorded | [] {
+  return message.getEvent()?.getEvent() ?? []
+}
+
+export function isRemoved(error: unknown): boolean {
+  return kindOf(error instanceof Error && error.cause !== undefined ? error.cause : error) === 'stream-deleted'
+}
+
+/** What comes in dribs and drabs, in pages. */
+async function* pagesOf(parts: AsyncIterable<Decoded[]>): AsyncGenerator<RecordedEvent[], void, undefined> {
+  let page: RecordedEvent[] = []
+  for await (const part of parts) {
+    for (const { event } of part) {
+      page.push(event)
+      if (page.length < PAGE_SIZE) continue
+      yield page
+      page = []
+    }
+  }
+  if (page.length > 0) yield page
+}
