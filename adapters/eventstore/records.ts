@@ -7,7 +7,7 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { BatchAppendReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
-import type { Body, Metadata, NewEvent, RecordedEvent } from '../../domain/event.js'
+import type { Metadata, NewEvent, RecordedEvent } from '../../domain/event.js'
 import { toPosition } from './positions.js'
 
 export type Proposed = BatchAppendReq.ProposedMessage
@@ -17,6 +17,8 @@ const AT = 'jobledger-at'
 const SALT = 'jobledger-salt'
 const TEXT = 'jobledger-text'
 const BYTES = 'jobledger-bytes'
+/** Of a body that was erased where this log was copied from. */
+const HASH = 'jobledger-hash'
 /** Before a key of the caller's that begins like ours. */
 const OWN = 'jobledger-own-'
 
@@ -40,16 +42,28 @@ export function sizeOf(message: Proposed): { readonly data: number; readonly who
   return { data, whole: data + message.getCustomMetadata_asU8().length }
 }
 
-function metadataText(at: number, metadata: Metadata | undefined, body: Body | undefined): string {
-  const content = body?.content
-  const ours = JSON.stringify({
-    [AT]: String(at),
-    ...(body && { [SALT]: Buffer.from(body.salt).toString('base64') }),
-    ...(typeof content === 'string' && { [TEXT]: content }),
-    ...(content instanceof Uint8Array && { [BYTES]: Buffer.from(content).toString('base64') }),
-  })
+function metadataText(at: number, metadata: Metadata | undefined, body: NewEvent['body']): string {
+  const ours = JSON.stringify({ [AT]: String(at), ...bodyFields(body) })
   const theirs = metadata === undefined ? '{}' : JSON.stringify(escaped(metadata))
   return theirs === '{}' ? ours : `${theirs.slice(0, -1)},${ours.slice(1)}`
+}
+
+function bodyFields(body: NewEvent['body']): Readonly<Record<string, string>> {
+  if (body === undefined) return {}
+  if ('hash' in body) return { [HASH]: base64(body.hash) }
+  const { salt, content } = body
+  const kept = typeof content === 'string' ? { [TEXT]: content } : { [BYTES]: base64(content) }
+  return { [SALT]: base64(salt), ...kept }
+}
+
+function bodyIn({ [SALT]: salt = '', [TEXT]: text, [BYTES]: bytes, [HASH]: hash }: Fields): RecordedEvent['body'] {
+  if (hash !== undefined) return { hash: Buffer.from(hash, 'base64') }
+  const content = text ?? (bytes === undefined ? undefined : Buffer.from(bytes, 'base64'))
+  return content === undefined ? undefined : { salt: Buffer.from(salt, 'base64'), content }
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
 }
 
 const isLikeOurs = (key: string): boolean => key.startsWith('jobledger-')
@@ -58,6 +72,8 @@ function escaped(metadata: Metadata): Metadata {
   if (!Object.keys(metadata).some(isLikeOurs)) return metadata
   return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [isLikeOurs(key) ? OWN + key : key, value]))
 }
+
+type Fields = Readonly<Record<string, string | undefined>>
 
 /** What of a record is read. */
 export interface Decoded {
@@ -75,10 +91,10 @@ export function decode(record: Recorded, skip: number, bodies: boolean): Decoded
   if (type.startsWith('$')) return undefined
   const raw = textOf(record.getCustomMetadata_asU8())
   if (!raw.includes(`"${AT}":"`)) return undefined
-  const { [AT]: at, [SALT]: salt, [TEXT]: text, [BYTES]: bytes, ...rest } = JSON.parse(raw) as Record<string, string>
-  const metadata = unescaped(rest)
-  const content = text ?? (bytes === undefined ? undefined : Buffer.from(bytes, 'base64'))
-  const body = content === undefined ? undefined : { salt: Buffer.from(salt ?? '', 'base64'), content }
+  const fields = JSON.parse(raw) as Fields
+  const { [AT]: at, [SALT]: _salt, [TEXT]: _text, [BYTES]: _bytes, [HASH]: _hash, ...rest } = fields
+  const metadata = unescaped(rest as Record<string, string>)
+  const body = bodyIn(fields)
   const data = record.getData_asU8()
   const event: RecordedEvent = {
     stream: streamOf(record).slice(skip),
@@ -92,7 +108,8 @@ export function decode(record: Recorded, skip: number, bodies: boolean): Decoded
     body: bodies ? body : undefined,
   }
   const about = metadata === undefined ? 0 : Buffer.byteLength(JSON.stringify(metadata))
-  return { event, bytes: data.length + about + Buffer.byteLength(content ?? '') }
+  const content = body !== undefined && 'content' in body ? body.content : ''
+  return { event, bytes: data.length + about + Buffer.byteLength(content) }
 }
 
 function unescaped(rest: Record<string, string>): Metadata | undefined {
