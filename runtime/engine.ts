@@ -26,6 +26,7 @@ import { Requests } from './trigger/requests.js'
 import { Bell } from './upkeep/bell.js'
 import { Cascade } from './upkeep/cascade.js'
 import { Checkpointer } from './upkeep/checkpointer.js'
+import { Completer } from './upkeep/completer.js'
 import { Reaper } from './upkeep/reaper.js'
 import { Removal } from './upkeep/removal.js'
 import { Retention } from './upkeep/retention.js'
@@ -50,6 +51,7 @@ import { SuspectLane } from './work/suspects.js'
 import type { Deadlines } from './work/worker.js'
 import type { Enqueueing } from './write/contract.js'
 import { Enqueuer } from './write/enqueuer.js'
+import { OrderedAppends } from './write/in-order/ordered-appends.js'
 import { Journal } from './write/journal.js'
 import { Retrier } from './write/retrier.js'
 
@@ -103,6 +105,7 @@ export class Engine {
   readonly #inits: Inits
   readonly #scheduler: Scheduler
   readonly #missed: MissedCounts
+  readonly #ordered: OrderedAppends
   #closing: Promise<void> | undefined
 
   /** Throws InvalidOption, DuplicateType. */
@@ -118,7 +121,9 @@ export class Engine {
     this.#log = logger
     this.feed = new Feed({ store, clock, logger })
     const { feed } = this
-    this.journal = new Journal({ store, memory: feed, clock, ids })
+    this.#ordered = new OrderedAppends({ store, known: feed, clock, ids })
+    const appending = store.capabilities.atomicGroups ? store : this.#ordered
+    this.journal = new Journal({ store: appending, memory: feed, clock, ids })
     const { journal } = this
     this.#checkpointer = new Checkpointer({ store, views, feed, clock, logger })
     this.queries = new Queries({ store, views, feed, clock, sync: () => this.#checkpointer.rowsLeft() })
@@ -196,6 +201,10 @@ export class Engine {
     const reaper = new Reaper({ feed, journal, clock, host, log: this.#log, isOurs, isOurWorker })
     this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
     this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
+    if (!this.ports.store.capabilities.atomicGroups) {
+      const completer = new Completer({ feed, clock, appends: this.#ordered, log: this.#log })
+      this.#supervisor.start({ name: 'completer', run: (signal) => completer.run(signal) })
+    }
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
     if (this.settings.scheduler)
       this.#supervisor.start({ name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) })

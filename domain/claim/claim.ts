@@ -32,3 +32,6 @@ export function isTaken(claim: Claimed, holder: Pick<JobState, 'phase'> | undefi
 }
 
 export const claim = (stream: string, facts: Claimed): Draft => ({ stream, type: 'Claimed', data: facts })
+
+/** A claim whose job has come to nothing: it keeps nobody out. */
+export const unclaim = (stream: string, { jobId }: Claimed): Draft => claim(stream, { jobId, until: 0 })

@@ -2,13 +2,14 @@ import type { Observable } from 'rxjs'
 import { Subject } from 'rxjs'
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { Rest } from '../../domain/batch/events.js'
 import { evolveClaim } from '../../domain/claim/claim.js'
 import type { ClaimEvent } from '../../domain/claim/events.js'
-import { claimTypeOf } from '../../domain/claim/events.js'
+import { claimTypeOf, keyOf } from '../../domain/claim/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
-import { isJobStream, jobIdOf } from '../../domain/job/events.js'
+import { isJobStream, jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
 import type { QueueEvent } from '../../domain/queue/events.js'
@@ -26,6 +27,7 @@ import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { JobBoard } from '../../projections/job-board.js'
+import { OpenGroups } from '../../projections/open-groups.js'
 import { QueueRegistry } from '../../projections/queue-registry.js'
 import { TriggerRegistry } from '../../projections/trigger-registry.js'
 import { WorkerRegistry } from '../../projections/worker-registry.js'
@@ -50,6 +52,7 @@ export class Feed implements Memory {
   #workers = new WorkerRegistry()
   #queues = new QueueRegistry()
   #triggers = new TriggerRegistry()
+  #groups = this.#noGroups()
   readonly #store: EventStore
   readonly #clock: Clock
   readonly #log: Logger
@@ -101,6 +104,11 @@ export class Feed implements Memory {
     return this.#triggers
   }
 
+  /** What was decided and is not done yet: only on a store that appends to one stream at a time. */
+  get groups(): OpenGroups {
+    return this.#groups
+  }
+
   get position(): Position {
     return this.#position
   }
@@ -121,7 +129,12 @@ export class Feed implements Memory {
     this.#workers = new WorkerRegistry()
     this.#queues = new QueueRegistry()
     this.#triggers = new TriggerRegistry()
+    this.#groups = this.#noGroups()
     this.#position = START
+  }
+
+  #noGroups(): OpenGroups {
+    return new OpenGroups((stream) => this.#board.pending.freed(keyOf(stream)))
   }
 
   /** Starts after a checkpoint whose rows the caller has restored. */
@@ -188,14 +201,17 @@ export class Feed implements Memory {
     if (change !== undefined) {
       this.workers.follow(change)
       this.triggers.follow(change)
+      if (this.groups.size > 0) this.groups.follow(event)
       this.#changes.next(change)
     } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
       const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
       for (const removal of changes) this.#changes.next({ event, ...removal })
+      if (this.groups.size > 0) for (const { id } of (event.data as JobsRemoved).jobs) this.groups.gone(jobStream(id))
     } else {
       this.workers.apply(event)
       this.queues.apply(event)
       this.triggers.apply(event)
+      this.groups.apply(event, now)
     }
   }
 
@@ -220,7 +236,13 @@ export class Feed implements Memory {
    * seen to if that event was not. undefined: that event is only decided yet.
    */
   isHeld(token: string, position: Position | undefined): boolean {
-    return this.board.leased.has(token) || position === undefined || position > this.#position
+    const isSeen = position !== undefined && position <= this.#position
+    return this.board.leased.has(token) || !isSeen || this.groups.isTaking(token)
+  }
+
+  /** Of something that was decided, whether all of it is there, as far as this event says. */
+  isDone(event: RecordedEvent, rest: Rest): boolean {
+    return event.position <= this.#position && !this.groups.isOpen(event, rest)
   }
 
   endSaysAll(stream: string): boolean {

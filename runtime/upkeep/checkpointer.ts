@@ -11,6 +11,7 @@ import type { CancelledLease } from '../../projections/job-board.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
+import type { OpenGroup } from '../../projections/open-groups.js'
 import type { SavedStats } from '../../projections/queue-stats.js'
 import type { SavedTriggers } from '../../projections/trigger-registry.js'
 import type { Clock } from '../ports/clock.js'
@@ -82,13 +83,14 @@ export class Checkpointer {
   }
 
   async #restore(kept: Kept, { position }: Checkpoint): Promise<void> {
-    const { board, workers, queues, triggers } = this.#feed
+    const { board, workers, queues, triggers, groups } = this.#feed
     const now = this.#clock.now()
     for await (const page of kept.live()) for (const state of page) board.restore(fromRow(state), now)
     const texts = await kept.texts()
     board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '[]') as SavedStats)
     queues.restore(JSON.parse(texts.get('queues') ?? '[]') as QueueState[])
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
+    groups.restore(JSON.parse(texts.get('open-groups') ?? '[]') as OpenGroup[])
     triggers.restore(JSON.parse(texts.get('triggers') ?? NO_TRIGGERS) as SavedTriggers)
     board.restoreCancelledLeases(JSON.parse(texts.get('cancelled-leases') ?? '[]') as [string, CancelledLease][])
     this.#since = position
@@ -148,13 +150,14 @@ export class Checkpointer {
   }
 
   async #write(last: NonNullable<Feed['last']>): Promise<void> {
-    const { board, workers, queues, triggers } = this.#feed
+    const { board, workers, queues, triggers, groups } = this.#feed
     const { position, stream, revision, id } = last
     const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
     const texts = new Map([
       ['queue-stats', JSON.stringify(board.stats.toSave())],
       ['queues', JSON.stringify(queues)],
       ['workers', JSON.stringify(workers)],
+      ['open-groups', JSON.stringify(groups)],
       ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
     ])
     const { writes } = triggers

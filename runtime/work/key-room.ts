@@ -1,4 +1,5 @@
 /** Leases of jobs whose runs are limited by a key. */
+import { limitStream } from '../../domain/claim/events.js'
 import type { KeyClaim } from '../../domain/claim/key-limit.js'
 import type { Position } from '../../domain/event.js'
 import type { KeyLimit } from '../../domain/job/events.js'
@@ -30,7 +31,17 @@ export class KeyRoom {
     const concurrency = job.rare?.concurrency
     if (concurrency === undefined) return true
     const { key, limit } = concurrency
-    return !this.#shut.has(key) && this.#feed.board.keys.running(key) + this.#onTheirWay(key) < limit
+    if (this.#shut.has(key)) return false
+    return this.#feed.board.keys.running(key) + this.#onTheirWay(key) + this.#takenElsewhere(key) < limit
+  }
+
+  /** By others whose leases are still to come. */
+  #takenElsewhere(key: string): number {
+    const { groups } = this.#feed
+    if (groups.size === 0) return 0
+    let count = 0
+    for (const token of groups.taking(limitStream(key))) if (!this.#underWay.get(key)?.has(token)) count += 1
+    return count
   }
 
   /** Those that are not counted as running yet. */

@@ -10,12 +10,13 @@
 import type { Metadata, RecordedEvent } from '../../domain/event.js'
 import { StreamRemoved, StreamUnreadable } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
-import type { AppendGroup, AppendOutcome, EventStore, Overlap, TransactionalAppend } from '../ports/event-store.js'
+import type { AppendGroup, AppendOutcome, Overlap, TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { Command, Memory, Verdict } from './command.js'
 import { drive } from './drive.js'
 import type { Group, Judging, Submitted } from './group.js'
 import { howToRead, judge, newGroup } from './group.js'
+import type { Appending } from './in-order/ordered-appends.js'
 import { Inbox } from './inbox.js'
 import { shareFate } from './share-fate.js'
 import { decideWithin } from './transaction.js'
@@ -29,7 +30,7 @@ const NO_OVERLAP: Overlap = { calls: 1, from: 1 }
 type Conflict = Extract<AppendOutcome, { kind: 'conflict' }>
 
 export interface JournalOptions {
-  readonly store: EventStore
+  readonly store: Appending
   readonly memory: Memory
   readonly clock: Clock
   readonly ids: Ids
@@ -42,7 +43,7 @@ const isDecided = ({ append }: Group, doubtful: ReadonlySet<string>): boolean =>
   doubtful.size === 0 && append !== undefined
 
 export class Journal {
-  readonly #store: EventStore
+  readonly #store: Appending
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #judging: Judging
@@ -75,10 +76,13 @@ export class Journal {
    * Resolves with the answer once what was decided is durable and folded; rejects with the refusal or the store's error.
    * `metadata` goes with every event: who wants it, and in the course of what.
    */
-  submit<A>(command: Command<A>, metadata?: Metadata): Promise<A> {
+  submit<A>(given: Command<A>, metadata?: Metadata): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       if (this.#abandoned !== undefined) return reject(this.#abandoned)
-      const { streams } = command
+      const { streams } = given
+      // What takes several appends cannot share its fate with others.
+      const isWhole = streams.length === 1 || this.#store.capabilities.atomicGroups
+      const command = isWhole ? given : { ...given, alone: true as const }
       this.#inbox.push({ streams, command, metadata, resolve: resolve as (answer: unknown) => void, reject })
       this.#schedule()
     })

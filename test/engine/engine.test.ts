@@ -1,4 +1,4 @@
 import { engineSuite } from './engine.suite.js'
-import { memory, sqlite } from './support.js'
+import { memory, oneStreamAtATime, sqlite } from './support.js'
 
-for (const backend of [memory, sqlite]) engineSuite(backend)
+for (const backend of [memory, oneStreamAtATime, sqlite]) engineSuite(backend)

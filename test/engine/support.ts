@@ -70,10 +70,10 @@ export function ledgerOn(
   return Ledger.open({ store, views, ...world, isolation: new ChildPool(clock) }, options)
 }
 
-export const memory: Backend = {
-  name: 'memory:',
+const inMemory = (name: string, atomicGroups: boolean): Backend => ({
+  name,
   async create() {
-    const store = keptOpen(new MemoryEventStore())
+    const store = keptOpen(new MemoryEventStore({ atomicGroups }))
     const views = keptOpen(new MemoryViews())
     return {
       open: (options, clock, ids) => ledgerOn(store, views, clock, options, ids),
@@ -81,7 +81,11 @@ export const memory: Backend = {
       remove: async () => {},
     }
   },
-}
+})
+
+export const memory: Backend = inMemory('memory:', true)
+/** As EventStoreDB does. */
+export const oneStreamAtATime: Backend = inMemory('memory: that appends to one stream at a time', false)
 
 export const sqlite: Backend = {
   name: 'sqlite:',
