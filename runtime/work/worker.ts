@@ -130,7 +130,12 @@ export class Worker {
       codeVersion,
       isOpen: () => this.#leasing && (gate?.isOpen ?? true),
       fetch: (job) => payloads.fetch(job),
-      begin: (job, lease, brief) => this.#begin(job, lease, () => brief ?? payloads.load(job)),
+      begin: (job, lease, brief) =>
+        this.#begin(
+          job,
+          lease,
+          firstOf(brief, () => payloads.load(job)),
+        ),
     })
     const steps = {
       prepare: () => this.#attempted(services.prepare(pool.definitions.values())),
@@ -332,5 +337,15 @@ export class Worker {
     this.#commits.stop()
     for (const subscription of this.#subscriptions) subscription.unsubscribe()
     await this.#presence.signOff()
+  }
+}
+
+/** Gives what was begun before, and only the next time what `load` gives. */
+function firstOf<Value>(begun: Value | undefined, load: () => Value): () => Value {
+  let first = begun
+  return () => {
+    const value = first ?? load()
+    first = undefined
+    return value
   }
 }

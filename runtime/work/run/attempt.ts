@@ -10,7 +10,7 @@ import type { LeaseLost } from '../../../domain/rejection.js'
 import { toTimeout } from '../../checks.js'
 import type { JobCancelled } from '../../errors.js'
 import { ShuttingDown, Timeout } from '../../errors.js'
-import type { Clock } from '../../ports/clock.js'
+import { type Clock, delay } from '../../ports/clock.js'
 import { StoreRefused } from '../../ports/event-store.js'
 import type { Logger } from '../../ports/logger.js'
 import type { Scope } from '../../ports/scope.js'
@@ -25,8 +25,11 @@ import { toFailure } from './failure.js'
 import { Abort, isA, isRetryable, RetryAt, toRetryTime } from './handler-errors.js'
 import type { RunEnd } from './hooks.js'
 import type { Brief } from './payloads.js'
-import { contentOf } from './payloads.js'
+import { contentOf, patiently } from './payloads.js'
 import { limitStep } from './time-limit.js'
+
+/** How long to wait before a payload that could not be read is read again (ms). */
+const READ_PAUSE = 500
 
 /** What takes a run's lease away. */
 export type Loss = JobCancelled | LeaseLost
@@ -298,7 +301,8 @@ export class Attempt implements JobContext {
 
   async #read(definition: RunnableDefinition, load: () => Brief | Promise<Brief>): Promise<unknown> {
     const loading = load()
-    const brief = loading instanceof Promise ? await loading : loading
+    const brief =
+      loading instanceof Promise ? await patiently(loading, load, (error) => this.#awaitStore(error)) : loading
     this.#brief = brief
     try {
       const { payload: stored, trigger } = contentOf(brief, this.job.rare)
@@ -311,6 +315,12 @@ export class Attempt implements JobContext {
     } catch (error) {
       throw error instanceof InvalidPayload || error instanceof SyntaxError ? new UnusablePayload(error) : error
     }
+  }
+
+  /** The run waits under its lease, and spends no attempt on it. */
+  #awaitStore(error: Error): Promise<void> {
+    this.log.warn({ err: error }, 'payload not read')
+    return delay(this.#services.clock, READ_PAUSE, this.signal)
   }
 
   get #runFacts(): RunFacts<never> {

@@ -4,7 +4,7 @@ import { jobIdOf, jobStream } from '../../../domain/job/events.js'
 import type { JobState } from '../../../domain/job/evolve.js'
 import type { RareFacts } from '../../../domain/job/rare.js'
 import { upcast } from '../../../domain/upcast.js'
-import type { EventStore } from '../../ports/event-store.js'
+import { type EventStore, StoreUnavailable } from '../../ports/event-store.js'
 import { decode, unpack } from '../../write/codec.js'
 import type { JobTrigger } from './context.js'
 
@@ -76,6 +76,22 @@ export class Payloads {
     for await (const [event] of this.#store.readStream(jobStream(id), { from: revision, limit: 1, bodies: true }))
       if (event !== undefined) return upcast(event)
     throw new Error(`Revision ${revision} of job ${id} is not there.`)
+  }
+}
+
+/** What is read, or what `load` gives later: a store that cannot be read now may be able to then. `wait` is told why. */
+export async function patiently(
+  reading: Promise<Brief>,
+  load: () => Brief | Promise<Brief>,
+  wait: (error: StoreUnavailable) => Promise<void>,
+): Promise<Brief> {
+  for (let coming = reading; ; coming = Promise.resolve(load())) {
+    try {
+      return await coming
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      await wait(error)
+    }
   }
 }
 
