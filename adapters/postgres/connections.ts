@@ -55,6 +55,7 @@ export class Connections {
   #outage: Outage | undefined
   readonly #active = new Set<Promise<unknown>>()
   readonly #ending = new AbortController()
+  #pausing: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   constructor({ pool, schema, place, sockets }: ConnectionsOptions) {
@@ -120,7 +121,7 @@ export class Connections {
   /** A connection to keep; its owner gives it back. Errors are the driver's. While the server is away each try waits a little. */
   async borrow(): Promise<Client> {
     const wait = this.#outage?.pause ?? 0
-    if (wait > 0) await pause(wait, undefined, { signal: this.#ending.signal }).catch(() => {})
+    if (wait > 0) await this.#pause(wait)
     try {
       const client = await this.#connect()
       client.on('error', ignore)
@@ -142,6 +143,16 @@ export class Connections {
   /** Whatever is under way fails; of a pool that is not our own nothing is cut. */
   cut(): void {
     this.#sockets?.cut()
+  }
+
+  /** All who want a connection meanwhile wait together. */
+  #pause(ms: number): Promise<void> {
+    this.#pausing ??= pause(ms, undefined, { signal: this.#ending.signal })
+      .catch(() => {})
+      .finally(() => {
+        this.#pausing = undefined
+      })
+    return this.#pausing
   }
 
   #connect(): Promise<Client> {

@@ -1,14 +1,14 @@
-/** Several processes work on one file while they are killed, frozen and stopped at random; then the log is judged. */
+/** Several processes work on one log while they are killed, frozen and stopped at random; then the log is judged. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openSqliteStore } from '../../../adapters/sqlite/event-store.js'
-import type { RecordedEvent } from '../../../index.js'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openLedger } from '../../../index.js'
-import type { Pace } from './deeds.js'
+import type { Deed, Pace } from './deeds.js'
 import { deedsFor, LEASE_MS } from './deeds.js'
 import { diaryFaults } from './diaries.js'
 import { Feeder } from './feeder.js'
+import { type Ground, sqliteFile } from './ground.js'
 import { jobs } from './jobs.js'
 import { faultsIn } from './laws.js'
 import { orderFaults } from './order.js'
@@ -30,6 +30,12 @@ export interface FleetOptions {
   /** On average: how fast they come in. */
   readonly perSecond: number
   readonly pace: Pace
+  /** What is done to process number n, instead of what the seed says. */
+  deeds?(n: number): Iterator<Deed, never>
+  /** Where the log is. Default: a file in the run's own folder. */
+  readonly ground?: Ground
+  /** What is done to the store meanwhile; what it rejects with is a fault. `did` counts it. */
+  trouble?(signal: AbortSignal, did: (what: string) => void): Promise<void>
   /** Leave the files, also when all is well. */
   readonly keep?: boolean
   onProgress?(progress: Progress): void
@@ -66,6 +72,7 @@ export async function runFleet(options: FleetOptions): Promise<Report> {
 class FleetRun {
   readonly #options: FleetOptions
   readonly #folder: string
+  readonly #ground: Ground
   readonly #deeds = new Map<string, number>()
   readonly #said = new Map<string, number>()
   #promised: ReadonlySet<string> = new Set()
@@ -75,29 +82,25 @@ class FleetRun {
   constructor(options: FleetOptions, folder: string) {
     this.#options = options
     this.#folder = folder
-  }
-
-  get #path(): string {
-    return join(this.#folder, 'jobs.db')
+    this.#ground = options.ground ?? sqliteFile(join(folder, 'jobs.db'))
   }
 
   /** What went wrong with the processes themselves. */
   async live(): Promise<string[]> {
     const { seed, minutes, perSecond, onProgress, signal } = this.#options
     const began = Date.now()
-    const ledger = await openLedger({ url: `sqlite:${this.#path}`, jobs })
+    const ledger = await openLedger({ url: this.#ground.url, jobs })
     const isEnough = (): boolean => minutes !== undefined && Date.now() - began > minutes * 60_000
     const count = minutes === undefined ? this.#options.jobs : Number.POSITIVE_INFINITY
     const feeder = new Feeder({ ledger, seed, jobs: count, perSecond, isEnough })
     const over = new AbortController()
     const slots = Array.from({ length: this.#options.processes }, (_, n) => this.#slot(n))
     const troubles: string[] = []
-    const lives = slots.map((slot) =>
-      slot.run(over.signal).catch((error: Error) => {
-        troubles.push(error.message)
-        over.abort()
-      }),
-    )
+    const fail = (error: Error): void => {
+      troubles.push(error.message)
+      over.abort()
+    }
+    const lives = slots.map((slot) => slot.run(over.signal).catch(fail))
     const look = setInterval(() => {
       onProgress?.({ enqueued: feeder.enqueued, open: feeder.open, deeds: Object.fromEntries(this.#deeds) })
       if (Date.now() - feeder.movedAt > STALL_MS) over.abort(new Error('no job has moved for two minutes'))
@@ -105,7 +108,7 @@ class FleetRun {
     const interrupted = (): void => over.abort(signal?.reason)
     signal?.addEventListener('abort', interrupted)
     try {
-      await Promise.race([feeder.run(over.signal), aborted(over.signal)]).catch((error: Error) => {
+      await Promise.race([this.#work(feeder, over.signal, fail), aborted(over.signal)]).catch((error: Error) => {
         if (troubles.length === 0) troubles.push(error.message)
       })
     } finally {
@@ -123,13 +126,22 @@ class FleetRun {
     return troubles
   }
 
+  /** From when all processes are there until everything that was enqueued has ended, and all trouble is over. */
+  async #work(feeder: Feeder, signal: AbortSignal, fail: (error: Error) => void): Promise<void> {
+    const { processes, trouble } = this.#options
+    while ((this.#deeds.get('started') ?? 0) < processes) await sleep(LOOK_MS / 10, undefined, { signal })
+    const did = (what: string): void => add(this.#deeds, what)
+    const troubling = Promise.resolve(trouble?.(signal, did)).catch(fail)
+    await feeder.run(signal)
+    await troubling
+  }
+
   #slot(n: number): Slot {
     const { seed, pace, concurrency } = this.#options
-    const url = `sqlite:${this.#path}`
     // Alone it is judged by the order of its leases, too: frozen in the middle of a decision it would decide on what was.
-    const deeds = deedsFor(seed, n, { freezes: this.#options.processes > 1, ...pace })
+    const deeds = this.#options.deeds?.(n) ?? deedsFor(seed, n, { freezes: this.#options.processes > 1, ...pace })
     return new Slot({
-      args: [url, join(this.#folder, `diary-${n}`), String(concurrency), String(LEASE_MS)],
+      args: [this.#ground.url, join(this.#folder, `diary-${n}`), String(concurrency), String(LEASE_MS)],
       deeds,
       onDeed: (what) => add(this.#deeds, what),
       onSaid: ({ message, error }) => add(this.#said, error === undefined ? message : `${message}: ${error}`),
@@ -137,7 +149,7 @@ class FleetRun {
   }
 
   async judge(troubles: readonly string[]): Promise<Report> {
-    const events = await wholeLog(this.#path)
+    const events = await this.#ground.log()
     const { faults, survey } = outcomesOf(events, this.#promised)
     const order = this.#options.processes === 1 ? orderFaults(events) : []
     return {
@@ -171,12 +183,4 @@ const add = (counts: Map<string, number>, what: string): void => void counts.set
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
-}
-
-async function wholeLog(path: string): Promise<RecordedEvent[]> {
-  const store = await openSqliteStore(path, { readonly: true })
-  const events: RecordedEvent[] = []
-  for await (const page of store.readAll({ bodies: true })) events.push(...page)
-  await store.close()
-  return events
 }
