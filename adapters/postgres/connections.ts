@@ -32,6 +32,8 @@ export async function run(on: Queryable, text: string, values: readonly Value[] 
 
 /** A connection that was lost says so to nobody in particular: the statement under way, or the next one, fails of it. */
 const ignore = (): void => {}
+/** From its first moment on: what cuts it may come in one piece with the word that it is there. */
+const protect = (client: Client): unknown => client.on('error', ignore)
 
 function isUsableAfter(error: unknown): boolean {
   return error instanceof JobledgerError || isSurelyUndone(error)
@@ -65,6 +67,7 @@ export class Connections {
     this.place = place
     // Connections that lie idle when the server goes away; without a listener that would end the process.
     if (sockets !== undefined) pool.on('error', ignore)
+    pool.on('connect', protect)
   }
 
   /** From now on `logger` is told when the database cannot be reached, or written to, and when it can be again. */
@@ -190,6 +193,7 @@ export class Connections {
     const impatience = setTimeout(() => this.cut(), CLOSE_MS)
     // A pool that is ending never answers who waits for a connection.
     while (this.#active.size > 0) await Promise.allSettled(this.#active)
+    this.#pool.removeListener('connect', protect)
     if (this.#sockets !== undefined) await this.#pool.end()
     clearTimeout(impatience)
   }

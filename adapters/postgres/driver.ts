@@ -32,6 +32,8 @@ export interface Pool {
   connect(): Promise<Client>
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'connect', listener: (client: Client) => void): unknown
+  removeListener(event: 'connect', listener: (client: Client) => void): unknown
 }
 
 export interface PoolOptions extends ServerLimits {

@@ -64,8 +64,11 @@ export class Reaper {
     if (now - this.#lookedAt > INTERVAL + GRACE) this.#wokeAt = now
     this.#lookedAt = now
     const lost = [...feed.board.leased.values()].flatMap((job) => {
-      const why = this.#whyLost(job.lease as Lease, deadIds, now)
-      return why === undefined ? [] : [this.#takeBack(job, why)]
+      const lease = job.lease as Lease
+      const why = this.#whyLost(lease, deadIds, now)
+      return why === undefined
+        ? []
+        : [this.#takeBack(job, why, deadIds.has(lease.workerId) ? undefined : lease.expiresAt)]
     })
     await Promise.all(lost)
     // Last: were this process to die in between, the next one would still find the worker dead.
@@ -92,9 +95,10 @@ export class Reaper {
       : undefined
   }
 
-  async #takeBack(job: JobState, why: string): Promise<void> {
+  /** `until`: its end. One that wakes up in this moment, and extends its lease, keeps it. */
+  async #takeBack(job: JobState, why: string, until: number | undefined): Promise<void> {
     const { token, workerId } = job.lease as Lease
-    if (await this.#submit(commands.loseLease(job.id, token, why))) {
+    if (await this.#submit(commands.loseLease(job.id, token, why, until))) {
       this.#options.log.warn({ jobId: job.id, jobType: job.type, run: job.run, workerId, why }, 'lease lost')
     }
   }

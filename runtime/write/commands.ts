@@ -135,8 +135,19 @@ export function fail(id: string, token: string, failure: Failure, ceiling?: numb
 const againAt = (drafts: Exclude<Decision, Error>): number | undefined =>
   (drafts.find(({ type }) => type === 'Retried')?.data as Retried | undefined)?.runAt
 
-export const loseLease = (id: string, token: string, why: string): Command<void> =>
-  onJob(id, (state, now) => decide.loseLease(id, state, token, why, now))
+/** `until`: when it ended, as far as was seen; it is left alone (false) if it was extended meanwhile. Absent: whatever it says. */
+export function loseLease(id: string, token: string, why: string, until?: number): Command<boolean> {
+  const stream = jobStream(id)
+  return {
+    streams: [stream],
+    decide(seen, now) {
+      const state = jobIn(seen, id)
+      const isExtended = until !== undefined && state?.lease?.token === token && state.lease.expiresAt > until
+      if (isExtended) return { drafts: [], answer: false }
+      return verdict(decide.loseLease(id, state, token, why, now), true)
+    },
+  }
+}
 
 export const release = (id: string, token: string, why?: Pick<Released, 'by' | 'runAt'>): Command<void> =>
   onJob(id, (state) => decide.release(id, state, token, why))

@@ -126,6 +126,32 @@ describe('where no PostgreSQL answers', () => {
     server.close()
   })
 
+  it('because it hangs up in the moment in which it has let somebody in, is said', async () => {
+    const message = (type: string, body: Buffer): Buffer => {
+      const head = Buffer.alloc(5)
+      head.write(type)
+      head.writeInt32BE(body.length + 4, 1)
+      return Buffer.concat([head, body])
+    }
+    const shutdown = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0')
+    const all = [message('R', Buffer.alloc(4)), message('Z', Buffer.from('I')), message('E', shutdown)]
+    const server = createServer((socket) => socket.once('data', () => socket.end(Buffer.concat(all))))
+    const url = `postgres://me:hush@127.0.0.1:${await listening(server)}/jobs`
+    const pool = new pg.Pool({ connectionString: url })
+    expectRefusal(
+      await refusal(url),
+      StoreUnavailable,
+      /shutting down, or has cut the connection|the connection failed/,
+    )
+    expectRefusal(
+      await refusal(pool),
+      StoreUnavailable,
+      /shutting down, or has cut the connection|the connection failed/,
+    )
+    expect(pool.listenerCount('connect')).toBe(0)
+    server.close()
+  })
+
   it('because it is silent, is given up', async () => {
     const silent = createServer(() => {})
     const url = `postgres://me:hush@127.0.0.1:${await listening(silent)}/jobs`
@@ -142,7 +168,7 @@ it('a server that is too old is refused, whoever brings the Pool', async () => {
     query: async () => ({ rows: [['120022', 'UTF8', 'f']] }),
     ...{ on: () => {}, removeListener: () => {}, release: () => {} },
   }
-  const pool = { connect: async () => client, end: async () => {}, on: () => {} }
+  const pool = { connect: async () => client, end: async () => {}, on: () => {}, removeListener: () => {} }
   expectRefusal(await refusal(pool), StoreUnusable, 'the given pool: expected PostgreSQL 13 or newer, found 12.')
 })
 
