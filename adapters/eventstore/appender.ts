@@ -160,5 +160,5 @@ export function appendOf(name: string, expected: ExpectedRevision, events: reado
   }
   parts[0]?.setOptions(options)
   parts.at(-1)?.setIsFinal(true)
-  return { id, parts, bytes }
+  return { id, first: events[0]?.getId()?.getString() ?? '', parts, bytes }
 }

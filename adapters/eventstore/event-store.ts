@@ -16,7 +16,7 @@ import { checkGroups } from '../shared/groups.js'
 import { Appender } from './appender.js'
 import { Connection } from './connection.js'
 import { Instants } from './instants.js'
-import { openLog, readLog } from './open.js'
+import { type Identity, openLog, readLog } from './open.js'
 import { Pipeline } from './pipeline.js'
 import { type OnUnreadable, Reader } from './reader.js'
 import { Removals } from './removals.js'
@@ -42,8 +42,8 @@ export async function openEventStore(url: string, options: EventStoreOptions = {
   const connection = new Connection(target)
   const pipeline = new Pipeline(() => connection.openAppends())
   try {
-    const logId = await openLog(connection, pipeline, target.prefix)
-    return new EventStoreDBStore({ logId, connection, pipeline, prefix: target.prefix }, options)
+    const identity = await openLog(connection, pipeline, target.prefix)
+    return new EventStoreDBStore({ ...identity, connection, pipeline, prefix: target.prefix }, options)
   } catch (error) {
     pipeline.close()
     await connection.close()
@@ -51,8 +51,7 @@ export async function openEventStore(url: string, options: EventStoreOptions = {
   }
 }
 
-interface Log {
-  readonly logId: string
+interface Log extends Identity {
   readonly connection: Connection
   readonly pipeline: Pipeline
   readonly prefix: string
@@ -80,12 +79,12 @@ export class EventStoreDBStore implements EventStore {
     const { connection, pipeline, prefix } = log
     this.logId = log.logId
     this.#log = log
-    this.#reader = new Reader(connection, prefix, onUnreadable)
+    this.#reader = new Reader(log, onUnreadable)
     this.#instants = new Instants(this.#reader)
     const positionOf = (stream: string, revision: number): Promise<Position> => this.#positionOf(stream, revision)
     this.#appender = new Appender({ pipeline, prefix, place: connection.place, positionOf })
-    this.#removals = new Removals(connection, this.#reader, pipeline, prefix)
-    this.#subscriptions = new Subscriptions(connection, this.#reader, prefix)
+    this.#removals = new Removals(connection, this.#reader, pipeline)
+    this.#subscriptions = new Subscriptions(connection, this.#reader)
   }
 
   async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
@@ -115,7 +114,7 @@ export class EventStoreDBStore implements EventStore {
   }
 
   async sizes(streams: readonly string[]): Promise<number[]> {
-    return sizesOf(this.#log.connection, this.#reader, this.#log.prefix, streams)
+    return sizesOf(this.#log.connection, this.#reader, streams)
   }
 
   async ping(): Promise<void> {

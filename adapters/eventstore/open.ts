@@ -3,26 +3,36 @@ import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store
 import { appendOf } from './appender.js'
 import type { Connection } from './connection.js'
 import type { Pipeline } from './pipeline.js'
+import type { LogPosition } from './positions.js'
 import { proposal, type Recorded, textOf } from './records.js'
 import { logRead, streamRead } from './requests.js'
 import { FORMAT, LOG_CREATED, LOG_STREAM, OLDEST_SERVER } from './schema.js'
 
-/** The log's id. Throws StoreUnusable, StoreUnavailable. */
-export async function openLog(connection: Connection, pipeline: Pipeline, prefix: string): Promise<string> {
+/** What the log's own stream says. */
+export interface Identity {
+  readonly logId: string
+  /** Where in the server's log that was written: nothing of the ledger is before it. */
+  readonly origin: LogPosition
+}
+
+/** Throws StoreUnusable, StoreUnavailable. */
+export async function openLog(connection: Connection, pipeline: Pipeline, prefix: string): Promise<Identity> {
   checkVersion(await connection.call((client) => client.version()), connection.place)
   const known = await readLog(connection, prefix)
   if (known === undefined) await found(connection, pipeline, prefix)
   await readEnd(connection, prefix)
-  const logId = known ?? (await readLog(connection, prefix))
-  if (logId === undefined) throw new StoreUnavailable(`${connection.place}: the new log cannot be found again.`)
-  return logId
+  const identity = known ?? (await readLog(connection, prefix))
+  if (identity === undefined) throw new StoreUnavailable(`${connection.place}: the new log cannot be found again.`)
+  return identity
 }
 
 /** Resolves when the server gives the log's own stream. */
-export async function readLog(connection: Connection, prefix: string): Promise<string | undefined> {
+export async function readLog(connection: Connection, prefix: string): Promise<Identity | undefined> {
   for await (const [message] of connection.read(streamRead({ name: prefix + LOG_STREAM, limit: 1 }))) {
     const record = message?.getEvent()?.getEvent()
-    if (record !== undefined) return logIdIn(record, connection.place)
+    if (record === undefined) continue
+    const origin = { commit: record.getCommitPosition(), prepare: record.getPreparePosition() }
+    return { logId: logIdIn(record, connection.place), origin }
   }
   return undefined
 }

@@ -14,6 +14,8 @@ const IN_FLIGHT_BYTES = 1024 * 1024
 export interface Append {
   /** Correlation id. */
   readonly id: string
+  /** Of its first event. */
+  readonly first: string
   /** Its parts, as they are sent. */
   readonly parts: readonly BatchAppendReq[]
   readonly bytes: number
@@ -35,6 +37,8 @@ export class Pipeline {
   readonly #queue: Waiting[] = []
   /** In the order in which they were sent. */
   readonly #sent = new Map<string, Waiting>()
+  /** First ids of those. */
+  readonly #firsts = new Set<string>()
   #bytes = 0
   #call: AppendCall | undefined
   #opening = false
@@ -78,6 +82,8 @@ export class Pipeline {
   #hasRoom(): boolean {
     const next = this.#queue[0]
     if (next === undefined || this.#sent.size >= IN_FLIGHT) return false
+    // A repetition of what is not in its index yet the server lets time out; those behind it keep their place.
+    if (this.#firsts.has(next.append.first)) return false
     return this.#sent.size === 0 || this.#bytes + next.append.bytes <= IN_FLIGHT_BYTES
   }
 
@@ -85,6 +91,7 @@ export class Pipeline {
     const { id, parts, bytes } = waiting.append
     waiting.sentAt = performance.now()
     this.#sent.set(id, waiting)
+    this.#firsts.add(waiting.append.first)
     this.#bytes += bytes
     this.#watch ??= setTimeout(() => this.#look(), ANSWER_MS)
     for (const part of parts) call.write(part)
@@ -114,6 +121,7 @@ export class Pipeline {
     // An answer that came too late.
     if (waiting === undefined) return
     this.#sent.delete(id)
+    this.#firsts.delete(waiting.append.first)
     this.#bytes -= waiting.append.bytes
     waiting.settle({ kind: 'answered', answer })
     this.#pump()
@@ -126,6 +134,7 @@ export class Pipeline {
     const kind = isSurelyUnsent(error) ? 'unsent' : 'lost'
     const lost = [...this.#sent.values()]
     this.#sent.clear()
+    this.#firsts.clear()
     this.#bytes = 0
     for (const { settle } of lost) settle({ kind, error })
     this.#pump()

@@ -5,7 +5,7 @@ import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/even
 import { PAGE_SIZE } from '../shared/pages.js'
 import type { Connection } from './connection.js'
 import { kindOf } from './errors.js'
-import { fromPosition } from './positions.js'
+import { fromPosition, type LogPosition } from './positions.js'
 import { type Decoded, decode, type Recorded, streamOf } from './records.js'
 import { logRead, streamRead } from './requests.js'
 import { LOG_STREAM } from './schema.js'
@@ -15,15 +15,28 @@ export type OnUnreadable = (position: string, error: Error) => void
 /** Where a stream ends. */
 export type Ending = { readonly revision: number; readonly position: Position } | 'none' | 'removed'
 
+export interface ReaderOptions {
+  readonly connection: Connection
+  readonly prefix: string
+  readonly origin: LogPosition
+}
+
 export class Reader {
+  readonly prefix: string
   readonly #connection: Connection
-  readonly #prefix: string
+  readonly #origin: LogPosition
   readonly #onUnreadable: OnUnreadable
 
-  constructor(connection: Connection, prefix: string, onUnreadable: OnUnreadable) {
+  constructor({ connection, prefix, origin }: ReaderOptions, onUnreadable: OnUnreadable) {
+    this.prefix = prefix
     this.#connection = connection
-    this.#prefix = prefix
+    this.#origin = origin
     this.#onUnreadable = onUnreadable
+  }
+
+  /** Where to begin in the server's log: what was there before the ledger need not be looked through. */
+  startAt(after: Position): LogPosition {
+    return fromPosition(after) ?? this.#origin
   }
 
   /** Pages of one stream. */
@@ -31,7 +44,7 @@ export class Reader {
     this.#connection.checkOpen()
     const { from, limit, backwards, bodies = false } = options
     if (limit === 0 || stream === '') return
-    const request = streamRead({ name: this.#prefix + stream, from, limit, backwards })
+    const request = streamRead({ name: this.prefix + stream, from, limit, backwards })
     for await (const page of pagesOf(this.decoded(request, bodies, stream))) yield page
   }
 
@@ -39,12 +52,12 @@ export class Reader {
   async *all(options: ReadAllOptions): AsyncGenerator<RecordedEvent[], void, undefined> {
     this.#connection.checkOpen()
     const { after = '', until, streams, types, limit = Number.POSITIVE_INFINITY, bodies = false } = options
-    const from = fromPosition(after)
+    const from = this.startAt(after)
     if (until !== undefined) fromPosition(until)
     if (streams?.length === 0 || types?.length === 0 || limit === 0) return
     const wanted = types === undefined ? undefined : new Set(types)
     let left = limit
-    const events = this.decoded(logRead({ prefix: this.#prefix, streams }, from), bodies)
+    const events = this.decoded(logRead({ prefix: this.prefix, streams }, from), bodies)
     for await (const page of pagesOf(events)) {
       const taken = page.filter(
         ({ position, type }) =>
@@ -59,13 +72,13 @@ export class Reader {
 
   /** Of the last event of the ledger. */
   async head(): Promise<Position> {
-    for await (const [last] of this.decoded(logRead({ prefix: this.#prefix }, undefined, true), false))
+    for await (const [last] of this.decoded(logRead({ prefix: this.prefix }, undefined, true), false))
       if (last !== undefined) return last.event.position
     return ''
   }
 
   async ending(stream: string): Promise<Ending> {
-    const name = this.#prefix + stream
+    const name = this.prefix + stream
     try {
       for await (const records of this.records(streamRead({ name, backwards: true, limit: 1 })))
         for (const record of records) {
@@ -94,7 +107,7 @@ export class Reader {
   /** undefined for what is none of the ledger's events, or cannot be read. */
   decode(record: Recorded, bodies: boolean): Decoded | undefined {
     try {
-      const decoded = decode(record, this.#prefix.length, bodies)
+      const decoded = decode(record, this.prefix.length, bodies)
       return decoded?.event.stream === LOG_STREAM ? undefined : decoded
     } catch (error) {
       const position = `${streamOf(record)}@${record.getStreamRevision()}`

@@ -23,13 +23,11 @@ export class Removals {
   readonly #connection: Connection
   readonly #reader: Reader
   readonly #pipeline: Pipeline
-  readonly #prefix: string
 
-  constructor(connection: Connection, reader: Reader, pipeline: Pipeline, prefix: string) {
+  constructor(connection: Connection, reader: Reader, pipeline: Pipeline) {
     this.#connection = connection
     this.#reader = reader
     this.#pipeline = pipeline
-    this.#prefix = prefix
   }
 
   /** A name that was never written stays free. */
@@ -55,7 +53,7 @@ export class Removals {
   async #removeOne(stream: string): Promise<void> {
     if (stream === '' || typeof (await this.#reader.ending(stream)) === 'string') return
     try {
-      await this.#connection.call((client) => client.bury(this.#prefix + stream))
+      await this.#connection.call((client) => client.bury(this.#reader.prefix + stream))
     } catch (error) {
       // Somebody else was faster.
       if (!isRemoved(error)) throw error
@@ -64,7 +62,7 @@ export class Removals {
 
   /** What an operator has set there stays. */
   async #metadata(stream: string): Promise<Own> {
-    const request = streamRead({ name: `$$${this.#prefix}${stream}`, backwards: true, limit: 1 })
+    const request = streamRead({ name: `$$${this.#reader.prefix}${stream}`, backwards: true, limit: 1 })
     for await (const [record] of this.#reader.records(request)) {
       if (record === undefined) continue
       return { text: textOf(record.getData_asU8()) || '{}', revision: Number(record.getStreamRevision()) }
@@ -75,7 +73,7 @@ export class Removals {
   async #setMetadata(stream: string, { text, revision }: Own, before: number): Promise<boolean> {
     const data = JSON.stringify({ ...(JSON.parse(text) as object), $tb: before })
     const event = proposal(crypto.randomUUID(), '$metadata', data, '')
-    const answer = await this.#pipeline.send(appendOf(`$$${this.#prefix}${stream}`, revision, [event]))
+    const answer = await this.#pipeline.send(appendOf(`$$${this.#reader.prefix}${stream}`, revision, [event]))
     return answer.kind === 'answered' && answer.answer.hasSuccess()
   }
 }

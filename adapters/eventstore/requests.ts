@@ -50,7 +50,7 @@ export function logRead(scope: Scope, from: LogPosition | undefined, backwards =
 }
 
 /** After the event at `after`. */
-export function subscription(scope: Scope, after: LogPosition | undefined): ReadReq {
+export function subscription(scope: Scope, after: LogPosition): ReadReq {
   const options = new Options().setAll(place(after, false)).setFilter(filterOf(scope))
   options.setSubscription(new Options.SubscriptionOptions())
   return finished(options)

@@ -7,31 +7,27 @@ import { logRead, streamRead } from './requests.js'
 /** Streams above which the log is walked through instead. */
 const ONE_BY_ONE = 200
 
-export async function sizesOf(
-  connection: Connection,
-  reader: Reader,
-  prefix: string,
-  streams: readonly string[],
-): Promise<number[]> {
+export async function sizesOf(connection: Connection, reader: Reader, streams: readonly string[]): Promise<number[]> {
   connection.checkOpen()
   const names = new Set(streams.filter((stream) => stream !== ''))
-  const sizes = names.size <= ONE_BY_ONE ? await eachRead(reader, prefix, names) : await walk(reader, prefix, names)
+  const sizes = names.size <= ONE_BY_ONE ? await eachRead(reader, names) : await walk(reader, names)
   return streams.map((stream) => sizes.get(stream) ?? 0)
 }
 
-async function eachRead(reader: Reader, prefix: string, names: ReadonlySet<string>): Promise<Map<string, number>> {
+async function eachRead(reader: Reader, names: ReadonlySet<string>): Promise<Map<string, number>> {
   const read = async (stream: string): Promise<[string, number]> => {
     let size = 0
-    for await (const page of reader.decoded(streamRead({ name: prefix + stream }), false, stream))
+    for await (const page of reader.decoded(streamRead({ name: reader.prefix + stream }), false, stream))
       for (const { bytes } of page) size += bytes
     return [stream, size]
   }
   return new Map(await Promise.all([...names].map(read)))
 }
 
-async function walk(reader: Reader, prefix: string, names: ReadonlySet<string>): Promise<Map<string, number>> {
+async function walk(reader: Reader, names: ReadonlySet<string>): Promise<Map<string, number>> {
   const found = new Map<string, { readonly revision: number; readonly bytes: number }[]>()
-  for await (const records of reader.records(logRead({ prefix, system: true }, undefined))) {
+  const { prefix } = reader
+  for await (const records of reader.records(logRead({ prefix, system: true }, reader.startAt('')))) {
     for (const record of records) {
       const before = hiddenBefore(record, prefix)
       const event = before === undefined ? reader.decode(record, false) : undefined

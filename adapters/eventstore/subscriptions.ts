@@ -29,13 +29,11 @@ interface Options {
 export class Subscriptions {
   readonly #connection: Connection
   readonly #reader: Reader
-  readonly #prefix: string
   readonly #active = new Set<AbortController>()
 
-  constructor(connection: Connection, reader: Reader, prefix: string) {
+  constructor(connection: Connection, reader: Reader) {
     this.#connection = connection
     this.#reader = reader
-    this.#prefix = prefix
   }
 
   open({ after = '', signal }: Options): AsyncIterable<Batch> {
@@ -105,9 +103,8 @@ export class Subscriptions {
 
   /** Until the connection is lost or listening is over. */
   async *#once(following: Following, signal: AbortSignal): AsyncGenerator<Batch, void, undefined> {
-    const inbox = await this.#connection.openRead(
-      subscription({ prefix: this.#prefix }, fromPosition(following.through)),
-    )
+    const { prefix } = this.#reader
+    const inbox = await this.#connection.openRead(subscription({ prefix }, this.#reader.startAt(following.through)))
     const end = (): void => inbox.cancel()
     signal.addEventListener('abort', end, { once: true })
     try {

@@ -33,6 +33,7 @@ export function isDenied({ denied }: Faults, stream: string): boolean {
 /** One batch stream. A client may send an append in parts; it is carried out when the last one is there. */
 export function serveBatch(log: FakeLog, faults: Faults, call: BatchCall): void {
   const pending = new Map<string, Pending>()
+  const unindexed = new Set<string>()
   call.on('data', (request: streams.BatchAppendReq) => {
     const id = request.getCorrelationId()?.getString() ?? ''
     const options = request.getOptions()
@@ -45,31 +46,52 @@ export function serveBatch(log: FakeLog, faults: Faults, call: BatchCall): void 
     append.events.push(...request.getProposedMessagesList().map(proposedBy))
     if (!request.getIsFinal()) return
     pending.delete(id)
-    settle(log, faults, call, id, append)
+    settle({ log, faults, call, unindexed }, id, append)
   })
   call.on('end', () => call.end())
 }
 
-function settle(log: FakeLog, faults: Faults, call: BatchCall, id: string, append: Pending): void {
+/** A batch stream as it goes on. */
+interface Going {
+  readonly log: FakeLog
+  readonly faults: Faults
+  readonly call: BatchCall
+  /** First ids of appends that are stored and not answered: the real server lets a repetition of them time out. */
+  readonly unindexed: Set<string>
+}
+
+/** What the real server waits for a write. */
+const WRITE_TIMEOUT_MS = 2000
+
+function settle({ log, faults, call, unindexed }: Going, id: string, append: Pending): void {
   if (faults.leader !== undefined) {
     call.emit('error', notLeader(faults.leader.host, faults.leader.port))
     return
   }
-  const answer = carryOut(log, faults, append)
+  const first = append.events[0]?.id ?? ''
+  const repeated = unindexed.has(first)
+  const answer = (repeated ? failure('Timeout') : carryOut(log, faults, append))
     .setCorrelationId(new shared.UUID().setString(id))
     .setStreamIdentifier(identifierOf(append.stream))
+  const say = (): void => {
+    unindexed.delete(first)
+    call.write(answer)
+  }
+  unindexed.add(first)
   if (faults.halfClose) call.end()
-  else if (faults.delay > 0) setTimeout(() => call.write(answer), faults.delay)
-  else if (!faults.mute) call.write(answer)
+  else if (repeated || faults.delay > 0) setTimeout(say, repeated ? WRITE_TIMEOUT_MS : faults.delay)
+  else if (!faults.mute) setImmediate(say)
+}
+
+function failure(type: string, words?: string): streams.BatchAppendResp {
+  return new streams.BatchAppendResp().setError(statusOf(type, new shared.Empty(), words))
 }
 
 function carryOut(log: FakeLog, faults: Faults, { stream, expected, events }: Pending): streams.BatchAppendResp {
-  const error = (type: string, words?: string): streams.BatchAppendResp =>
-    new streams.BatchAppendResp().setError(statusOf(type, new shared.Empty(), words))
-  if (faults.notReady) return error('Empty', 'Server Is Not Ready')
-  if (isDenied(faults, stream)) return error('AccessDenied')
+  if (faults.notReady) return failure('Empty', 'Server Is Not Ready')
+  if (isDenied(faults, stream)) return failure('AccessDenied')
   const wrong = events.find(({ type }) => type === '')
-  if (stream === '' || wrong !== undefined) return error('BadRequest', 'BadRequest')
+  if (stream === '' || wrong !== undefined) return failure('BadRequest', 'BadRequest')
   return batchAnswer(log.append(stream, expected, events))
 }
 
