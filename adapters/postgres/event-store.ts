@@ -36,8 +36,11 @@ export async function openPostgresStore(
   return new PostgresEventStore(await openLog(where, options), options)
 }
 
-/** The server takes one append after another; the second is made ready, and what the first has brought is made use of, meanwhile. */
-const OVERLAP: Overlap = { calls: 2, from: 32 }
+/**
+ * The server takes one append after another, each to the end of its commit. So two small ones cost as much as they would one
+ * after the other; but a full one may be made ready while another is there.
+ */
+const OVERLAP: Overlap = { calls: 2, from: 1000 }
 
 export class PostgresEventStore implements EventStore {
   readonly logId: string
@@ -90,7 +93,7 @@ export class PostgresEventStore implements EventStore {
 
   readStream(stream: string, options: ReadStreamOptions = {}): AsyncIterable<RecordedEvent[]> {
     const { from = 0, limit, backwards = false, bodies = false } = options
-    if (limit === 1 && !backwards) return this.#single(stream, from, bodies)
+    if (limit === 1 && !backwards) return (bodies ? this.#wide : this.#narrow).read(stream, from)
     return this.#reader.stream(stream, options)
   }
 
@@ -144,11 +147,6 @@ export class PostgresEventStore implements EventStore {
     const closed = this.#log.connections.close()
     this.#subscriptions.close()
     await closed
-  }
-
-  async *#single(stream: string, from: number, bodies: boolean): AsyncGenerator<RecordedEvent[], void, undefined> {
-    const event = await (bodies ? this.#wide : this.#narrow).first(stream, from)
-    if (event !== undefined) yield [event]
   }
 
   #maintain(work: (client: Client) => Promise<void>): Promise<void> {

@@ -37,8 +37,12 @@ export class SingleReads {
       ) e ON true ORDER BY r.n`
   }
 
-  /** The first event of a stream from a revision on. */
-  first(stream: string, from: number): Promise<RecordedEvent | undefined> {
+  /** A page of the first event of a stream from a revision on, if there is one. */
+  read(stream: string, from: number): AsyncIterable<RecordedEvent[]> {
+    return { [Symbol.asyncIterator]: () => new SingleRead(() => this.#first(stream, from)) }
+  }
+
+  #first(stream: string, from: number): Promise<RecordedEvent | undefined> {
     return new Promise((resolve, reject) => {
       this.#asked.push({ stream, from, resolve, reject })
       if (this.#going) return
@@ -69,5 +73,20 @@ export class SingleReads {
     } catch (error) {
       for (const { reject } of asked) reject(error)
     }
+  }
+}
+
+/** By hand: a generator that is asked for one thing costs more than it. */
+class SingleRead implements AsyncIterator<RecordedEvent[]> {
+  #read: (() => Promise<RecordedEvent | undefined>) | undefined
+
+  constructor(read: () => Promise<RecordedEvent | undefined>) {
+    this.#read = read
+  }
+
+  async next(): Promise<IteratorResult<RecordedEvent[]>> {
+    const event = await this.#read?.()
+    this.#read = undefined
+    return event === undefined ? { done: true, value: undefined } : { done: false, value: [event] }
   }
 }
