@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { filter, firstValueFrom } from 'rxjs'
+import { openEventStore } from '../../adapters/eventstore/event-store.js'
 import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
 import { currentJobScope } from '../../adapters/node/current-job.js'
@@ -25,6 +26,7 @@ import type { Ids } from '../../runtime/ports/ids.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { Views } from '../../runtime/ports/views.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
+import { freshLog } from '../support/eventstore/logs.js'
 import { freshSchema } from '../support/postgres.js'
 import { PatientClock } from './patient-clock.js'
 
@@ -134,6 +136,32 @@ export const postgres: Backend = {
       },
     }
   },
+}
+
+/** `server`: its URL, asked when the first log is made. `tidy`: what becomes of a log when its test is over. */
+export function eventstore(server: () => string, tidy: (url: string) => Promise<void> = async () => {}): Backend {
+  return {
+    name: 'esdb:',
+    async create() {
+      const url = freshLog(server())
+      const patient = new PatientClock()
+      const stores: EventStore[] = []
+      return {
+        clock: patient,
+        open: async (options, clock, ids) =>
+          ledgerOn(watched(await openEventStore(url), patient), new MemoryViews(), clock, options, ids),
+        async store() {
+          const store = await openEventStore(url)
+          stores.push(store)
+          return store
+        },
+        async remove() {
+          for (const store of stores) await store.close()
+          await tidy(url)
+        },
+      }
+    },
+  }
 }
 
 export interface LogLine {
