@@ -192,6 +192,14 @@ function storeOptions(durability: 'full' | 'normal' = 'full', logger: Logger = s
 
 const URL_FORMS = '"memory:", "sqlite:<path>", "postgres://..." or "esdb://..."'
 
+/** A log and its views, without a ledger on them. `onUnreadable` is called for each record that readers skip. */
+export function openStorageAt(
+  url: string,
+  { logger, onUnreadable }: Pick<StoreOptions, 'logger' | 'onUnreadable'>,
+): Promise<Storage> {
+  return openStorage(url, { durability: 'full', logger, onUnreadable })
+}
+
 /** Adapters are loaded when their URL is used: nobody pays for a store that is not asked for. */
 async function openStorage(place: string | Pool, options: StoreOptions): Promise<Storage> {
   if (typeof place === 'object' && place !== null) return openPostgres(place, options)

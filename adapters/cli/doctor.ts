@@ -5,8 +5,8 @@ import type { Ledger } from '../../runtime/ledger.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import { EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import { JsonLogger } from './logger.js'
-import { bytes, type Output, oneLine, printable } from './output.js'
-import { pathOf, requireLedger, Session, withLedger } from './session.js'
+import { bytes, type Output, oneLine, plural, printable } from './output.js'
+import { pathOf, requireLedger, Session, shown, withLedger } from './session.js'
 import type { Survey } from './survey.js'
 
 /** `warning`: works, but somebody should look. `problem`: the ledger cannot be trusted as it is. */
@@ -45,7 +45,9 @@ export function addDoctor(program: Command): void {
       requireLedger(url)
       const checks = await examine(url, session.log, quick === true)
       const worst = (['problem', 'warning'] as const).find((status) => checks.some((check) => check.status === status))
-      session.output.data({ ledger: url, verdict: worst ?? 'ok', checks }, () => reportText(session.output, checks))
+      session.output.data({ ledger: shown(url), verdict: worst ?? 'ok', checks }, () =>
+        reportText(session.output, checks),
+      )
       if (worst === 'problem') process.exitCode = EXIT.integrity
       else if (worst === 'warning' && strict) process.exitCode = EXIT.failure
     })
@@ -67,7 +69,7 @@ async function examine(url: string, log: Logger, quick: boolean): Promise<Check[
   try {
     await withLedger({ url, logger: noted.logger }, async (ledger) => {
       await ledger.ping()
-      checks.push({ name: 'open', status: 'ok', message: `${url} opens, is of a schema we know, and answers` })
+      checks.push({ name: 'open', status: 'ok', message: `${shown(url)} opens, is of a schema we know, and answers` })
       checks.push(...sizes(url), await deadLetters(ledger))
       if (quick) return
       const { survey } = await import('./survey.js')
@@ -211,10 +213,6 @@ function both(one: Logger, other: Logger): Logger {
     fatal: say('fatal'),
     child,
   }
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 const MARKS = { ok: 'green', warning: 'yellow', problem: 'red' } as const

@@ -122,6 +122,10 @@ export function bytesAsText(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? { base64: Buffer.from(value).toString('base64') } : value
 }
 
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 export const iso = (at: number): string => new Date(at).toISOString()
 
 /** `3m 2s ago`, `in 5m`. */

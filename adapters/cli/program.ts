@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { addAttempts } from './attempts.js'
+import { addCopy } from './copy.js'
 import { addDead } from './dead.js'
 import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
@@ -36,6 +37,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addTriggers,
     addRetention,
   ],
+  'Look after the store:': [addCopy],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */

@@ -97,7 +97,7 @@ export async function withLedger<Result>(
 }
 
 /** A bare path is a SQLite ledger. One letter before the colon is a drive. */
-function toUrl(text: string): string {
+export function toUrl(text: string): string {
   const url = /^[a-z][a-z0-9+.-]+:/i.test(text) ? text : `sqlite:${text}`
   if (url !== 'memory:') return url
   throw new CliError('USAGE', 'A memory: ledger ends with its process. Give a file: --ledger sqlite:./jobs.db')
@@ -111,6 +111,11 @@ export function requireLedger(url: string): void {
     'LEDGER_MISSING',
     `There is no ledger at ${path}. Enqueue a job to make one, or name another with --ledger.`,
   )
+}
+
+/** A URL for a message: without user and password, which may stand behind the `?`, too. */
+export function shown(url: string): string {
+  return pathOf(url) === undefined ? url.replace(/\/\/.*@/s, '//').replace(/\?.*/s, '') : url
 }
 
 /** The file of a SQLite ledger; undefined for one that is not a file. */

@@ -37,9 +37,9 @@ const ROOMS_BELOW: Readonly<Record<string, readonly string[]>> = {
   adapters: ['runtime', 'projections', 'domain'],
 }
 
-/** The one place that names concrete adapters, and who may walk through it. */
-const OPEN_LEDGER = 'adapters/open-ledger.ts'
-const MAY_OPEN_LEDGER: readonly string[] = ['adapters/cli', 'adapters/testing']
+/** The places that name concrete adapters, and who may walk through them. */
+const DOORS: readonly string[] = ['adapters/open-ledger.ts', 'adapters/copy-ledger.ts', 'adapters/open-maintenance.ts']
+const MAY_OPEN: readonly string[] = ['adapters/cli', 'adapters/testing']
 
 /** What several stores have in common. Any adapter may look into it. */
 const SHARED = 'adapters/shared'
@@ -90,8 +90,8 @@ function mayImportFile(from: string, to: string): boolean {
   const [room, target] = [roomOf(from), roomOf(to)]
   if (ROOMS_BELOW[topOf(room)]?.includes(target) === true) return true
   if (target === SHARED) return topOf(room) === 'adapters'
-  if (to === OPEN_LEDGER) return MAY_OPEN_LEDGER.includes(room)
-  if (from === OPEN_LEDGER) return topOf(target) === 'adapters'
+  if (DOORS.includes(from)) return topOf(target) === 'adapters'
+  if (DOORS.includes(to)) return MAY_OPEN.includes(room)
   return target === room
 }
 
