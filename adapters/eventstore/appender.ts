@@ -1,19 +1,26 @@
 /** Append calls: each group becomes one append to its stream, and what the server answers the group's outcome. */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { AppendGroup, AppendOutcome, ExpectedRevision } from '../../runtime/ports/event-store.js'
 import { StoreRefused, StoreUnavailable } from '../../runtime/ports/event-store.js'
+import { ANSWER_MS } from './client.js'
 import { toStoreError } from './errors.js'
 import type { Answer, Append, Pipeline } from './pipeline.js'
 import { toPosition } from './positions.js'
+import type { Reader } from './reader.js'
 import { type Proposed, propose, sizeOf } from './records.js'
 
 /** Bytes of one message: the server takes 16 MiB, and a larger one ends everything that is under way. */
 const MESSAGE_BYTES = 1024 * 1024
 /** Of a record, with room for the names in it. */
 const RECORD_BYTES = 15 * 1024 * 1024
+
+/** First and longest wait for an event that the server has told of, in ms. */
+const FIRST_LOOK_MS = 2
+const LAST_LOOK_MS = 250
 
 interface Plan {
   readonly stream: string
@@ -26,8 +33,7 @@ export interface AppenderOptions {
   readonly pipeline: Pipeline
   readonly prefix: string
   readonly place: string
-  /** Where the event of a stream at a revision lies. */
-  readonly positionOf: (stream: string, revision: number) => Promise<string>
+  readonly reader: Reader
 }
 
 export class Appender {
@@ -60,7 +66,12 @@ export class Appender {
       return { kind: answer.kind === 'unsent' ? 'rejected' : 'unknown', error }
     }
     const success = answer.answer.getSuccess()
-    if (success === undefined) return this.#failure(plan.stream, answer.answer)
+    if (success === undefined) {
+      const outcome = this.#failure(plan.stream, answer.answer)
+      if (outcome.kind === 'conflict' && typeof outcome.actual === 'number')
+        await this.#readable(outcome.stream, outcome.actual)
+      return outcome
+    }
     const position = success.getPosition()
     if (position !== undefined) {
       const [commit, prepare] = [position.getCommitPosition(), position.getPreparePosition()]
@@ -72,9 +83,20 @@ export class Appender {
   /** A repetition of events that are hidden by now is answered without their position. */
   async #look(stream: string, revision: number): Promise<AppendOutcome> {
     try {
-      return { kind: 'ok', position: await this.#options.positionOf(stream, revision) }
+      return { kind: 'ok', position: await this.#options.reader.positionOf(stream, revision) }
     } catch (error) {
       return { kind: 'unknown', error: error as Error }
+    }
+  }
+
+  /** The server tells of a rival's event before it can give it. Whoever hears of a conflict reads what stood in the way. */
+  async #readable(stream: string, revision: number): Promise<void> {
+    const end = performance.now() + ANSWER_MS
+    for (let wait = FIRST_LOOK_MS; performance.now() < end; wait *= 2) {
+      const ending = await this.#options.reader.ending(stream).catch(() => 'away' as const)
+      if (ending === 'removed' || ending === 'away') return
+      if (ending !== 'none' && ending.revision >= revision) return
+      await pause(Math.min(wait, LAST_LOOK_MS))
     }
   }
 

@@ -11,7 +11,7 @@ import type {
   StoreCapabilities,
   TransactionalAppend,
 } from '../../runtime/ports/event-store.js'
-import { StoreClosed, StoreRefused, StoreUnavailable } from '../../runtime/ports/event-store.js'
+import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
 import { checkGroups } from '../shared/groups.js'
 import { Appender } from './appender.js'
 import { Connection } from './connection.js'
@@ -81,8 +81,7 @@ export class EventStoreDBStore implements EventStore {
     this.#log = log
     this.#reader = new Reader(log, onUnreadable)
     this.#instants = new Instants(this.#reader)
-    const positionOf = (stream: string, revision: number): Promise<Position> => this.#positionOf(stream, revision)
-    this.#appender = new Appender({ pipeline, prefix, place: connection.place, positionOf })
+    this.#appender = new Appender({ pipeline, prefix, place: connection.place, reader: this.#reader })
     this.#removals = new Removals(connection, this.#reader, pipeline)
     this.#subscriptions = new Subscriptions(connection, this.#reader)
   }
@@ -152,15 +151,6 @@ export class EventStoreDBStore implements EventStore {
     await pipeline.drained()
     pipeline.close()
     await connection.close()
-  }
-
-  async #positionOf(stream: string, revision: number): Promise<Position> {
-    for await (const [event] of this.#reader.stream(stream, { from: revision, limit: 1 }))
-      if (event?.revision === revision) return event.position
-    // Hidden by a truncation: where its successors begin is as far as anybody will get.
-    const ending = await this.#reader.ending(stream)
-    if (typeof ending === 'object') return ending.position
-    throw new StoreUnavailable(`The place of '${stream}' at revision ${revision} cannot be found.`)
   }
 }
 

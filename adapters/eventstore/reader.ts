@@ -2,6 +2,7 @@
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
+import { StoreUnavailable } from '../../runtime/ports/event-store.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import type { Connection } from './connection.js'
 import { kindOf } from './errors.js'
@@ -75,6 +76,16 @@ export class Reader {
     for await (const [last] of this.decoded(logRead({ prefix: this.prefix }, undefined, true), false))
       if (last !== undefined) return last.event.position
     return ''
+  }
+
+  /** Where the event of a stream at a revision lies. */
+  async positionOf(stream: string, revision: number): Promise<Position> {
+    for await (const [event] of this.stream(stream, { from: revision, limit: 1 }))
+      if (event?.revision === revision) return event.position
+    // Hidden by a truncation: what is left of the stream is as near as anybody can get.
+    const ending = await this.ending(stream)
+    if (typeof ending === 'object') return ending.position
+    throw new StoreUnavailable(`${this.#connection.place}: revision ${revision} of '${stream}' cannot be found.`)
   }
 
   async ending(stream: string): Promise<Ending> {

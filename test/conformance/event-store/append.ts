@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { EventStore } from '../../../runtime/ports/event-store.js'
 import {
   appendOk,
   appendOne,
@@ -11,6 +12,12 @@ import {
   kindsOf,
   type StoreFactory,
 } from './harness.js'
+
+async function appendAndLook(store: EventStore, stream: string): Promise<{ kind: string; revisions: number[] }> {
+  const outcome = await appendOne(store, { [stream]: 'none' }, event(stream))
+  const found = await collect(store.readStream(stream))
+  return { kind: outcome?.kind ?? '', revisions: found.map(({ revision }) => revision) }
+}
 
 export function appendTests(factory: StoreFactory): void {
   const under = freshStores(factory)
@@ -135,6 +142,18 @@ export function appendTests(factory: StoreFactory): void {
       expect(new Set(outcomes.map((outcome) => outcome?.kind))).toEqual(new Set(['ok', 'conflict']))
     }
     await handles[1]?.close()
+  })
+
+  it('who loses a race can read at once what stood in the way', async () => {
+    const { store, openSecond } = under()
+    const rival = (await openSecond?.()) ?? store
+    for (let round = 0; round < 30; round += 1) {
+      const stream = `job-${round}`
+      const outcomes = await Promise.all([store, rival].map((handle) => appendAndLook(handle, stream)))
+      expect(outcomes.map(({ kind }) => kind).sort()).toEqual(['conflict', 'ok'])
+      for (const { revisions } of outcomes) expect(revisions).toEqual([0])
+    }
+    if (rival !== store) await rival.close()
   })
 
   it.each([

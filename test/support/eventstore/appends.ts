@@ -78,8 +78,9 @@ function settle({ log, faults, call, unindexed }: Going, id: string, append: Pen
     call.write(answer)
   }
   unindexed.add(first)
+  const wait = repeated ? WRITE_TIMEOUT_MS : Math.max(faults.delay, answer.hasSuccess() ? faults.lag : 0)
   if (faults.halfClose) call.end()
-  else if (repeated || faults.delay > 0) setTimeout(say, repeated ? WRITE_TIMEOUT_MS : faults.delay)
+  else if (wait > 0) setTimeout(say, wait)
   else if (!faults.mute) setImmediate(say)
 }
 
@@ -92,7 +93,7 @@ function carryOut(log: FakeLog, faults: Faults, { stream, expected, events }: Pe
   if (isDenied(faults, stream)) return failure('AccessDenied')
   const wrong = events.find(({ type }) => type === '')
   if (stream === '' || wrong !== undefined) return failure('BadRequest', 'BadRequest')
-  return batchAnswer(log.append(stream, expected, events))
+  return batchAnswer(log.append(stream, expected, events, faults.lag))
 }
 
 type AppendCall = ServerReadableStream<streams.AppendReq, streams.AppendResp>

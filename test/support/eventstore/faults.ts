@@ -10,6 +10,8 @@ export interface Faults {
   mute: boolean
   /** Wait before the answer to an append, in ms. */
   delay: number
+  /** How long an event can be told of in a conflict before it can be read, in ms. Its own append is answered after that. */
+  lag: number
   /** Streams whose names begin so may not be written; `$all` may not be read when it is named. */
   denied: readonly string[]
   /** Who may come, where not everybody may. */
@@ -27,6 +29,7 @@ export function noFaults(): Faults {
     halfClose: false,
     mute: false,
     delay: 0,
+    lag: 0,
     denied: [],
     account: undefined,
     version: '24.6.0.0',

@@ -24,6 +24,8 @@ export interface Stored extends Proposed {
   /** Where the record begins in the log; commit and prepare position are the same. */
   readonly position: bigint
   readonly created: number
+  /** From when on reads of the stream find it. */
+  readonly readableAt: number
 }
 
 export type Appended =
@@ -49,7 +51,7 @@ export class FakeLog {
   readonly #waiting = new Set<() => void>()
   #end = 0n
 
-  append(name: string, expected: number, events: readonly Proposed[]): Appended {
+  append(name: string, expected: number, events: readonly Proposed[], lag = 0): Appended {
     if (events.reduce((sum, { data }) => sum + data.length, 0) > MAX_APPEND)
       return { kind: 'too large', limit: MAX_APPEND }
     const stream = this.#streams.get(name)
@@ -59,7 +61,7 @@ export class FakeLog {
     if (!fits(expected, current, stream)) {
       return (stream && repetition(stream, expected, events)) ?? { kind: 'wrong', current }
     }
-    for (const event of events) this.#write(name, event)
+    for (const event of events) this.#write(name, event, lag)
     if (name.startsWith('$$')) this.#applyMetadata(name.slice(2), events.at(-1)?.data)
     this.#wake()
     return { kind: 'ok', revision: current + events.length, position: this.all.at(-1)?.position }
@@ -92,8 +94,9 @@ export class FakeLog {
     const stream = this.#streams.get(name)
     if (this.#isTombstoned(name)) return 'deleted'
     if (stream === undefined || stream.before === LAST_REVISION) return undefined
-    const from = Math.max(0, Number(stream.before) - stream.first)
-    return from === 0 ? stream.events : stream.events.slice(from)
+    const now = Date.now()
+    const readable = stream.events.filter(({ readableAt }) => readableAt <= now)
+    return readable.length === 0 ? undefined : readable.slice(Math.max(0, Number(stream.before) - stream.first))
   }
 
   /** Index in `all` of the first event after a position. */
@@ -143,17 +146,18 @@ export class FakeLog {
     return stream
   }
 
-  #write(name: string, event: Proposed): void {
+  #write(name: string, event: Proposed, lag = 0): void {
     const stream = this.#stream(name)
     // A stream that was soft-deleted shows what comes from now on.
     const again = stream.before === LAST_REVISION
     if (again) stream.before = BigInt(lastOf(stream) + 1)
-    stream.events.push(this.#record(name, event, BigInt(lastOf(stream) + 1)))
+    stream.events.push(this.#record(name, event, BigInt(lastOf(stream) + 1), lag))
     if (again) this.#write(`$$${name}`, marker('$metadata', `{"$tb":${stream.before}}`))
   }
 
-  #record(stream: string, event: Proposed, revision: bigint): Stored {
-    const stored = { ...event, stream, revision, position: this.#end, created: Date.now() }
+  #record(stream: string, event: Proposed, revision: bigint, lag = 0): Stored {
+    const created = Date.now()
+    const stored = { ...event, stream, revision, position: this.#end, created, readableAt: created + lag }
     this.#end += BigInt(100 + stream.length * 2 + event.data.length + event.metadata.length)
     this.all.push(stored)
     return stored
