@@ -3,8 +3,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import { Outage } from '../shared/outage.js'
+import { within } from '../shared/time-limit.js'
 import { ANSWER_MS, type AppendCall, LedgerClient } from './client.js'
-import { isPassing, isSurelyUnsent, Silence, toStoreError } from './errors.js'
+import { isOutage, isPassing, isSurelyUnsent, Silence, toStoreError } from './errors.js'
 import { Inbox } from './inbox.js'
 import type { Target } from './url.js'
 
@@ -22,6 +25,8 @@ export class Connection {
   readonly #waiting: (() => void)[] = []
   #reading = 0
   #client: LedgerClient
+  /** From when on it is worth a word that the server is away. */
+  #outage: Outage | undefined
   #closed = false
 
   constructor(target: Target) {
@@ -34,6 +39,19 @@ export class Connection {
     return this.#closed
   }
 
+  /** The log is open: from now on an outage is told to the logger. */
+  opened(logger: Logger): void {
+    this.#outage = new Outage({ logger, place: this.place })
+  }
+
+  failed(error: unknown): void {
+    if (!this.#closed && isOutage(error)) this.#outage?.failed(error)
+  }
+
+  works(): void {
+    this.#outage?.works()
+  }
+
   /** Rejects with StoreClosed, StoreUnavailable or StoreUnusable. */
   async call<Result>(work: (client: LedgerClient) => Promise<Result>, patience: number = ANSWER_MS): Promise<Result> {
     this.checkOpen()
@@ -44,8 +62,10 @@ export class Connection {
     }
   }
 
-  /** Errors are the client's. */
-  openAppends(): Promise<AppendCall> {
+  /** Errors are the client's. While the server is away each try waits a little. */
+  async openAppends(): Promise<AppendCall> {
+    const wait = this.#outage?.pause ?? 0
+    if (wait > 0) await pause(wait)
     return this.#try(
       (client) => client.openAppends(),
       ANSWER_MS,
@@ -103,11 +123,13 @@ export class Connection {
       let begun = false
       try {
         for await (const messages of this.#messages(request)) {
+          if (!begun) this.works()
           begun = true
           yield messages
         }
         return
       } catch (error) {
+        this.failed(error)
         if (again || begun || !isPassing(error) || error instanceof Silence) throw error
         await pause(RETRY_MS)
       }
@@ -138,21 +160,16 @@ export class Connection {
   ): Promise<Result> {
     const client = this.#client
     const working = work(client)
-    let timer: NodeJS.Timeout | undefined
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Silence())
-        working.then(late, () => {})
-      }, patience)
-    })
     try {
-      return await Promise.race([working, silence])
+      return await within(patience, working, () => {
+        working.then(late, () => {})
+        return new Silence()
+      })
     } catch (error) {
+      this.failed(error)
       // A client that has once failed to find its cluster may keep that for an answer for ever.
       if (isSurelyUnsent(error) || error instanceof Silence) this.#renew(client)
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 

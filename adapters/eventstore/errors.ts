@@ -11,6 +11,7 @@ const CODE = {
   permission: 7,
   precondition: 9,
   unimplemented: 12,
+  internal: 13,
   unavailable: 14,
   unauthenticated: 16,
 } as const
@@ -47,6 +48,13 @@ export function isSurelyUnsent(error: unknown): boolean {
   const text = error instanceof Error ? error.message : ''
   if (/^Failed to discover/.test(text)) return true
   return codeOf(error) === CODE.unavailable && /No connection established|Name resolution failed/.test(text)
+}
+
+/** Whether the server was away, or as good as away, rather than of another opinion. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof Silence || error instanceof Ended || isSurelyUnsent(error)) return true
+  const code = codeOf(error)
+  return code === CODE.unavailable || code === CODE.deadline || code === CODE.internal
 }
 
 /** Whether the same call may well succeed a moment later. */

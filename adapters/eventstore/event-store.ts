@@ -12,6 +12,7 @@ import type {
   TransactionalAppend,
 } from '../../runtime/ports/event-store.js'
 import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
+import { type Logger, silentLogger } from '../../runtime/ports/logger.js'
 import { checkGroups } from '../shared/groups.js'
 import { Appender } from './appender.js'
 import { Connection } from './connection.js'
@@ -29,6 +30,8 @@ export { viewsOf } from './url.js'
 export interface EventStoreOptions {
   /** Called for each event of ours whose text is not JSON; readers skip it. Default: nothing. */
   readonly onUnreadable?: OnUnreadable
+  /** Is told when the server goes away and when it is back. Default: silent. */
+  readonly logger?: Logger
 }
 
 /**
@@ -40,9 +43,10 @@ export interface EventStoreOptions {
 export async function openEventStore(url: string, options: EventStoreOptions = {}): Promise<EventStoreDBStore> {
   const target = parseUrl(url)
   const connection = new Connection(target)
-  const pipeline = new Pipeline(() => connection.openAppends())
+  const pipeline = new Pipeline(connection)
   try {
     const identity = await openLog(connection, pipeline, target.prefix)
+    connection.opened(options.logger ?? silentLogger)
     return new EventStoreDBStore({ ...identity, connection, pipeline, prefix: target.prefix }, options)
   } catch (error) {
     pipeline.close()

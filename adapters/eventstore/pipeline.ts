@@ -32,8 +32,15 @@ interface Waiting {
   sentAt: number
 }
 
+/** What appends need of the connection. */
+interface Line {
+  openAppends(): Promise<AppendCall>
+  failed(error: unknown): void
+  works(): void
+}
+
 export class Pipeline {
-  readonly #open: () => Promise<AppendCall>
+  readonly #line: Line
   readonly #queue: Waiting[] = []
   /** In the order in which they were sent. */
   readonly #sent = new Map<string, Waiting>()
@@ -45,8 +52,8 @@ export class Pipeline {
   #watch: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
 
-  constructor(open: () => Promise<AppendCall>) {
-    this.#open = open
+  constructor(line: Line) {
+    this.#line = line
   }
 
   /** In the order of the calls. Never rejects. */
@@ -101,7 +108,7 @@ export class Pipeline {
     if (this.#opening) return
     this.#opening = true
     try {
-      const call = await this.#open()
+      const call = await this.#line.openAppends()
       call.on('data', (answer: BatchAppendResp) => this.#answered(answer))
       call.on('error', (error) => this.#lose(call, error))
       // With OK: the server does so when it stops, whatever it owes.
@@ -120,6 +127,7 @@ export class Pipeline {
     const waiting = this.#sent.get(id)
     // An answer that came too late.
     if (waiting === undefined) return
+    this.#line.works()
     this.#sent.delete(id)
     this.#firsts.delete(waiting.append.first)
     this.#bytes -= waiting.append.bytes
@@ -129,6 +137,7 @@ export class Pipeline {
 
   #lose(call: AppendCall, error: unknown): void {
     if (this.#call !== call) return
+    this.#line.failed(error)
     this.#call = undefined
     call.cancel()
     const kind = isSurelyUnsent(error) ? 'unsent' : 'lost'

@@ -77,12 +77,14 @@ export class Subscriptions {
       while (!signal.aborted) {
         try {
           for await (const batch of this.#once(following, signal)) {
+            if (lost > 0) this.#connection.works()
             lost = 0
             wait = RETRY_MS
             yield batch
           }
         } catch (error) {
           if (signal.aborted) break
+          this.#connection.failed(error)
           const now = performance.now()
           lost ||= now
           if (!isPassing(error) || now - lost > PATIENCE) throw toStoreError(error, this.#connection.place)
