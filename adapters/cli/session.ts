@@ -115,7 +115,8 @@ export function requireLedger(url: string): void {
 
 /** A URL for a message: without user and password, which may stand behind the `?`, too. */
 export function shown(url: string): string {
-  return pathOf(url) === undefined ? url.replace(/\/\/.*@/s, '//').replace(/\?.*/s, '') : url
+  if (pathOf(url) !== undefined) return url
+  return url.replace(/\/\/.*@/s, '//').replace(/([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*/gi, '$1...')
 }
 
 /** The file of a SQLite ledger; undefined for one that is not a file. */

@@ -13,7 +13,7 @@ import { storageOf } from './enqueue.js'
 import { CliError, exitCodeOf } from './exit-codes.js'
 import { duration, integer, repeated } from './flags.js'
 import { Runs } from './runs.js'
-import { open, Session } from './session.js'
+import { open, Session, shown } from './session.js'
 import { onStopSignal, type StopSignal } from './wait.js'
 
 interface WorkFlags {
@@ -128,7 +128,7 @@ async function work(url: string, plan: Plan, log: Logger): Promise<Runs> {
   const runs = new Runs(ledger, log)
   try {
     await ledger.start(plan.start)
-    log.info({ url, ...named(runs), types: typesOf(plan.config), ...plan.start }, 'worker started')
+    log.info({ url: shown(url), ...named(runs), types: typesOf(plan.config), ...plan.start }, 'worker started')
     await Promise.race([stop.requested, ...(plan.untilEmpty ? [emptied(ledger, runs, plan)] : [])])
   } finally {
     await close(ledger, runs, plan, log)
