@@ -25,6 +25,12 @@ export interface PostgresTransaction extends TransactionalAppend {
 
 const NOT_OURS = 'Expected a Client of pg that is connected to the database of the ledger.'
 
+/** In what a client is that can do nothing for us, by SQLSTATE. */
+const STATES: Readonly<Record<string, string>> = {
+  '25P01': 'none',
+  '25P02': 'one in which a statement has failed: roll it back first',
+}
+
 /** Throws StoreRefused for a handle that is no Client of pg. What it is connected to shows when it is used. */
 export function joinTransaction(handle: unknown, log: Log, onUnreadable: OnUnreadable): PostgresTransaction {
   // A Pool has `query` too, but gives each call a connection of its own.
@@ -78,8 +84,9 @@ class ClientTransaction implements PostgresTransaction {
     try {
       await run(this.#client, 'SAVEPOINT jobledger')
     } catch (cause) {
-      if (sqlState(cause) !== '25P01') throw toStoreError(cause, this.#log.connections.place)
-      throw new StoreRefused('Expected the client to be in a transaction, it is in none.', { cause })
+      const expected = STATES[sqlState(cause)]
+      if (expected === undefined) throw toStoreError(cause, this.#log.connections.place)
+      throw new StoreRefused(`Expected the client to be in a transaction, it is in ${expected}.`, { cause })
     }
     const objection = await this.#objection()
     if (objection === undefined) return

@@ -68,15 +68,15 @@ export class Reader {
     return path
   }
 
-  /** Each block in a process of its own. Gives back what went wrong, if anything. */
-  async run(snippet: Snippet): Promise<string | undefined> {
+  /** Each block in a process of its own. Gives back what went wrong, if anything. `given`: more of its environment. */
+  async run(snippet: Snippet, given: NodeJS.ProcessEnv = {}): Promise<string | undefined> {
     const path = this.write(snippet)
     const [command, ...args] =
       snippet.language === 'sh'
         ? ['bash', '-euo', 'pipefail', path]
         : ['node', '--enable-source-maps', emitted(path, snippet)]
     const binaries = join(this.folder, 'node_modules', '.bin')
-    const env = { ...process.env, NO_COLOR: '1', PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}` }
+    const env = { ...process.env, ...given, NO_COLOR: '1', PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}` }
     const { code, output } = await runGuarded(command, args, { cwd: dirname(path), guardMs: GUARD_MS, env })
     return code === 0 ? undefined : `${snippet.file}:${snippet.line} ended with ${code ?? 'a signal'}:\n${output}`
   }

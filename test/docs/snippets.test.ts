@@ -1,12 +1,14 @@
 /**
  * The documents do not lie: every ts and js block of README.md and docs/ is type-checked and, unless its fence says
- * `no-run`, run. A sh block is run only if its fence says `run`.
+ * `no-run`, run. A sh block is run only if its fence says `run`. A block whose fence says `postgres` finds a database at
+ * DATABASE_URL.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Snippet, snippetsOf } from '../support/markdown.js'
+import { freshSchema, missingPostgres } from '../support/postgres.js'
 import { Reader } from './reader.js'
 import { typeFaults } from './type-check.js'
 
@@ -30,6 +32,8 @@ function isRun(snippet: Snippet): boolean {
     : snippet.language === 'sh' && snippet.flags.includes('run')
 }
 
+const needsServer = ({ flags }: Snippet): boolean => flags.includes('postgres')
+
 const snippets = documents().flatMap((path) => snippetsOf(path, readFileSync(join(root, path), 'utf8')))
 
 let reader: Reader
@@ -52,11 +56,22 @@ describe('the documents', () => {
   })
 
   const running = snippets.filter(isRun).map((snippet) => ({ place: `${snippet.file}:${snippet.line}`, snippet }))
-  if (running.length > 0) {
-    test.each(running)('$place runs', { timeout: LONGER_THAN_THE_GUARD }, async ({ snippet }) => {
-      expect(await reader.run(snippet)).toBeUndefined()
-    })
-  }
+  const [onServer, alone] = [true, false].map((is) => running.filter(({ snippet }) => needsServer(snippet) === is))
+  test.each(alone ?? [])('$place runs', { timeout: LONGER_THAN_THE_GUARD }, async ({ snippet }) => {
+    expect(await reader.run(snippet)).toBeUndefined()
+  })
+  const missing = missingPostgres()
+  // skipped: where there is no server, with the reason in the title
+  test.skipIf(missing !== undefined).each(onServer ?? [])(
+    `$place runs${missing === undefined ? '' : ` (${missing})`}`,
+    { timeout: LONGER_THAN_THE_GUARD },
+    async ({ snippet }) => {
+      const schema = await freshSchema()
+      const failure = await reader.run(snippet, { DATABASE_URL: schema.url })
+      await schema.drop()
+      expect(failure).toBeUndefined()
+    },
+  )
 })
 
 describe('this check', () => {

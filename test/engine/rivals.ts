@@ -104,15 +104,16 @@ export class Arena implements AsyncDisposable {
   readonly #program: string
   readonly #rivals: Rival[] = []
 
-  private constructor(folder: string) {
+  private constructor(folder: string, url: string) {
     this.folder = folder
-    this.url = `sqlite:${join(folder, 'jobs.db')}`
+    this.url = url
     this.#program = join(folder, 'rival.mjs')
   }
 
-  /** `deeds`: source of a program that declares \`deeds\` and, if it runs any, \`jobs\`. */
-  static async create(deeds: string): Promise<Arena> {
-    const arena = new Arena(await mkdtemp(join(tmpdir(), 'jobledger-rivals-')))
+  /** `deeds`: source of a program that declares \`deeds\` and, if it runs any, \`jobs\`. `url`: default, a file in the folder. */
+  static async create(deeds: string, url?: string): Promise<Arena> {
+    const folder = await mkdtemp(join(tmpdir(), 'jobledger-rivals-'))
+    const arena = new Arena(folder, url ?? `sqlite:${join(folder, 'jobs.db')}`)
     await writeFile(arena.#program, prelude(deeds))
     return arena
   }
