@@ -20,6 +20,8 @@ import { history } from './history.js'
 import { latency, latencyCase } from './latency.js'
 import { open, openCase } from './open.js'
 import { readOnly, replay, replayCase } from './replay.js'
+import { storeBulk, storeSingle } from './stores/enqueue.js'
+import { eventStoreFloor, postgresFloor } from './stores/floors.js'
 import type { Message, Task } from './task.js'
 import {
   triggersAdd,
@@ -72,4 +74,8 @@ export const TASKS: readonly Task<never, Message>[] = [
   triggersDue,
   triggersAdd,
   triggersLate,
+  storeBulk,
+  storeSingle,
+  postgresFloor,
+  eventStoreFloor,
 ]

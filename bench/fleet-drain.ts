@@ -11,31 +11,33 @@ import type { Task } from './task.js'
 import { verify } from './task.js'
 import { collectGarbage, noopJob, openBench, prepare } from './workload.js'
 
-const CONCURRENCY = 100
-
 type ShareArgs = {
   readonly path: string
   /** Jobs of the file that are waited for, whoever runs them. */
   readonly count: number
   readonly meeting: Meeting
+  /** Runs at once. */
+  readonly slots: number
   /** Count conflicts, too. */
   readonly counted: boolean
 }
-type Shared = {
+export type Shared = {
   readonly beganAt: number
   readonly endedAt: number
   /** By this process. */
   readonly ran: number
   readonly leases: number
   readonly conflicts: number
+  /** Processor time of this process (us). */
+  readonly cpuUs: number
 }
 
 /** One of several processes that drain a file together: from their meeting until this one has folded the last end. */
 export const fleetDrain: Task<ShareArgs, Shared> = {
   name: 'fleet-drain',
-  async work({ path, count, meeting, counted }) {
+  async work({ path, count, meeting, slots, counted }) {
     let ran = 0
-    const counts = counted ? countLeases() : { leases: 0, conflicts: 0 }
+    const counts = counted ? await countLeases(path) : { leases: 0, conflicts: 0 }
     const job = noopJob(() => {
       ran += 1
     })
@@ -43,30 +45,33 @@ export const fleetDrain: Task<ShareArgs, Shared> = {
     const finished = finishes(ledger, count)
     collectGarbage()
     await meet(meeting)
+    const spent = process.cpuUsage()
     const beganAt = Date.now()
-    await ledger.start({ concurrency: CONCURRENCY })
+    await ledger.start({ concurrency: slots })
     await finished
     const endedAt = Date.now()
+    const { user, system } = process.cpuUsage(spent)
     await ledger.close()
-    return { beganAt, endedAt, ran, ...counts }
+    return { beganAt, endedAt, ran, ...counts, cpuUs: user + system }
   },
 }
 
-async function drainTogether(
-  bench: Bench,
-  given: { readonly path: string; readonly count: number; readonly processes: number; readonly counted: boolean },
-): Promise<Shared[]> {
-  const { path, count, processes, counted } = given
-  const meetings = tickets(bench.folder('meeting'), processes)
-  return Promise.all(meetings.map((meeting) => bench.run(fleetDrain, { path, count, meeting, counted })))
+interface Together extends Pick<ShareArgs, 'path' | 'count' | 'counted'> {
+  readonly processes: number
+  readonly slots?: number
 }
 
-function rateOf(shares: readonly Shared[], count: number): number {
+export async function drainTogether(bench: Bench, { processes, slots = 100, ...given }: Together): Promise<Shared[]> {
+  const meetings = tickets(bench.folder('meeting'), processes)
+  return Promise.all(meetings.map((meeting) => bench.run(fleetDrain, { ...given, slots, meeting })))
+}
+
+export function rateOf(shares: readonly Shared[], count: number): number {
   const ms = Math.max(...shares.map(({ endedAt }) => endedAt)) - Math.min(...shares.map(({ beganAt }) => beganAt))
   return (count / ms) * 1_000
 }
 
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+export const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
 /** Each job that has an end has one, and was run once. */
 function verifyEnds(path: string, shares: readonly Shared[]): void {
@@ -80,7 +85,7 @@ function verifyEnds(path: string, shares: readonly Shared[]): void {
 }
 
 /** Share of the jobs that the busiest process had. */
-const shareOf = (shares: readonly Shared[]): number =>
+export const shareOf = (shares: readonly Shared[]): number =>
   Math.max(...shares.map(({ ran }) => ran)) / sum(shares.map(({ ran }) => ran))
 
 export async function fleetDrainCase(bench: Bench): Promise<Figure[]> {

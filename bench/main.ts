@@ -5,16 +5,22 @@ import { environment } from './environment.js'
 import type { Figure } from './figure.js'
 import { medians } from './figure.js'
 import type { Options } from './options.js'
-import { HELP, readOptions } from './options.js'
+import { HELP, readOptions, storeOf } from './options.js'
+import { storeCases } from './stores/cases.js'
 import type { Outcome } from './table.js'
 import { renderJson, renderTable } from './table.js'
 import { serveTask } from './task.js'
+
+type Case = (bench: Bench) => Promise<Figure[]>
+
+const STORES = ['postgres', 'eventstore']
+const NAMES = [...CASES.keys(), ...STORES.flatMap((store) => [...storeCases(store).keys()])]
 
 async function main(): Promise<void> {
   const options = parse()
   if (options === undefined) return
   if (options.help) {
-    console.log(HELP + [...CASES.keys()].join(', '))
+    console.log(HELP + NAMES.join(', '))
     return
   }
   const bench = new Bench(options)
@@ -22,7 +28,10 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
   console.error(environment(bench.dir))
   const outcomes: Outcome[] = []
-  for (const name of options.only) outcomes.push(...(await measure(name, bench, options.runs)))
+  for (const name of options.only.filter((each) => CASES.has(each))) {
+    outcomes.push(...(await measure(name, bench, options.runs, CASES.get(name) as Case)))
+  }
+  for (const store of STORES) outcomes.push(...(await measureStore(store, bench, options)))
   console.log(options.json ? renderJson(outcomes) : renderTable(outcomes))
   if (options.once) console.error('One tiny iteration each: the figures mean nothing.')
   if (options.keep) console.error(`The files are in ${bench.dir}.`)
@@ -32,7 +41,7 @@ async function main(): Promise<void> {
 /** Undefined, with a word about it, for a command line that is not understood. */
 function parse(): Options | undefined {
   try {
-    return readOptions(process.argv.slice(2), [...CASES.keys()])
+    return readOptions(process.argv.slice(2), NAMES)
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\nSee --help.`)
     process.exitCode = 2
@@ -40,9 +49,29 @@ function parse(): Options | undefined {
   }
 }
 
-async function measure(name: string, bench: Bench, runs: number): Promise<Outcome[]> {
+/** Those that are wanted of a store with a server, or a word about why it cannot be measured here. */
+async function measureStore(store: string, bench: Bench, { only, runs, dir }: Options): Promise<Outcome[]> {
+  const names = only.filter((name) => storeOf(name) === store)
+  if (names.length === 0) return []
+  const { find } = await import('./stores/places.js')
+  const found = await find(store, { disk: dir, files: bench.dir })
+  if ('missing' in found) {
+    console.error(`${store}: left out: ${found.missing}`)
+    return []
+  }
+  console.error(found.about)
+  const outcomes: Outcome[] = []
+  for (const [name, run] of storeCases(store)) {
+    const measured = async (each: Bench): Promise<Figure[]> =>
+      (await run(each, found)).map((figure) => ({ ...figure, name: `${store}/${figure.name}` }))
+    if (names.includes(name)) outcomes.push(...(await measure(name, bench, runs, measured)))
+  }
+  await found.close()
+  return outcomes
+}
+
+async function measure(name: string, bench: Bench, runs: number, run: Case): Promise<Outcome[]> {
   const began = performance.now()
-  const run = CASES.get(name) as (bench: Bench) => Promise<Figure[]>
   const figures: Figure[][] = []
   try {
     while (figures.length < runs) figures.push(await run(bench))

@@ -27,10 +27,11 @@ export function noopJob(onRun: (index: number) => void = () => {}): JobDefinitio
   })
 }
 
-/** Fsync is on: durability `full` is said here although it is the default. */
-export function openBench(path: string, job: JobDefinition<Payload, void>, clock?: Clock): Promise<Ledger> {
+/** `place`: a file of SQLite, or the URL of a server. Fsync is on: durability `full` is said here although it is the default. */
+export function openBench(place: string, job: JobDefinition<Payload, void>, clock?: Clock): Promise<Ledger> {
   const own = clock === undefined ? {} : { clock }
-  return openLedger({ url: `sqlite:${path}`, durability: 'full', jobs: [job as JobDefinition], ...own })
+  const url = place.includes('://') ? place : `sqlite:${place}`
+  return openLedger({ url, durability: 'full', jobs: [job as JobDefinition], ...own })
 }
 
 export function batchOf(job: JobDefinition<Payload, void>, from: number, count: number): BatchElement[] {

@@ -116,18 +116,19 @@ export class TestServer {
     this.#guard = guard
   }
 
-  static async start(): Promise<TestServer> {
+  /** `settings` in place of those that make it fast; `dir` is where its files go. */
+  static async start(settings: readonly string[] = SETTINGS, dir: string = tmpdir()): Promise<TestServer> {
     const bin = programs()
     if (bin === undefined) throw new Error(missingPrograms())
     const who = account()
-    const folder = mkdtempSync(join(tmpdir(), 'jobledger-pg-'))
+    const folder = mkdtempSync(join(dir, 'jobledger-pg-'))
     if (who !== undefined) chownSync(folder, who.uid, who.gid)
     const data = join(folder, 'data')
     const initdb = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
     execFileSync(join(bin, 'initdb'), initdb, { ...who, stdio: 'ignore' })
     // On a socket only, in a folder of its own: no port to quarrel about.
-    const settings = SETTINGS.flatMap((setting) => ['-c', setting])
-    const args = ['-D', data, '-k', folder, '-c', 'listen_addresses=', ...settings]
+    const given = settings.flatMap((setting) => ['-c', setting])
+    const args = ['-D', data, '-k', folder, '-c', 'listen_addresses=', ...given]
     const guarded = JSON.stringify({ program: join(bin, 'postgres'), args, who, folder })
     const guard = spawn(process.execPath, ['--eval', GUARD, guarded], {
       stdio: ['pipe', 'pipe', 'ignore'],
