@@ -1,4 +1,5 @@
 /** The log on an EventStoreDB or KurrentDB server. A group is one append to one stream. */
+import { InvalidOption } from '../../domain/errors.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type {
   AppendGroup,
@@ -23,7 +24,7 @@ import { type OnUnreadable, Reader } from './reader.js'
 import { Removals } from './removals.js'
 import { sizesOf } from './sizes.js'
 import { Subscriptions } from './subscriptions.js'
-import { parseUrl } from './url.js'
+import { parseUrl, type Target } from './url.js'
 
 export { viewsOf } from './url.js'
 
@@ -42,7 +43,7 @@ export interface EventStoreOptions {
  */
 export async function openEventStore(url: string, options: EventStoreOptions = {}): Promise<EventStoreDBStore> {
   const target = parseUrl(url)
-  const connection = new Connection(target)
+  const connection = connect(target)
   const pipeline = new Pipeline(connection)
   try {
     const identity = await openLog(connection, pipeline, target.prefix)
@@ -52,6 +53,15 @@ export async function openEventStore(url: string, options: EventStoreOptions = {
     pipeline.close()
     await connection.close()
     throw error
+  }
+}
+
+/** The files that the URL names are looked at here. */
+function connect(target: Target): Connection {
+  try {
+    return new Connection(target)
+  } catch (error) {
+    throw new InvalidOption('openLedger.url', 'one whose certificate and key are PEM files that fit', String(error))
   }
 }
 

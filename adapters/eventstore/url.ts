@@ -81,7 +81,8 @@ const flat = (key: string): string => key.toLowerCase().replace(/[_-]/g, '')
 export function parseUrl(url: string): Target {
   const [, scheme, account, hosts = '', query = ''] =
     /^(esdb|esdb\+discover):\/\/(?:([^@/?]*)@)?([^/?@]+)\/?(?:\?(.*))?$/s.exec(url) ?? []
-  if (scheme === undefined) throw new InvalidOption('openLedger.url', URL_FORM, url.replace(/\/\/[^/]*@/, '//...@'))
+  if (scheme === undefined)
+    throw new InvalidOption('openLedger.url', URL_FORM, url.replace(/^.*@/s, '...@').replace(/\?.*/s, '?...'))
   const settings = parseQuery(query)
   const endpoints = hosts.split(',').map(parseHost)
   const discover = scheme === 'esdb+discover'

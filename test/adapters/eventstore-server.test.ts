@@ -17,6 +17,7 @@ import {
   kindsOf,
 } from '../conformance/event-store/harness.js'
 import { type LogLine, listeningLogger } from '../engine/support.js'
+import { startFakeProcess } from '../support/eventstore/process.js'
 import { FakeEventStore } from '../support/eventstore/server.js'
 
 interface Scene extends AsyncDisposable {
@@ -371,6 +372,17 @@ describe.concurrent('reads', () => {
     const read = await Promise.all(jobs(300).map((_, n) => collect(at.store.readStream(`job-${n}`))))
     expect(read.every((each) => each.length === 1)).toBe(true)
   })
+})
+
+it('the fake is a server as a process of its own, too', async () => {
+  await using other = await startFakeProcess()
+  const store = await openEventStore(other.url)
+  await other.say('kill')
+  expect(kindsOf(await store.append([job(0)]))).not.toEqual(['ok'])
+  await other.say('restart')
+  await other.say({ delay: 1 })
+  expect(kindsOf(await insist(store, [job(0)]))).toEqual(['ok'])
+  await store.close()
 })
 
 async function writeAll(store: EventStore, total: number): Promise<void> {
