@@ -10,6 +10,7 @@ const CODE = {
   notFound: 5,
   permission: 7,
   precondition: 9,
+  aborted: 10,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
@@ -55,6 +56,11 @@ export function isOutage(error: unknown): boolean {
   if (error instanceof Silence || error instanceof Ended || isSurelyUnsent(error)) return true
   const code = codeOf(error)
   return code === CODE.unavailable || code === CODE.deadline || code === CODE.internal
+}
+
+/** The server has not got through it in the time that it gives itself; it may be done all the same. */
+export function isTooBusy(error: unknown): boolean {
+  return codeOf(error) === CODE.aborted
 }
 
 /** Whether the same call may well succeed a moment later. */

@@ -5,6 +5,7 @@
 import { StoreUnavailable } from '../../runtime/ports/event-store.js'
 import { appendOf } from './appender.js'
 import type { Connection } from './connection.js'
+import { isTooBusy } from './errors.js'
 import type { Pipeline } from './pipeline.js'
 import { isRemoved, type Reader } from './reader.js'
 import { proposal, textOf } from './records.js'
@@ -13,6 +14,9 @@ import { truncatedBefore } from './sizes.js'
 
 /** Whoever else sets metadata of the same stream at the same time is waited for so often. */
 const TRIES = 5
+
+/** Streams taken out at once: of thousands the server does not get through all within the time it gives each. */
+const AT_ONCE = 16
 
 interface Own {
   readonly text: string
@@ -33,7 +37,8 @@ export class Removals {
   /** A name that was never written stays free. */
   async remove(streams: readonly string[]): Promise<void> {
     this.#connection.checkOpen()
-    await Promise.all([...new Set(streams)].map((stream) => this.#removeOne(stream)))
+    const left = new Set(streams).values()
+    await Promise.all(Array.from({ length: AT_ONCE }, () => this.#removeEach(left)))
   }
 
   /** The last event stays. */
@@ -50,13 +55,20 @@ export class Removals {
     throw new StoreUnavailable(`${this.#connection.place}: others keep changing the metadata of '${stream}'.`)
   }
 
+  async #removeEach(left: Iterable<string>): Promise<void> {
+    for (const stream of left) await this.#removeOne(stream)
+  }
+
   async #removeOne(stream: string): Promise<void> {
-    if (stream === '' || typeof (await this.#reader.ending(stream)) === 'string') return
-    try {
-      await this.#connection.call((client) => client.bury(this.#reader.prefix + stream))
-    } catch (error) {
-      // Somebody else was faster.
-      if (!isRemoved(error)) throw error
+    for (let tries = 1; ; tries += 1) {
+      if (stream === '' || typeof (await this.#reader.ending(stream)) === 'string') return
+      try {
+        return await this.#connection.call((client) => client.bury(this.#reader.prefix + stream))
+      } catch (error) {
+        // Somebody else was faster.
+        if (isRemoved(error)) return
+        if (!(error instanceof StoreUnavailable) || !isTooBusy(error.cause) || tries === TRIES) throw error
+      }
     }
   }
 

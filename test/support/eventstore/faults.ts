@@ -12,6 +12,8 @@ export interface Faults {
   delay: number
   /** How long an event can be told of in a conflict before it can be read, in ms. Its own append is answered after that. */
   lag: number
+  /** Removals that it does not get through in time, from now on. */
+  busy: number
   /** Streams whose names begin so may not be written; `$all` may not be read when it is named. */
   denied: readonly string[]
   /** Who may come, where not everybody may. */
@@ -29,6 +31,7 @@ export function noFaults(): Faults {
     halfClose: false,
     mute: false,
     delay: 0,
+    busy: 0,
     lag: 0,
     denied: [],
     account: undefined,

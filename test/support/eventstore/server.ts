@@ -110,6 +110,10 @@ export class FakeEventStore {
     const stream = nameOf(options?.getStreamIdentifier())
     if (isDenied(this.faults, stream)) return answer(accessDenied())
     if (options === undefined) return answer(refusal(status.INVALID_ARGUMENT, 'Options are missing'))
+    if (this.faults.busy > 0) {
+      this.faults.busy -= 1
+      return answer(refusal(status.ABORTED, 'Operation timed out: Commit phase timeout.'))
+    }
     const expected = expectedBy(options, options.getRevision())
     const outcome = this.log.delete(stream, expected, method === 'tombstone')
     const extra = { 'stream-name': stream }
