@@ -55,6 +55,11 @@ export class DependencyGraph {
     return job.dependsOn.map((edge) => open?.get(edge.id) ?? (isOpen(edge) ? { ...edge, now: 'met' } : edge))
   }
 
+  /** A dependency had ended before this job came. undefined: it does not wait for it. */
+  hadEnded(dependent: string, id: string, outcome: Outcome): EdgeChange | undefined {
+    return this.#open.get(dependent)?.has(id) ? { id: dependent, now: this.#settle(dependent, id, outcome) } : undefined
+  }
+
   /** A dependency has ended. */
   ended(id: string, outcome: Outcome): EdgeChange[] {
     return this.dependents(id).map((dependent) => ({ id: dependent, now: this.#settle(dependent, id, outcome) }))

@@ -1,7 +1,7 @@
 import type { JobsRemoved, RemovedJob } from '../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../domain/event.js'
 import { START } from '../domain/event.js'
-import type { JobEvent } from '../domain/job/events.js'
+import type { JobEvent, Rescheduled } from '../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../domain/job/events.js'
 import type { JobState, Outcome } from '../domain/job/evolve.js'
 import { evolve, revive } from '../domain/job/evolve.js'
@@ -101,6 +101,8 @@ export class JobBoard {
     const after = evolve(before, jobEvent)
     this.stats.moved(before, after)
     this.#dirty.set(id, after)
+    const ended = jobEvent.type === 'Rescheduled' ? jobEvent.data.ended : undefined
+    if (ended !== undefined) this.#noteEdge(after, ended)
     if (after.phase === 'ended') this.#end(before, after, now)
     else this.#keep(before, after, now)
     return { event, before, after }
@@ -114,6 +116,11 @@ export class JobBoard {
     } else if (before?.lease !== undefined) this.#giveBack(before, before.lease.token)
     if (before === undefined || before.phase === 'ended') this.#addEdges(after)
     if (after.phase === 'waiting') this.#place(after, now)
+  }
+
+  #noteEdge({ id }: JobState, ended: NonNullable<Rescheduled['ended']>): void {
+    const change = this.graph.hadEnded(id, ended.id, ended.outcome)
+    if (change?.now === 'doomed') this.#doomed.set(id, ended.id)
   }
 
   #addEdges(job: JobState): void {
@@ -188,8 +195,11 @@ export class JobBoard {
         this.#end(before, after, at)
         changes.push({ before, after })
       } else {
-        if (removed.position > this.#seenTo && !this.#endedSince.has(id))
+        if (removed.position > this.#seenTo && !this.#endedSince.has(id)) {
           this.stats.add(removed.queue, removed.type ?? '', outcome)
+          // It may be told again.
+          this.#noteEnd(id)
+        }
         // One that was removed by force may still be waited for, and its end may never have been seen.
         this.#settle(id, outcome, at)
       }

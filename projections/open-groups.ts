@@ -1,6 +1,8 @@
+import type { JobsRemoved } from '../domain/audit/events.js'
 import { isBatchStream, type Rest } from '../domain/batch/events.js'
-import { claimTypeOf, type Taken } from '../domain/claim/events.js'
+import type { Taken } from '../domain/claim/events.js'
 import type { RecordedEvent } from '../domain/event.js'
+import { jobStream } from '../domain/job/events.js'
 
 /** Something that was decided and is not known to be done: only on a store that appends to one stream at a time. */
 export interface OpenGroup {
@@ -15,6 +17,11 @@ export interface OpenGroup {
   readonly token?: string
 }
 
+export interface SavedGroups {
+  readonly open: readonly OpenGroup[]
+  readonly parts: readonly (readonly [string, number])[]
+}
+
 /** What whoever dies between two appends has left to do. */
 export class OpenGroups {
   /** By `keyOf`. */
@@ -23,6 +30,8 @@ export class OpenGroups {
   readonly #byLast = new Map<string, OpenGroup[]>()
   /** Leases that have a place and are not in the log yet, by the stream of their key. */
   readonly #taking = new Map<string, Set<string>>()
+  /** Batches of which only parts have come, and when the first of them was seen (ms). */
+  readonly #parts = new Map<string, number>()
   readonly #onFreed: (stream: string) => void
 
   /** `onFreed`: of the key that this stream is for, a place is not taken any more, or a run has it now. */
@@ -53,10 +62,11 @@ export class OpenGroups {
     return false
   }
 
-  /** Folds one event of a claim or a batch; other streams are not its business. */
+  /** Folds one event of anything but a job. */
   apply(event: RecordedEvent, now: number): void {
     const { stream, revision, id, type, data } = event
-    if (claimTypeOf(stream) === undefined && !isBatchStream(stream)) return
+    if (isBatchStream(stream)) this.#applyPart(event, now)
+    if (type === 'JobsRemoved') for (const job of (data as JobsRemoved).jobs) this.#gone(jobStream(job.id))
     const { rest } = data as { readonly rest?: Rest }
     if (rest === undefined || rest.head !== undefined) return
     const token = type === 'Taken' ? (data as Taken).holders.at(-1) : undefined
@@ -64,6 +74,20 @@ export class OpenGroups {
       ...{ stream, revision, id, seenAt: now, last: rest },
       ...(token !== undefined && { token }),
     })
+  }
+
+  #applyPart({ stream, type }: RecordedEvent, now: number): void {
+    if (type !== 'BatchPart') this.#parts.delete(stream)
+    else if (!this.#parts.has(stream)) this.#parts.set(stream, now)
+  }
+
+  /** Streams of batches on which nobody has decided since then. */
+  unsubmitted(since: number): string[] {
+    return [...this.#parts].filter(([, seenAt]) => seenAt <= since).map(([stream]) => stream)
+  }
+
+  cleared(stream: string): void {
+    this.#parts.delete(stream)
   }
 
   #add(key: string, group: OpenGroup): void {
@@ -83,7 +107,7 @@ export class OpenGroups {
   }
 
   /** A stream that has left the log was there. */
-  gone(stream: string): void {
+  #gone(stream: string): void {
     for (const group of this.#byLast.get(stream) ?? []) this.close(group)
   }
 
@@ -102,13 +126,14 @@ export class OpenGroups {
   }
 
   /** For a checkpoint. */
-  toJSON(): readonly OpenGroup[] {
-    return [...this.#open.values()]
+  toJSON(): SavedGroups {
+    return { open: [...this.#open.values()], parts: [...this.#parts] }
   }
 
   /** Takes up what `toJSON` gave. */
-  restore(groups: readonly OpenGroup[]): void {
-    for (const group of groups) this.#add(keyOf(group, group.last), group)
+  restore({ open, parts }: SavedGroups): void {
+    for (const group of open) this.#add(keyOf(group, group.last), group)
+    for (const [stream, seenAt] of parts) this.#parts.set(stream, seenAt)
   }
 }
 

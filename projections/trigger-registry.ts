@@ -23,15 +23,6 @@ export interface Owed {
   readonly chain: readonly string[]
 }
 
-/** A firing whose job has not been seen: only on a store that appends to one stream at a time. */
-export interface OpenFiring {
-  readonly triggerId: string
-  /** Of its `TriggerFired`. */
-  readonly revision: number
-  readonly at: number
-  readonly jobId: string
-}
-
 interface Deadline {
   readonly id: string
   readonly at: number
@@ -41,7 +32,6 @@ export interface SavedTriggers {
   readonly triggers: readonly TriggerState[]
   readonly records: readonly (readonly [string, TriggerRecord])[]
   readonly owed: readonly Owed[]
-  readonly open: readonly OpenFiring[]
   readonly bad: readonly (readonly [string, string])[]
 }
 
@@ -52,7 +42,6 @@ export class TriggerRegistry {
   /** Triggers that ask for events of this log. */
   readonly #listeners = new Map<string, TriggerState>()
   readonly #owed = new Map<string, Owed>()
-  readonly #open = new Map<string, OpenFiring>()
   readonly #bad = new Map<string, string>()
   /** Deadlines to come, outdated ones among them; and triggers whose deadline has been seen to pass. */
   readonly #deadlines = new TinyQueue<Deadline>([], (a, b) => a.at - b.at)
@@ -89,15 +78,6 @@ export class TriggerRegistry {
 
   owes(id: string, source: string): boolean {
     return this.#owed.has(keyOf(id, source))
-  }
-
-  isOpen(jobId: string): boolean {
-    return this.#open.has(jobId)
-  }
-
-  /** Firings that wait for somebody to make their job. */
-  get open(): Iterable<OpenFiring> {
-    return this.#open.values()
   }
 
   /** Triggers to be removed, with the job that says so. */
@@ -138,8 +118,6 @@ export class TriggerRegistry {
     if (!isTriggerStream(event.stream)) return
     const id = triggerIdOf(event.stream)
     const own = event as RecordedEvent & TriggerEvent
-    // Of one that was let go of: it says what its last firing came to.
-    if (own.type === 'TriggerMissed' && !this.#triggers.has(id)) return this.#settle(id, own)
     const state = evolveTrigger(this.#triggers.get(id), own)
     this.#settle(id, own)
     if (state.status === 'removed') this.#forget(id)
@@ -147,14 +125,10 @@ export class TriggerRegistry {
     if (own.type === 'TriggerUpdated') this.#dropOwed(id, (event) => !asksFor(state, event))
   }
 
-  #settle(id: string, { type, data, at, revision = 0 }: TriggerEvent): void {
+  #settle(id: string, { type, data }: TriggerEvent): void {
     this.#changes += 1
     if (type === 'TriggerUpdated') this.#bad.delete(id)
     if ('source' in data && data.source !== undefined) this.#owed.delete(keyOf(id, data.source))
-    if (type === 'TriggerMissed' && data.jobId !== undefined) this.#open.delete(data.jobId)
-    if (type !== 'TriggerFired' || data.queued === undefined) return
-    const { jobId } = data
-    this.#open.set(jobId, { triggerId: id, revision, at, jobId })
   }
 
   #keep(state: TriggerState): void {
@@ -169,7 +143,6 @@ export class TriggerRegistry {
     if (deadline !== undefined) this.#deadlines.push({ id, at: deadline })
   }
 
-  /** What it has fired is completed all the same. */
   #forget(id: string): void {
     for (const map of [this.#triggers, this.#records, this.#listeners, this.#bad]) map.delete(id)
     this.#dropOwed(id, () => true)
@@ -182,10 +155,9 @@ export class TriggerRegistry {
 
   /** Hot path: once per event of a job, budget 50 ns where no trigger made it and none waits for it. */
   follow(change: JobChange): void {
-    const { before, after } = change
+    const { after } = change
     const trigger = after.rare?.trigger
     if (trigger !== undefined && this.#triggers.has(trigger.id)) this.#remember(trigger.id, change)
-    if (before === undefined && this.#open.size > 0 && this.#open.delete(after.id)) this.#changes += 1
     if (this.#listeners.size > 0) this.#hear(change)
   }
 
@@ -220,17 +192,15 @@ export class TriggerRegistry {
       triggers: [...this.#triggers.values()],
       records: [...this.#records],
       owed: [...this.#owed.values()],
-      open: [...this.#open.values()],
       bad: [...this.#bad],
     }
   }
 
   /** Takes up what `toJSON` gave. */
-  restore({ triggers, records, owed, open, bad }: SavedTriggers): void {
+  restore({ triggers, records, owed, bad }: SavedTriggers): void {
     for (const trigger of triggers) this.#keep(trigger)
     for (const [id, record] of records) this.#records.set(id, record)
     for (const each of owed) this.#owed.set(keyOf(each.triggerId, each.source), each)
-    for (const each of open) this.#open.set(each.jobId, each)
     for (const [id, jobId] of bad) this.#bad.set(id, jobId)
   }
 }

@@ -27,6 +27,8 @@ import { Bell } from './upkeep/bell.js'
 import { Cascade } from './upkeep/cascade.js'
 import { Checkpointer } from './upkeep/checkpointer.js'
 import { Completer } from './upkeep/completer.js'
+import { Departures } from './upkeep/departures.js'
+import { LateEdges } from './upkeep/late-edges.js'
 import { Reaper } from './upkeep/reaper.js'
 import { Removal } from './upkeep/removal.js'
 import { Retention } from './upkeep/retention.js'
@@ -106,6 +108,7 @@ export class Engine {
   readonly #scheduler: Scheduler
   readonly #missed: MissedCounts
   readonly #ordered: OrderedAppends
+  readonly #departures: Departures
   #closing: Promise<void> | undefined
 
   /** Throws InvalidOption, DuplicateType. */
@@ -137,7 +140,9 @@ export class Engine {
       onSubmitted: (job) => this.#fleet.anticipate(job),
     })
     this.retrier = new Retrier(journal, queries)
-    this.removal = new Removal({ feed, journal, queries, digest })
+    this.#departures = new Departures({ store, journal, feed, queries })
+    const departures = store.capabilities.atomicGroups ? undefined : this.#departures
+    this.removal = new Removal({ feed, journal, queries, digest, departures })
     const { removal } = this
     this.retention = new Retention(options.retention, {
       ...{ store, views, removal, clock, logger },
@@ -150,7 +155,6 @@ export class Engine {
       ...{ feed, journal, clock, ids, payloads, queries, codeVersion },
       room: this.#keys,
       dependencies: this.dependencies,
-      atomicGroups: store.capabilities.atomicGroups,
     })
     this.protocol = new LeaseProtocol({ desk: this.desk, journal, feed, clock, maxBodyBytes })
     this.workers = new WorkerDesk({ journal, feed, queries, clock, ids })
@@ -202,8 +206,16 @@ export class Engine {
     this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
     this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
     if (!this.ports.store.capabilities.atomicGroups) {
-      const completer = new Completer({ feed, clock, appends: this.#ordered, log: this.#log })
+      const completer = new Completer({
+        feed,
+        clock,
+        appends: this.#ordered,
+        departures: this.#departures,
+        log: this.#log,
+      })
       this.#supervisor.start({ name: 'completer', run: (signal) => completer.run(signal) })
+      const edges = new LateEdges({ feed, queries: this.queries, journal })
+      this.#supervisor.start({ name: 'late-edges', run: (signal) => edges.run(signal) })
     }
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
     if (this.settings.scheduler)

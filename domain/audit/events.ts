@@ -13,11 +13,19 @@ export interface RemovedJob {
   readonly position: Position
 }
 
-/** Recorded in the very commit that takes the streams of these jobs out of the log. Their names stay burnt. */
+/**
+ * Recorded in the very commit that takes the streams of these jobs out of the log; where a store appends to one stream at a
+ * time, before that, and perhaps twice. Their names stay burnt.
+ */
 export interface JobsRemoved {
   /** Name of the retention rule; absent: an operator. */
   readonly rule?: string
   readonly jobs: readonly RemovedJob[]
+}
+
+/** On a store that appends to one stream at a time: the streams of these jobs, which are removed, are out of the log. */
+export interface StreamsRemoved {
+  readonly ids: readonly string[]
 }
 
 export const AUDIT_STREAM = 'audit'

@@ -12,6 +12,7 @@ import {
   JobExpunged,
   JobNotEnded,
   JobNotPending,
+  JobRemoved,
   JobRunning,
   JobUnknown,
   LeaseLost,
@@ -237,7 +238,7 @@ export function failUnstarted(id: string, state: JobState | undefined, result: C
 }
 
 /** What is to change while the job waits. */
-export type RescheduleCommand = Omit<Rescheduled, 'payload'>
+export type RescheduleCommand = Omit<Rescheduled, 'payload' | 'ended'>
 
 export function reschedule(
   id: string,
@@ -248,6 +249,12 @@ export function reschedule(
   const waiting = whileWaiting(id, state)
   if (waiting instanceof Error) return waiting
   return [draft(id, 'Rescheduled', payload === undefined ? change : { ...change, payload: true }, payload)]
+}
+
+/** A dependency had ended by the time the job was there, as nobody could know then. */
+export function noteEnded(id: string, state: JobState | undefined, ended: NonNullable<Rescheduled['ended']>): Decision {
+  const isOpenYet = state?.dependsOn.some((edge) => edge.id === ended.id && edge.now === undefined)
+  return isOpenYet && state?.phase === 'waiting' ? [draft(id, 'Rescheduled', { ended })] : []
 }
 
 /** Lets a held or scheduled job run as soon as its dependencies allow. */
@@ -272,6 +279,15 @@ export function condemn(id: string, state: JobState | undefined, rule: string | 
   if (state === undefined) return new JobUnknown(id)
   if (state.phase !== 'ended') return notEnded(id, state)
   return [draft(id, 'Condemned', rule === undefined ? {} : { rule })]
+}
+
+/** A condemned job is not kept after all by anything that comes now. Once: who comes second finds it gone. */
+export function leave(id: string, state: JobState | undefined, rule: string | undefined): Decision {
+  if (state === undefined) return new JobUnknown(id)
+  const { condemned } = state.rare ?? {}
+  if (condemned === undefined || state.phase !== 'ended') return new JobNotEnded(id, 'not condemned')
+  if (condemned === 'leaving') return new JobRemoved(id, state.outcome as string)
+  return [draft(id, 'Condemned', { ...(rule !== undefined && { rule }), leaves: true })]
 }
 
 /** `hashes`: of the bodies it has, by revision. A job without any, or expunged already, is left as it is. */
@@ -316,6 +332,7 @@ export function retry(
   if (state === undefined) return new JobUnknown(id)
   if (state.phase === 'waiting' && state.held) return promote(id, state, now)
   if (state.phase !== 'ended') return notEnded(id, state)
+  if (state.rare?.condemned === 'leaving') return new JobRemoved(id, state.outcome as string)
   if (state.rare?.expunged) return new JobExpunged(id)
   const dependsOn = state.dependsOn.map((edge) => edgeOfNewRound(state, edge, dependency(edge.id)))
   const { run, queuedAt, outcome, error, startedAt, rare } = state

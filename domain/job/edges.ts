@@ -1,9 +1,8 @@
 import { DependencyCycle } from '../rejection.js'
-import type { DependencyEdge } from './events.js'
-import type { Outcome } from './evolve.js'
+import type { DependencyEdge, JobOutcome } from './events.js'
 
 /** What an ended dependency means for an edge: met, or never to be met in this round of the dependency. */
-export function judgeEdge(edge: Pick<DependencyEdge, 'on'>, outcome: Outcome): 'met' | 'failed' {
+export function judgeEdge(edge: Pick<DependencyEdge, 'on'>, outcome: JobOutcome): 'met' | 'failed' {
   if (outcome === 'succeeded') return 'met'
   return edge.on === 'finished' && outcome === 'failed' ? 'met' : 'failed'
 }

@@ -117,6 +117,8 @@ export interface Failed {
   readonly ceiling?: number
 }
 
+export type JobOutcome = 'succeeded' | 'failed' | 'cancelled'
+
 export interface Retried {
   readonly runAt: number
   readonly by: 'policy' | 'operator' | 'lease-lost'
@@ -124,7 +126,7 @@ export interface Retried {
   readonly job?: JobFacts & {
     readonly run: number
     readonly queuedAt: number
-    readonly outcome: 'succeeded' | 'failed' | 'cancelled'
+    readonly outcome: JobOutcome
     /** Revision of the event whose body is the payload; absent: 0. */
     readonly payloadAt?: number
     /** Of the rounds before. */
@@ -159,6 +161,8 @@ export interface Rescheduled {
   readonly held?: boolean
   /** The body is its new payload. */
   readonly payload?: true
+  /** On a store that appends to one stream at a time: a dependency had ended before the job was there, and nobody had seen it. */
+  readonly ended?: { readonly id: string; readonly outcome: JobOutcome }
   readonly payloadVersion?: number
 }
 
@@ -177,6 +181,8 @@ export interface Expunged {
 export interface Condemned {
   /** Name of the retention rule; absent: an operator. */
   readonly rule?: string
+  /** On a store that appends to one stream at a time: its stream leaves the log, and nothing calls that off any more. */
+  readonly leaves?: true
 }
 
 export interface JobEventMap {

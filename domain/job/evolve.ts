@@ -2,7 +2,8 @@ import type { Backoff } from '../backoff.js'
 import { DEFAULT_BACKOFF } from '../backoff.js'
 import { IllegalEvent } from '../errors.js'
 import type { Position } from '../event.js'
-import type { DependencyEdge, Failed, JobEvent, JobFacts, Leased, Retried } from './events.js'
+import { judgeEdge } from './edges.js'
+import type { DependencyEdge, Failed, JobEvent, JobFacts, JobOutcome, Leased, Rescheduled, Retried } from './events.js'
 import { jobIdOf } from './events.js'
 import type { Phase } from './lifecycle.js'
 import { nextPhase } from './lifecycle.js'
@@ -20,7 +21,7 @@ export interface Lease {
   readonly seenAt: number
 }
 
-export type Outcome = 'succeeded' | 'failed' | 'cancelled'
+export type Outcome = JobOutcome
 
 /** All that deciders and the pending index need of a job. Small: a runtime holds one for every job that has not ended. */
 export interface JobState {
@@ -111,16 +112,23 @@ function change(job: Mutable<JobState>, event: JobEvent, from: Phase): void {
     case 'Rescheduled':
       job.priority = event.data.priority ?? job.priority
       job.held = event.data.held ?? job.held
+      if (event.data.ended) job.dependsOn = judged(job.dependsOn, event.data.ended)
       if (event.data.payload) job.rare = { ...job.rare, payloadAt: job.revision }
       return setRunTime(job, event.data.runAt)
     case 'Expunged':
       job.rare = { ...job.rare, expunged: true }
       return
     case 'Condemned':
-      job.rare = { ...job.rare, condemned: true }
+      job.rare = { ...job.rare, condemned: event.data.leaves ? 'leaving' : (job.rare?.condemned ?? true) }
       return
   }
 }
+
+const judged = (
+  edges: readonly DependencyEdge[],
+  { id, outcome }: NonNullable<Rescheduled['ended']>,
+): DependencyEdge[] =>
+  edges.map((edge) => (edge.id === id && edge.now === undefined ? { ...edge, now: judgeEdge(edge, outcome) } : edge))
 
 function leased(job: Mutable<JobState>, facts: Leased, at: number): void {
   const { token, workerId, expiresAt, attempt, run } = facts

@@ -7,7 +7,8 @@ export interface RareFacts extends Pick<JobFacts, Kept> {
   /** Revision of the event whose body is the payload, where that is not the first. */
   readonly payloadAt?: number
   readonly expunged?: true
-  readonly condemned?: true
+  /** `leaving`: for good. */
+  readonly condemned?: true | 'leaving'
 }
 
 /** Undefined where a job has none of them. */

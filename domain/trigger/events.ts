@@ -1,6 +1,6 @@
 /** The facts of a trigger's events. Storage format: see `../event.ts` for the rules under which it may grow. */
+import type { Rest } from '../batch/events.js'
 import type { Json, NewEvent, RecordedEvent } from '../event.js'
-import type { Queued } from '../job/events.js'
 import type { Schedule } from './schedule.js'
 
 /** What becomes of occurrences that nobody was there to fire. Late is what is over `MISFIRE_GRACE` past its instant. */
@@ -79,11 +79,8 @@ export interface TriggerFired extends Sourced {
   readonly nextAt?: number
   /** It ends a window in which so many requests came. */
   readonly collected?: number
-  /**
-   * On a store that appends to one stream at a time: the job that is to follow, for whoever has to complete it. Its payload is
-   * the body.
-   */
-  readonly queued?: Queued
+  /** On a store that appends to one stream at a time: it goes before its job. */
+  readonly rest?: Rest
 }
 
 /** Why there is no job. */
@@ -143,6 +140,8 @@ export interface TriggerRemoved {
   /** `done`: it has fired for the last time. `bad-trigger`: its job `jobId` has said that it makes no sense. */
   readonly by: 'operator' | 'done' | 'bad-trigger'
   readonly jobId?: string
+  /** As `TriggerFired.rest`, where it is removed as it fires. */
+  readonly rest?: Rest
 }
 
 export interface TriggerEventMap {

@@ -9,7 +9,7 @@ import { claimTypeOf, keyOf } from '../../domain/claim/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
-import { isJobStream, jobIdOf, jobStream } from '../../domain/job/events.js'
+import { isJobStream, jobIdOf } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
 import type { QueueEvent } from '../../domain/queue/events.js'
@@ -27,6 +27,7 @@ import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import type { JobChange } from '../../projections/job-board.js'
 import { JobBoard } from '../../projections/job-board.js'
+import { LeavingJobs } from '../../projections/leaving-jobs.js'
 import { OpenGroups } from '../../projections/open-groups.js'
 import { QueueRegistry } from '../../projections/queue-registry.js'
 import { TriggerRegistry } from '../../projections/trigger-registry.js'
@@ -53,6 +54,7 @@ export class Feed implements Memory {
   #queues = new QueueRegistry()
   #triggers = new TriggerRegistry()
   #groups = this.#noGroups()
+  #leaving = new LeavingJobs()
   readonly #store: EventStore
   readonly #clock: Clock
   readonly #log: Logger
@@ -109,6 +111,10 @@ export class Feed implements Memory {
     return this.#groups
   }
 
+  get leaving(): LeavingJobs {
+    return this.#leaving
+  }
+
   get position(): Position {
     return this.#position
   }
@@ -130,6 +136,7 @@ export class Feed implements Memory {
     this.#queues = new QueueRegistry()
     this.#triggers = new TriggerRegistry()
     this.#groups = this.#noGroups()
+    this.#leaving = new LeavingJobs()
     this.#position = START
   }
 
@@ -206,12 +213,14 @@ export class Feed implements Memory {
     } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
       const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
       for (const removal of changes) this.#changes.next({ event, ...removal })
-      if (this.groups.size > 0) for (const { id } of (event.data as JobsRemoved).jobs) this.groups.gone(jobStream(id))
+      this.groups.apply(event, now)
+      this.leaving.apply(event, now)
     } else {
       this.workers.apply(event)
       this.queues.apply(event)
       this.triggers.apply(event)
       this.groups.apply(event, now)
+      this.leaving.apply(event, now)
     }
   }
 

@@ -14,7 +14,7 @@ export const stateIn = (seen: (stream: string) => Seen, id: string): TriggerStat
 /** `since`: what was read of its stream for this decision, where that was more than memory has. */
 type Decider<State, A> = (state: State, now: number, since: Seen['events']) => Verdict<A>
 
-export function onTrigger<A>(id: string, decider: Decider<TriggerState | undefined, A>): Command<A> {
+function onTrigger<A>(id: string, decider: Decider<TriggerState | undefined, A>): Command<A> {
   const stream = triggerStream(id)
   return { streams: [stream], decide: (seen, now) => decider(stateIn(seen, id), now, seen(stream).events) }
 }

@@ -1,16 +1,13 @@
 import type { Json } from '../../domain/event.js'
-import type { Queued } from '../../domain/job/events.js'
 import { judgeDue } from '../../domain/trigger/decide.js'
-import type { FiredBy, TriggerFired } from '../../domain/trigger/events.js'
+import type { FiredBy } from '../../domain/trigger/events.js'
 import type { TriggerState } from '../../domain/trigger/evolve.js'
-import type { OpenFiring, Owed } from '../../projections/trigger-registry.js'
+import type { Owed } from '../../projections/trigger-registry.js'
 import { StreamRemoved } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
-import { StoreRefused } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { Feed } from '../read/feed.js'
 import type { JobDefinition } from '../work/run/definition.js'
-import { leaseNew } from '../write/commands.js'
 import type { NewJob } from '../write/enqueue-command.js'
 import { enqueue, NOTHING_FOUND } from '../write/enqueue-command.js'
 import type { Enqueuer } from '../write/enqueuer.js'
@@ -18,11 +15,11 @@ import type { Journal } from '../write/journal.js'
 import { speakerOf } from '../write/speaker.js'
 import { withHolders } from '../write/unique.js'
 import { isStill, remove, tidying } from './commands.js'
-import type { Fired, Making, NoJob, Outcome, Plan, Planner, Refused } from './firing-command.js'
+import type { Fired, NoJob, Outcome, Plan, Planner, Refused } from './firing-command.js'
 import * as commands from './firing-command.js'
 import { jobIdOf } from './job-ids.js'
 import type { Ask } from './job-maker.js'
-import { isRefusal, JobMaker } from './job-maker.js'
+import { JobMaker } from './job-maker.js'
 import type { MissedCounts } from './missed-counts.js'
 import { Windows } from './windows.js'
 
@@ -36,6 +33,9 @@ export interface FirerOptions {
   readonly missed: MissedCounts
   readonly log: Logger
 }
+
+/** What a firing is to make. */
+type Made = { readonly job: NewJob } | NoJob
 
 const NOBODY = speakerOf(undefined, undefined)
 const NO_TRIGGERS: readonly string[] = []
@@ -128,7 +128,7 @@ export class Firer {
     await this.#windows.close(id)
   }
 
-  async #submit(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired> {
+  async #submit(id: string, plan: Planner, making: Made, ask: Ask): Promise<Fired> {
     const { journal } = this.#options
     try {
       const fired = await this.#submitted(id, plan, making, ask)
@@ -141,68 +141,20 @@ export class Firer {
     }
   }
 
-  async #submitted(id: string, plan: Planner, making: Making | NoJob, ask: Ask): Promise<Fired | Refused> {
+  async #submitted(id: string, plan: Planner, making: Made, ask: Ask): Promise<Fired | Refused> {
     const { tells, speaker } = ask
-    const { journal, store } = this.#options
+    const { journal } = this.#options
     const { metadata } = speaker
     if (!('job' in making)) return journal.submit(this.#firing(id, plan, making, tells), metadata)
     const { job } = making
-    if (store.capabilities.atomicGroups) {
-      return withHolders((holders) => {
-        const together = { job, lease: ask.lease, enqueue: enqueue([job], { ...NOTHING_FOUND, holders }) }
-        return journal.submit(this.#firing(id, plan, together, tells), metadata)
-      })
-    }
-    // Whoever completed the firing would make the job without what it claims.
-    const refusal = enqueue([job]).streams.length > 1 ? new StoreRefused(CLAIMS) : undefined
-    if (refusal !== undefined && tells) throw refusal
-    const made = refusal === undefined ? { job } : { reason: 'refused' as const, error: refusal.name }
-    const fired = await journal.submit(this.#firing(id, plan, made, tells), metadata)
-    return fired.kind === 'fired' ? this.#complete(id, job, ask) : fired
+    return withHolders((holders) => {
+      const together = { job, lease: ask.lease, enqueue: enqueue([job], { ...NOTHING_FOUND, holders }) }
+      return journal.submit(this.#firing(id, plan, together, tells), metadata)
+    })
   }
 
   #firing(...given: Parameters<typeof commands.fire>): ReturnType<typeof commands.fire> {
     return tidying(given[0], commands.fire(...given), this.#options.store.capabilities)
-  }
-
-  /** In the same tick, so that nobody else can take it; one that was not made is not leased. */
-  #withLease<A>({ id }: NewJob, { lease }: Pick<Ask, 'lease'>, submit: () => Promise<A>): Promise<A> {
-    const submitted = submit()
-    if (lease === undefined) return submitted
-    const leasing = this.#options.journal.submit(leaseNew(id, lease))
-    leasing.catch(() => {})
-    return submitted
-  }
-
-  /** A firing that has been left without its job: makes it. */
-  async complete({ triggerId, revision, jobId }: OpenFiring): Promise<void> {
-    const { data, body, metadata } = await this.#maker.eventAt(triggerId, revision)
-    const { queued } = data as TriggerFired
-    const payload = body !== undefined && 'content' in body ? body.content : undefined
-    const job = { id: jobId, facts: queued as Queued, payload }
-    await this.#complete(triggerId, job, { speaker: { ...NOBODY, metadata } })
-  }
-
-  async #complete(triggerId: string, job: NewJob, ask: Pick<Ask, 'speaker' | 'lease'>): Promise<Fired> {
-    const { journal, feed } = this.#options
-    const { metadata } = ask.speaker
-    const { id: jobId } = job
-    const give = async (reason: 'duplicate' | 'refused', error?: string): Promise<Fired> => {
-      const facts = { reason, occurrence: job.facts.trigger?.occurrence ?? 0, jobId, ...(error && { error }) }
-      await journal.submit(commands.giveUp(triggerId, facts, feed.triggers))
-      return { kind: 'missed', reason }
-    }
-    try {
-      const answer = await withHolders((holders) => {
-        const command = enqueue([job], { ...NOTHING_FOUND, holders })
-        return this.#withLease(job, ask, () => journal.submit(command, metadata))
-      })
-      if (!Array.isArray(answer)) return give('refused', answer.name)
-      return answer[0]?.id === jobId ? { kind: 'fired', jobId } : give('duplicate')
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      return give('refused', error.name)
-    }
   }
 
   /** Its job has said that it makes no sense. */
@@ -213,8 +165,6 @@ export class Firer {
     await journal.submit(tidying(state.id, command, store.capabilities))
   }
 }
-
-const CLAIMS = 'This store has no atomic groups: its jobs can claim no unique key and have no rate limit.'
 
 const asked = (present: TriggerState, state: TriggerState, { by, occurrence, source }: Ask): Plan | undefined =>
   isStill(present, state, by === 'hand') ? { occurrence, by, source } : undefined

@@ -7,7 +7,7 @@ import type { JobEvent } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
-import { JobExists, RateLimited, TriggerUnknown } from '../../domain/rejection.js'
+import { JobExists, RateLimited } from '../../domain/rejection.js'
 import * as decide from '../../domain/trigger/decide.js'
 import type { FiredBy, MissedReason, TriggerFired, TriggerMissed } from '../../domain/trigger/events.js'
 import { triggerStream } from '../../domain/trigger/events.js'
@@ -19,7 +19,7 @@ import type { TriggerRegistry } from '../../projections/trigger-registry.js'
 import type { Command, Facts, Seen, Verdict } from '../write/command.js'
 import type { EnqueueAnswer, NewJob } from '../write/enqueue-command.js'
 import { HolderUnseen } from '../write/unique.js'
-import { onPresent, onTrigger, stateIn } from './commands.js'
+import { onPresent, stateIn } from './commands.js'
 
 /** What is to happen, as the state in which it is decided allows. */
 export interface Plan {
@@ -60,8 +60,8 @@ export interface Making {
   readonly job: NewJob
   /** It is under way from the start, in the name of this worker. */
   readonly lease?: Omit<LeaseCommand, 'now'> | undefined
-  /** Decides on the job. Absent: the store appends to one stream at a time, and the job follows. */
-  readonly enqueue?: Command<EnqueueAnswer>
+  /** Decides on the job. */
+  readonly enqueue: Command<EnqueueAnswer>
 }
 
 const NOTHING_MADE: Partial<Making> = {}
@@ -88,8 +88,7 @@ export function fire(id: string, plan: Planner, making: Making | NoJob, tells: b
       if (planned instanceof Error) return planned
       if (planned.isMissed) return miss(state, planned, 'late')
       if (!('job' in making)) return miss(state, planned, making.reason, errorOf(making))
-      if (enqueue === undefined) return fireFirst(state, planned, making.job)
-      const verdict = enqueue.decide(seen, now, draw)
+      const verdict = making.enqueue.decide(seen, now, draw)
       // Out of memory, not read: the journal looks before it tells, and decides again.
       if (verdict instanceof JobExists && seen(jobStream(making.job.id)).events === undefined) return verdict
       const together = withJob(state, planned, making.job, verdict, tells)
@@ -149,12 +148,6 @@ function withLease(
 }
 
 const reasonOf = (error: JobledgerError): MissedReason => (error instanceof RateLimited ? 'rate-limited' : 'refused')
-
-/** The firing carries the whole job, for whoever completes it. */
-function fireFirst(state: TriggerState, plan: Plan, { id, facts, payload }: NewJob): Facts<Fired> {
-  const fired = decide.fire(state, { ...firedBy(plan, id), queued: facts }, payload)
-  return { drafts: [...othersMissed(state, plan), ...fired], answer: { kind: 'fired', jobId: id } }
-}
 
 function firedBy({ occurrence, by, nextAt, source, collected }: Plan, jobId: string): TriggerFired {
   return {
@@ -224,16 +217,12 @@ export function collect(
 }
 
 /** What memory knows of what is still to be done. */
-export type ToDo = Pick<TriggerRegistry, 'owes' | 'isOpen'>
+export type ToDo = Pick<TriggerRegistry, 'owes'>
 type Since = Seen['events']
 
 /** Whether a trigger has answered to this event of the log, also where memory has not heard of it yet. */
 export const isAnswered = (toDo: ToDo, id: string, source: string, since: Since): boolean =>
   !toDo.owes(id, source) || (since ?? []).some(({ data }) => (data as TriggerFired).source === source)
-
-const isGivenUp = (toDo: ToDo, jobId: string, since: Since): boolean =>
-  !toDo.isOpen(jobId) ||
-  (since ?? []).some(({ type, data }) => type === 'TriggerMissed' && (data as TriggerMissed).jobId === jobId)
 
 /** What is asked for comes about by the trigger itself. */
 export function breakLoop(
@@ -246,16 +235,5 @@ export function breakLoop(
   return onPresent(id, (state, _now, since) => {
     const isSaid = source !== undefined && isAnswered(toDo, id, source, since)
     return { drafts: isSaid ? [] : decide.miss(state, facts), answer: undefined }
-  })
-}
-
-type GivenUp = Omit<TriggerMissed, 'by'> & { readonly jobId: string }
-
-/** A firing whose job was refused: it is not open any more. */
-export function giveUp(id: string, facts: GivenUp, toDo: ToDo): Command<void> {
-  // Also of one that is removed: it may have been its last.
-  return onTrigger(id, (state, _now, since) => {
-    if (state === undefined) return new TriggerUnknown(id)
-    return { drafts: isGivenUp(toDo, facts.jobId, since) ? [] : decide.miss(state, facts), answer: undefined }
   })
 }

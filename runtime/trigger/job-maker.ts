@@ -123,5 +123,5 @@ const NO_SALT = new Uint8Array(0)
 const WINDOW_EVENTS: ReadonlySet<string> = new Set(['DebounceOpened', 'DebounceCollected'])
 
 /** The job is refused; nothing is wrong with the store. */
-export const isRefusal = (error: unknown): error is JobledgerError =>
+const isRefusal = (error: unknown): error is JobledgerError =>
   error instanceof JobledgerError && error.family !== 'store' && error.family !== 'ledger'

@@ -11,7 +11,8 @@ import type { CancelledLease } from '../../projections/job-board.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
-import type { OpenGroup } from '../../projections/open-groups.js'
+import type { LeavingJob } from '../../projections/leaving-jobs.js'
+import type { SavedGroups } from '../../projections/open-groups.js'
 import type { SavedStats } from '../../projections/queue-stats.js'
 import type { SavedTriggers } from '../../projections/trigger-registry.js'
 import type { Clock } from '../ports/clock.js'
@@ -29,7 +30,8 @@ const LOOK = 1_000
 const LATEST = 30_000
 const MANY = 100_000
 
-const NO_TRIGGERS = '{"triggers":[],"records":[],"owed":[],"open":[],"bad":[]}'
+const NO_TRIGGERS = '{"triggers":[],"records":[],"owed":[],"bad":[]}'
+const NO_GROUPS = '{"open":[],"parts":[]}'
 
 /**
  * Keeps the projections' rows in the views, so that opening does not replay all history and `list` can ask for jobs that
@@ -83,14 +85,15 @@ export class Checkpointer {
   }
 
   async #restore(kept: Kept, { position }: Checkpoint): Promise<void> {
-    const { board, workers, queues, triggers, groups } = this.#feed
+    const { board, workers, queues, triggers, groups, leaving } = this.#feed
     const now = this.#clock.now()
     for await (const page of kept.live()) for (const state of page) board.restore(fromRow(state), now)
     const texts = await kept.texts()
     board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '[]') as SavedStats)
     queues.restore(JSON.parse(texts.get('queues') ?? '[]') as QueueState[])
     workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
-    groups.restore(JSON.parse(texts.get('open-groups') ?? '[]') as OpenGroup[])
+    leaving.restore(JSON.parse(texts.get('leaving-jobs') ?? '[]') as LeavingJob[])
+    groups.restore(JSON.parse(texts.get('open-groups') ?? NO_GROUPS) as SavedGroups)
     triggers.restore(JSON.parse(texts.get('triggers') ?? NO_TRIGGERS) as SavedTriggers)
     board.restoreCancelledLeases(JSON.parse(texts.get('cancelled-leases') ?? '[]') as [string, CancelledLease][])
     this.#since = position
@@ -150,7 +153,7 @@ export class Checkpointer {
   }
 
   async #write(last: NonNullable<Feed['last']>): Promise<void> {
-    const { board, workers, queues, triggers, groups } = this.#feed
+    const { board, workers, queues, triggers, groups, leaving } = this.#feed
     const { position, stream, revision, id } = last
     const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
     const texts = new Map([
@@ -158,6 +161,7 @@ export class Checkpointer {
       ['queues', JSON.stringify(queues)],
       ['workers', JSON.stringify(workers)],
       ['open-groups', JSON.stringify(groups)],
+      ['leaving-jobs', JSON.stringify(leaving)],
       ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
     ])
     const { writes } = triggers

@@ -4,14 +4,18 @@ import { delay } from '../ports/clock.js'
 import type { Logger } from '../ports/logger.js'
 import type { Feed } from '../read/feed.js'
 import type { OrderedAppends } from '../write/in-order/ordered-appends.js'
+import type { Departures } from './departures.js'
 
 /** How often it is looked for what was left (ms), and how long whoever has begun is left to it, or a failure is left alone. */
 const INTERVAL = 1_000
 const PATIENCE = 5_000
+/** A batch on which nobody has decided for so long is cleared away (ms). */
+const ABANDONED = 600_000
 
 export interface CompleterOptions {
   readonly feed: Feed
-  readonly appends: Pick<OrderedAppends, 'complete' | 'isUnderWay'>
+  readonly appends: Pick<OrderedAppends, 'complete' | 'clear' | 'isUnderWay'>
+  readonly departures: Pick<Departures, 'left' | 'complete'>
   readonly clock: Clock
   readonly log: Logger
 }
@@ -43,6 +47,20 @@ export class Completer {
       return now >= (this.#held.get(id) ?? seenAt + PATIENCE) && !appends.isUnderWay(id)
     })
     for (const group of left) await this.#complete(group)
+    await this.#takeOut(now)
+    for (const stream of feed.groups.unsubmitted(now - ABANDONED)) {
+      if (appends.isUnderWay(stream)) continue
+      await appends.clear(stream)
+      feed.groups.cleared(stream)
+    }
+  }
+
+  async #takeOut(now: number): Promise<void> {
+    const { departures, log } = this.#options
+    const left = departures.left(now, PATIENCE)
+    if (left.length === 0) return
+    await departures.complete(left)
+    log.info({ jobs: left.length }, 'removed what was left half removed')
   }
 
   async #complete(group: OpenGroup): Promise<void> {

@@ -1,13 +1,15 @@
 import type { RemovedJob } from '../../domain/audit/events.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { Body, Metadata } from '../../domain/event.js'
-import type { JobState, Outcome } from '../../domain/job/evolve.js'
+import type { JobState } from '../../domain/job/evolve.js'
 import { JobEnded, JobNeeded, JobRunning } from '../../domain/rejection.js'
 import type { Digest } from '../ports/digest.js'
 import type { Feed } from '../read/feed.js'
 import type { Queries } from '../read/queries.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
+import type { Departures } from './departures.js'
+import { removedJob } from './removed-job.js'
 
 export interface RemoveOptions {
   /** Also a job that runs (it is cancelled first), and one that others still need. */
@@ -36,17 +38,21 @@ export class Removal {
   readonly #journal: Journal
   readonly #queries: Queries
   readonly #digest: Digest
+  readonly #departures: Departures | undefined
 
   constructor(options: {
     readonly feed: Feed
     readonly journal: Journal
     readonly queries: Queries
     readonly digest: Digest
+    /** Only where a store appends to one stream at a time. */
+    readonly departures: Departures | undefined
   }) {
     this.#feed = options.feed
     this.#journal = options.journal
     this.#queries = options.queries
     this.#digest = options.digest
+    this.#departures = options.departures
   }
 
   /** Ids of what was removed. Throws JobUnknown, JobRemoved, JobRunning, JobNeeded. */
@@ -78,7 +84,7 @@ export class Removal {
     await this.#journal.submit(commands.condemn(id, undefined), metadata)
     this.#refuseNeeded(id, force)
     const { state: ended } = await this.#queries.read(id)
-    await this.#journal.submit(commands.remove([removedJob(ended)], undefined), metadata)
+    await this.#take([removedJob(ended)], undefined, metadata)
     return ended
   }
 
@@ -116,14 +122,20 @@ export class Removal {
     const doomed = condemned.filter((job) => job !== undefined).filter(isFree)
     if (doomed.length === 0) return 0
     try {
-      await this.#journal.submit(commands.remove(doomed.map(removedJob), rule), metadata)
-      return doomed.length
+      return await this.#take(doomed.map(removedJob), rule, metadata)
     } catch (error) {
       if (!isRefusal(error)) throw error
       // One of them was removed by another process, or sent round again: the others go one by one.
       const each = await Promise.all(doomed.map((job) => this.#removeOne(job, rule, metadata)))
       return each.filter(Boolean).length
     }
+  }
+
+  /** How many: in one commit all or none; else as many as could be, if any. */
+  async #take(jobs: readonly RemovedJob[], rule: string | undefined, metadata: Metadata | undefined): Promise<number> {
+    if (this.#departures !== undefined) return this.#departures.take(jobs, rule, metadata)
+    await this.#journal.submit(commands.remove(jobs, rule), metadata)
+    return jobs.length
   }
 
   async #condemn(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<JobState | undefined> {
@@ -138,7 +150,7 @@ export class Removal {
 
   async #removeOne(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<boolean> {
     try {
-      await this.#journal.submit(commands.remove([removedJob(job)], rule), metadata)
+      await this.#take([removedJob(job)], rule, metadata)
       return true
     } catch (error) {
       if (isRefusal(error)) return false
@@ -169,8 +181,3 @@ export class Removal {
 }
 
 const isRefusal = (error: unknown): boolean => error instanceof JobledgerError && error.family === 'job'
-
-const removedJob = ({ id, outcome, queue, type, queuedAt, position }: JobState): RemovedJob => ({
-  ...{ id, queue, type, queuedAt, position },
-  outcome: outcome as Outcome,
-})

@@ -10,8 +10,6 @@ import { membersOf, ranking, runtimesOf, stepFor } from '../work/claim-policy.js
 import type { JobDefinition } from '../work/run/definition.js'
 import { Bell } from './bell.js'
 
-/** A firing is left to whoever has begun it for this long (ms). */
-const OPEN_GRACE = 5_000
 /** Wait after something could not be done, or has turned out to be done (ms). */
 const HOLD = 1_000
 /** How long who does not know the code of a type leaves its triggers to those who do (ms). */
@@ -28,9 +26,7 @@ export interface SchedulerOptions {
 }
 
 /** Something to be done about a trigger from an instant on, by a name of its own. */
-type Turn = (instant: number, trigger: Subject, key: string, task: () => Promise<void>) => void
-/** Removed ones have only an id. */
-type Subject = Pick<TriggerState, 'id'> | TriggerState
+type Turn = (instant: number, trigger: TriggerState, key: string, task: () => Promise<void>) => void
 
 /**
  * Sees to it that triggers fire when their time has come, and that they answer to events of the log. Every runtime does: the log
@@ -84,10 +80,6 @@ export class Scheduler {
       if (state?.status !== 'active') continue
       turn(owed.at + this.#grace(state), state, `${owed.source} ${state.id}`, () => firer.onOwed(state, owed))
     }
-    for (const open of triggers.open) {
-      const trigger = triggers.get(open.triggerId) ?? { id: open.triggerId }
-      turn(open.at + OPEN_GRACE, trigger, open.jobId, () => firer.complete(open))
-    }
     for (const [id, jobId] of triggers.bad) {
       const state = triggers.get(id) as TriggerState
       turn(now, state, `bad ${jobId}`, () => firer.removeBad(state, jobId))
@@ -124,13 +116,12 @@ export class Scheduler {
   }
 
   /** Among those whose workers take the jobs of a trigger: they know its type. Nobody does: among all. */
-  #ranking(now: number): (trigger: Subject) => number {
+  #ranking(now: number): (trigger: TriggerState) => number {
     const { feed, runtime } = this.#options
     const live = feed.workers.live(now)
     const all = ranking(runtimesOf(live), runtime)
     const byLane = new Map<string, typeof all>()
     return (trigger) => {
-      if (!('type' in trigger)) return all(trigger.id)
       const lane = laneOf(trigger)
       const key = JSON.stringify(lane)
       let rankOf = byLane.get(key)

@@ -1,6 +1,6 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
 
-import type { RemovedJob } from '../../domain/audit/events.js'
+import type { JobsRemoved, RemovedJob, StreamsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { ClaimState } from '../../domain/claim/claim.js'
 import { claim } from '../../domain/claim/claim.js'
@@ -19,7 +19,7 @@ import type {
   RescheduleCommand,
 } from '../../domain/job/decide.js'
 import * as decide from '../../domain/job/decide.js'
-import type { Released, Retried } from '../../domain/job/events.js'
+import type { Released, Rescheduled, Retried } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import {
@@ -175,6 +175,9 @@ export const failUnstarted = (id: string, result: Ending['result']): Command<voi
 export const reschedule = (id: string, change: RescheduleCommand): Command<void> =>
   onJob(id, (state) => decide.reschedule(id, state, change))
 
+export const noteEnded = (id: string, ended: NonNullable<Rescheduled['ended']>): Command<void> =>
+  onJob(id, (state) => decide.noteEnded(id, state, ended))
+
 export const promote = (id: string): Command<void> => onJob(id, (state, now) => decide.promote(id, state, now))
 
 /** True: cancelled now. False: it had ended, and `tolerateEnded` says that this is fine. */
@@ -260,6 +263,46 @@ export function expunge(id: string, rule: string, hash: (body: Body) => string, 
   }
 }
 
+/** See `decide.leave`. Answers with what there is to record of the job. */
+export function leave(job: RemovedJob, rule: string | undefined): Command<RemovedJob> {
+  const { id } = job
+  const stream = jobStream(id)
+  return {
+    streams: [stream],
+    decide(seen) {
+      const state = jobIn(seen, id)
+      const decision = decide.leave(id, state, rule)
+      return decision instanceof Error || state === undefined
+        ? (decision as JobledgerError)
+        : verdict(decision, asRemoved(job, state))
+    },
+  }
+}
+
+/** The caller's view of it may be of a round before, and knows only where the last round began. */
+const asRemoved = (job: RemovedJob, { outcome, position }: JobState): RemovedJob => ({
+  ...job,
+  outcome: outcome as RemovedJob['outcome'],
+  position: position || job.position,
+})
+
+/** What has become of jobs that leave the log. */
+export const recordRemoved = (jobs: readonly RemovedJob[], rule: string | undefined): Command<void> =>
+  audit('JobsRemoved', removalOf(jobs, rule))
+
+/** Nothing is left to do about them. */
+export const recordGone = (ids: readonly string[]): Command<void> => audit('StreamsRemoved', { ids })
+
+const audit = (type: string, data: JobsRemoved | StreamsRemoved): Command<void> => ({
+  streams: [AUDIT_STREAM],
+  decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data }], answer: undefined }),
+})
+
+const removalOf = (jobs: readonly RemovedJob[], rule: string | undefined): JobsRemoved => ({
+  ...(rule !== undefined && { rule }),
+  jobs,
+})
+
 /** Takes condemned jobs out of the log. Those that others have come to need, or that run again, are refused. */
 export function remove(jobs: readonly RemovedJob[], rule: string | undefined): Command<void> {
   const streams = jobs.map((job) => jobStream(job.id))
@@ -273,10 +316,9 @@ export function remove(jobs: readonly RemovedJob[], rule: string | undefined): C
         const state = jobIn(seen, job.id)
         if (state === undefined) return new JobUnknown(job.id)
         if (!state.rare?.condemned) return new JobNotEnded(job.id, 'not condemned')
-        // The caller's view of it may be of a round before, and knows only where the last round began.
-        gone.push({ ...job, outcome: state.outcome as RemovedJob['outcome'], position: state.position || job.position })
+        gone.push(asRemoved(job, state))
       }
-      const data = { ...(rule !== undefined && { rule }), jobs: gone }
+      const data = removalOf(gone, rule)
       return { drafts: [{ stream: AUDIT_STREAM, type: 'JobsRemoved', data }], answer: undefined, remove: streams }
     },
   }

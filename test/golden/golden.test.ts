@@ -139,9 +139,14 @@ describe('a log of version 2', () => {
       QueuePaused: ['reason'],
       QueueResumed: [],
       Queued: ['concurrency', 'unique', 'trigger', 'debounced', 'chain'],
-      Claimed: ['until'],
-      Counted: ['refused'],
-      Taken: [],
+      Claimed: ['until', 'rest'],
+      Counted: ['refused', 'rest'],
+      Taken: ['rest'],
+      BatchPart: [],
+      BatchSubmitted: ['rest'],
+      Condemned: ['leaves'],
+      StreamsRemoved: ['ids'],
+      Rescheduled: ['ended'],
     }
     const held = v2.flatMap(readEvents)
     for (const [type, fields] of Object.entries(facts)) {
@@ -161,11 +166,11 @@ describe('a log of version 2', () => {
       TriggerUpdated: [...what, 'keepsPayload'],
       TriggerPaused: ['reason'],
       TriggerResumed: ['nextAt'],
-      TriggerFired: ['source', 'nextAt', 'collected', 'queued'],
+      TriggerFired: ['source', 'nextAt', 'collected', 'rest'],
       TriggerMissed: ['source', 'by', 'count', 'more', 'nextAt', 'closes', 'jobId', 'error', 'chain'],
       DebounceOpened: request,
       DebounceCollected: request,
-      TriggerRemoved: ['jobId'],
+      TriggerRemoved: ['jobId', 'rest'],
     }
     expect(Object.keys(optional).sort()).toEqual([...TRIGGER_EVENT_TYPES].sort())
     for (const [type, fields] of Object.entries(optional)) {

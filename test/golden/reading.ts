@@ -21,6 +21,8 @@ import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import { attemptsOf } from '../../projections/attempts.js'
 import { JobBoard } from '../../projections/job-board.js'
+import { LeavingJobs } from '../../projections/leaving-jobs.js'
+import { OpenGroups } from '../../projections/open-groups.js'
 import { QueueRegistry } from '../../projections/queue-registry.js'
 import { TriggerRegistry } from '../../projections/trigger-registry.js'
 import { WorkerRegistry } from '../../projections/worker-registry.js'
@@ -89,10 +91,15 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
   const registry = new WorkerRegistry()
   const queues = new QueueRegistry()
   const scheduled = new TriggerRegistry()
+  const groups = new OpenGroups(() => {})
+  const leaving = new LeavingJobs()
   for (const event of events) {
     const change = board.apply(event, now)
     if (change === undefined) scheduled.apply(event)
     else scheduled.follow(change)
+    if (change === undefined) groups.apply(event, now)
+    else groups.follow(event)
+    leaving.apply(event, now)
     if (event.type === 'JobsRemoved') board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
     registry.apply(event)
     queues.apply(event)
@@ -124,6 +131,7 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
     byType: board.stats.toSave(),
     triggers: Object.fromEntries(triggers),
     scheduled: scheduledReading(scheduled, now),
+    halfDone: { groups: groups.toJSON(), leaving: leaving.toJSON() },
   })
 }
 

@@ -67,10 +67,6 @@ class Log {
   owed(): string[] {
     return [...this.registry.owed].map(({ triggerId, source }) => `${triggerId} ${source}`)
   }
-
-  open(): string[] {
-    return [...this.registry.open].map(({ jobId }) => jobId)
-  }
 }
 
 function restored(registry: TriggerRegistry): TriggerRegistry {
@@ -204,7 +200,7 @@ test('what changes for a checkpoint is counted, and nothing else is', () => {
     () => log.queue('a'),
     () => log.trigger('TriggerMissed', { by: 'event', reason: 'refused', occurrence: 0, source: 'e2' }),
     () => log.trigger('TriggerAdded', timed(1), 'u'),
-    () => log.trigger('TriggerFired', fired({ queued: facts({ trigger: { id: 'u', occurrence: 0 } }) }), 'u'),
+    () => log.trigger('TriggerFired', fired(), 'u'),
     () => log.queue('j', { type: 'letter', trigger: { id: 'u', occurrence: 0 } }),
     () => log.run('j', 'BadTrigger'),
     () => log.queue('c', { type: 'letter', trigger: { id: 't', occurrence: 0 } }),
@@ -213,9 +209,8 @@ test('what changes for a checkpoint is counted, and nothing else is', () => {
     () => log.write('job-c', 'Heartbeat', { token: 'c', expiresAt: 2e9, progress: 0.5 }),
     () => log.queue('other', { type: 'letter' }),
     () => log.write('queue-q', 'QueuePaused'),
-    () => log.trigger('TriggerFired', fired({ jobId: 'k', queued: facts() }), 'u'),
+    () => log.trigger('TriggerFired', fired({ jobId: 'k' }), 'u'),
     () => log.trigger('TriggerRemoved', { by: 'done' }, 'u'),
-    () => log.trigger('TriggerMissed', { reason: 'refused', occurrence: 0, jobId: 'k' }, 'u'),
   ]
   const changed = steps.map((step) => {
     step()
@@ -226,34 +221,6 @@ test('what changes for a checkpoint is counted, and nothing else is', () => {
     return text !== before[0]
   })
   expect(changed.map((has, step) => (has ? -1 : step)).filter((step) => step >= 0)).toEqual([10, 11, 12])
-})
-
-describe.each(LIVES)('a firing and its job in two appends, %s', (_, live) => {
-  const queued = facts({ trigger: { id: 't', occurrence: 0 } })
-
-  test('is open until the job is there', () => {
-    const log = live(new Log().trigger('TriggerAdded', timed(1)).trigger('TriggerFired', fired({ queued })))
-    expect([...log.registry.open]).toEqual([{ triggerId: 't', revision: 1, at: 2_000, jobId: 'j' }])
-    const { changes } = log.registry
-    log.queue('j', queued)
-    expect(log.registry.changes).toBeGreaterThan(changes)
-    expect(live(log).open()).toEqual([])
-  })
-
-  test('is not open any more when it has come to nothing, also where it was the last of its trigger', () => {
-    const missed = { occurrence: 0, reason: 'refused', jobId: 'j' }
-    const log = new Log().trigger('TriggerAdded', timed(1)).trigger('TriggerFired', fired({ queued }))
-    live(log.trigger('TriggerRemoved', { by: 'done' }))
-    expect([log.open(), log.registry.get('t')]).toEqual([['j'], undefined])
-    live(log.trigger('TriggerMissed', missed))
-    expect([log.open(), log.registry.get('t')]).toEqual([[], undefined])
-    live(log.trigger('TriggerAdded', timed(1)))
-    expect(log.registry.get('t')).toMatchObject({ fired: 0, missed: 0, revision: 4 })
-  })
-
-  test('is none where both were one', () => {
-    expect(live(new Log().trigger('TriggerAdded', timed(1)).trigger('TriggerFired', fired())).open()).toEqual([])
-  })
 })
 
 describe.each(LIVES)('what its jobs have come to, %s', (_, live) => {

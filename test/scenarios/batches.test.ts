@@ -4,7 +4,7 @@ import { defineJob } from '../../runtime/work/run/definition.js'
 import type { BatchElement } from '../../runtime/write/contract.js'
 import { factsOf, gate, isEmpty, next, rejection, typesOf } from '../engine/support.js'
 import { build, takeAll, test } from './remote.js'
-import { scenario } from './scenario.js'
+import { inOneAppend, scenario } from './scenario.js'
 
 const add = defineJob({ type: 'add', handle: ({ a, b }: { a: number; b: number }) => a + b })
 const shout = defineJob({ type: 'shout', handle: (text: string) => text.toUpperCase() })
@@ -30,18 +30,23 @@ scenario([2], 'an empty batch is no batch', async (world) => {
   expect(await isEmpty(ledger)).toBe(true)
 })
 
-scenario([2, 13], 'a large batch is one step, in its order, before whatever comes after it', async (world) => {
-  const ledger = await world.open()
-  const worker = await ledger.workers.register()
-  const batch = Array.from({ length: 300 }, (_, n) => ({ job: n % 2 === 0 ? build : test, payload: n }))
-  const many = ledger.enqueueMany(batch)
-  const later = ledger.enqueue(build, 'later')
-  const ids = [...(await many).map(({ id }) => id), (await later).id]
-  const times = await Promise.all([0, 149, 299].map((n) => factsOf(ledger, ids[n] as string, 'Queued')))
-  expect(new Set(times.map(([facts]) => facts?.at)).size).toBe(1)
-  expect((await ledger.queues.stats()).default).toMatchObject({ ready: 301 })
-  expect(await takeAll(ledger, worker)).toEqual(ids)
-})
+scenario(
+  [2, 13],
+  'a large batch is one step, in its order, before whatever comes after it',
+  async (world) => {
+    const ledger = await world.open()
+    const worker = await ledger.workers.register()
+    const batch = Array.from({ length: 300 }, (_, n) => ({ job: n % 2 === 0 ? build : test, payload: n }))
+    const many = ledger.enqueueMany(batch)
+    const later = ledger.enqueue(build, 'later')
+    const ids = [...(await many).map(({ id }) => id), (await later).id]
+    const times = await Promise.all([0, 149, 299].map((n) => factsOf(ledger, ids[n] as string, 'Queued')))
+    expect(new Set(times.map(([facts]) => facts?.at)).size).toBe(1)
+    expect((await ledger.queues.stats()).default).toMatchObject({ ready: 301 })
+    expect(await takeAll(ledger, worker)).toEqual(ids)
+  },
+  inOneAppend('what is enqueued while a batch is on its way may come first'),
+)
 
 const asynchronous = defineJob({
   type: 'asynchronous',

@@ -209,7 +209,7 @@ scenario([9], 'whatever makes a job ready wakes who waits, without any time goin
   const elsewhere = await world.open()
   const worker = await ledger.workers.register()
   await ledger.enqueueMany([
-    { job: test, payload: 1, options: { id: 'base', priority: -1 } },
+    { job: test, payload: 1, options: { id: 'base', priority: -2 } },
     { job: test, payload: 1, options: { id: 'again', priority: -1 } },
     { job: build, payload: 1, options: { id: 'dependent', dependsOn: ['base'] } },
     { job: build, payload: 1, options: { id: 'held', held: true } },

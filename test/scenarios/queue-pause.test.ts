@@ -4,7 +4,7 @@ import { defineJob } from '../../runtime/work/run/definition.js'
 import { factsOf, rejection, typesOf } from '../engine/support.js'
 import { turns } from '../runtime/support/hasty-clock.js'
 import { build, code, LONG, take, takeAll, test, watched } from './remote.js'
-import { scenario } from './scenario.js'
+import { inOneAppend, scenario } from './scenario.js'
 
 scenario([55], 'nothing is leased from a queue that is paused, in any ledger, until it is resumed', async (world) => {
   const [ledger, other] = [await world.open(), await world.open()]
@@ -65,34 +65,39 @@ scenario(
   },
 )
 
-scenario([55], 'once a pause is recorded no lease comes after it, however close they are', async (world) => {
-  const ledgers = [await world.open(), await world.open()] as const
-  const worker = await ledgers[0].workers.register()
-  const ends = new Set<string>()
-  for (let round = 0; round < 40; round += 1) {
-    const queue = `q${round}`
-    const { id } = await ledgers[1].enqueue(build, null, { queue })
-    const lease = ledgers[0].leaseById(id, worker, { lease: LONG }).then(
-      () => 'leased',
-      (error) => error.code as string,
-    )
-    await turns(round % 10)
-    await ledgers[1].queues.pause(queue)
-    const end = await lease
-    ends.add(end)
-    const [leased] = await factsOf(ledgers[0], id, 'Leased')
-    expect(leased !== undefined).toBe(end === 'leased')
-    if (leased === undefined) continue
-    const positions: string[] = []
-    for (const stream of [`job-${id}`, `queue-${queue}`]) {
-      for await (const page of (await world.store()).readStream(stream, { backwards: true, limit: 1 })) {
-        positions.push(...page.map(({ position }) => position))
+scenario(
+  [55],
+  'once a pause is recorded no lease comes after it, however close they are',
+  async (world) => {
+    const ledgers = [await world.open(), await world.open()] as const
+    const worker = await ledgers[0].workers.register()
+    const ends = new Set<string>()
+    for (let round = 0; round < 40; round += 1) {
+      const queue = `q${round}`
+      const { id } = await ledgers[1].enqueue(build, null, { queue })
+      const lease = ledgers[0].leaseById(id, worker, { lease: LONG }).then(
+        () => 'leased',
+        (error) => error.code as string,
+      )
+      await turns(round % 10)
+      await ledgers[1].queues.pause(queue)
+      const end = await lease
+      ends.add(end)
+      const [leased] = await factsOf(ledgers[0], id, 'Leased')
+      expect(leased !== undefined).toBe(end === 'leased')
+      if (leased === undefined) continue
+      const positions: string[] = []
+      for (const stream of [`job-${id}`, `queue-${queue}`]) {
+        for await (const page of (await world.store()).readStream(stream, { backwards: true, limit: 1 })) {
+          positions.push(...page.map(({ position }) => position))
+        }
       }
+      expect(positions).toEqual([...positions].sort())
     }
-    expect(positions).toEqual([...positions].sort())
-  }
-  expect([...ends].sort()).toEqual(['JOB_NOT_PENDING', 'leased'])
-})
+    expect([...ends].sort()).toEqual(['JOB_NOT_PENDING', 'leased'])
+  },
+  inOneAppend('a pause is looked at right before a lease, not in its append'),
+)
 
 scenario([55, 6], 'a refused lease leaves the job where it was, for those who may take it', async (world) => {
   const [ledger, other] = [await world.open(), await world.open()]

@@ -211,7 +211,8 @@ scenario([75, 'C21'], 'a rule without a name is told by its place, also in what 
     ],
   })
   expect(Object.keys(report.rules)).toEqual(['rule-2'])
-  expect(seen).toEqual(['rule-2', 'rule-2'])
+  expect(new Set(seen)).toEqual(new Set(['rule-2']))
+  expect(seen.length).toBeGreaterThanOrEqual(2)
 })
 
 const WRONG: readonly (readonly [given: unknown, option: string])[] = [

@@ -4,7 +4,7 @@ import type { RecordedEvent } from '../../domain/event.js'
 import { rejection, typesOf, type World } from '../engine/support.js'
 import { turns } from '../runtime/support/hasty-clock.js'
 import { build, code, LONG, take, takeAll, watched } from './remote.js'
-import { scenario } from './scenario.js'
+import { inOneAppend, scenario } from './scenario.js'
 
 async function streamOf(world: World, worker: string): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = []
@@ -69,35 +69,40 @@ scenario(
   },
 )
 
-scenario([54], 'of a lease and a removal at the same moment one is refused', async (world) => {
-  const ledgers = [await world.open(), await world.open()] as const
-  const ends = { leased: 0, removed: 0 }
-  for (let round = 0; round < 40; round += 1) {
-    const worker = await ledgers[0].workers.register()
-    const { id } = await ledgers[1].enqueue(build, null)
-    const told = (promise: Promise<unknown>): Promise<string> =>
-      promise.then(
-        () => 'done',
-        ({ code }) => code,
-      )
-    const leasing = told(ledgers[round % 2 === 0 ? 0 : 1].leaseById(id, worker, { lease: LONG }))
-    // Sooner or later, by a turn of the event loop or a few.
-    await turns(round % 10)
-    const removal = await told(ledgers[1].workers.remove(worker))
-    const lease = await leasing
-    if (lease === 'done') {
-      ends.leased += 1
-      expect(removal).toBe('WORKER_BUSY')
-      expect((await ledgers[0].workers.list()).find((info) => info.id === worker)?.status).toBe('active')
-    } else {
-      ends.removed += 1
-      expect([lease, removal]).toEqual([expect.stringMatching(/^WORKER_(GONE|NOT_ACTIVE)$/), 'done'])
-      expect(await typesOf(ledgers[0], id)).toEqual(['Queued'])
+scenario(
+  [54],
+  'of a lease and a removal at the same moment one is refused',
+  async (world) => {
+    const ledgers = [await world.open(), await world.open()] as const
+    const ends = { leased: 0, removed: 0 }
+    for (let round = 0; round < 40; round += 1) {
+      const worker = await ledgers[0].workers.register()
+      const { id } = await ledgers[1].enqueue(build, null)
+      const told = (promise: Promise<unknown>): Promise<string> =>
+        promise.then(
+          () => 'done',
+          ({ code }) => code,
+        )
+      const leasing = told(ledgers[round % 2 === 0 ? 0 : 1].leaseById(id, worker, { lease: LONG }))
+      // Sooner or later, by a turn of the event loop or a few.
+      await turns(round % 10)
+      const removal = await told(ledgers[1].workers.remove(worker))
+      const lease = await leasing
+      if (lease === 'done') {
+        ends.leased += 1
+        expect(removal).toBe('WORKER_BUSY')
+        expect((await ledgers[0].workers.list()).find((info) => info.id === worker)?.status).toBe('active')
+      } else {
+        ends.removed += 1
+        expect([lease, removal]).toEqual([expect.stringMatching(/^WORKER_(GONE|NOT_ACTIVE)$/), 'done'])
+        expect(await typesOf(ledgers[0], id)).toEqual(['Queued'])
+      }
     }
-  }
-  expect(ends.leased).toBeGreaterThan(0)
-  expect(ends.removed).toBeGreaterThan(0)
-})
+    expect(ends.leased).toBeGreaterThan(0)
+    expect(ends.removed).toBeGreaterThan(0)
+  },
+  inOneAppend('a worker is looked at right before a lease, not in its append'),
+)
 
 scenario(
   [53, 54],

@@ -4,10 +4,9 @@ import type { Duration } from '../../../domain/duration.js'
 import { toMs } from '../../../domain/duration.js'
 import { InvalidOption, JobledgerError } from '../../../domain/errors.js'
 import type { JobState, Lease } from '../../../domain/job/evolve.js'
-import * as queueDecide from '../../../domain/queue/decide.js'
 import { InPausedQueue } from '../../../domain/queue/decide.js'
 import { JobNotPending, KeyAtLimit, LeaseLost, WorkerNotActive, WorkerUnknown } from '../../../domain/rejection.js'
-import { WorkerGone, whyNoLease } from '../../../domain/worker/decide.js'
+import { WorkerGone } from '../../../domain/worker/decide.js'
 import type { Lane } from '../../../projections/pending-index.js'
 import { checkKeys, toName, toSignal, toTexts } from '../../checks.js'
 import { LeaseTimeout } from '../../errors.js'
@@ -16,7 +15,6 @@ import type { Ids } from '../../ports/ids.js'
 import type { Dependencies, DependencyResult } from '../../read/dependencies.js'
 import type { Feed } from '../../read/feed.js'
 import type { Queries } from '../../read/queries.js'
-import type { Command } from '../../write/command.js'
 import * as commands from '../../write/commands.js'
 import type { TraceCarrier } from '../../write/contract.js'
 import type { Journal } from '../../write/journal.js'
@@ -99,8 +97,6 @@ export interface LeaseDeskOptions {
   readonly queries: Queries
   readonly dependencies: Dependencies
   readonly codeVersion: string | undefined
-  /** The store can make one append depend on several streams. */
-  readonly atomicGroups: boolean
 }
 
 export class LeaseDesk {
@@ -277,17 +273,12 @@ export class LeaseDesk {
     const { id, queue } = job
     const token = ids.uuid()
     await room.lease(job, token, (claim) =>
-      this.#fenced(id, queue, workerId, commands.lease(id, { token, workerId, leaseMs, codeVersion }, claim)),
+      workers.inTheNameOf(
+        workerId,
+        queues.unlessPaused(id, queue, commands.lease(id, { token, workerId, leaseMs, codeVersion }, claim)),
+      ),
     )
     return token
-  }
-
-  /** A store that appends to one stream at a time has to trust the projection. */
-  #fenced(id: string, queue: string, workerId: string, lease: Command<void>): Command<void> {
-    const { feed, atomicGroups } = this.#options
-    if (atomicGroups) return workers.inTheNameOf(workerId, queues.unlessPaused(id, queue, lease))
-    const why = whyNoLease(workerId, feed.workers.get(workerId)) ?? queueDecide.whyNoLease(id, feed.queues.get(queue))
-    return why === undefined ? lease : { ...lease, decide: () => why }
   }
 
   /** What the worker is told. A payload that cannot be read ends the job: nobody could run it. */

@@ -11,6 +11,7 @@ import type { Leased } from '../../../domain/job/events.js'
 import { jobStream } from '../../../domain/job/events.js'
 import type { Clock } from '../../ports/clock.js'
 import type { AppendGroup, AppendOutcome, EventStore, ReadStreamOptions } from '../../ports/event-store.js'
+import { StoreUnavailable } from '../../ports/event-store.js'
 import type { Ids } from '../../ports/ids.js'
 import { stamp } from '../group.js'
 import { isNewJob, type Series, toSeries, waves } from './series.js'
@@ -47,6 +48,8 @@ interface Stored extends Pick<Step, 'stream' | 'expected'> {
 /** It cannot be said whether it will be there. */
 type NotKnown = Extract<AppendOutcome, { kind: 'unknown' | 'rejected' }>
 
+const TOO_LATE = 'The batch took so long to be written that it was given up: nothing of it is stored.'
+
 /** What an append of the series has come to. */
 interface Ended {
   readonly step: Step
@@ -60,7 +63,7 @@ export class OrderedAppends implements Appending {
   readonly #ids: Ids
   /** What is sent again must be the same again. `decided`: it may have been stored. */
   readonly #series = new WeakMap<AppendGroup, { readonly series: Series; decided: boolean }>()
-  /** Ids of heads whose rest is being appended here. */
+  /** Ids of the events that decide on what is being appended here, and the streams of batches. */
   readonly #underWay = new Set<string>()
   readonly #done = new Set<string>()
 
@@ -85,12 +88,18 @@ export class OrderedAppends implements Appending {
     return this.#underWay.has(headId)
   }
 
+  /** A batch on which nobody has decided: whoever still means to finds that it is too late. */
+  async clear(stream: string): Promise<void> {
+    await this.#store.remove([stream])
+  }
+
   async append(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     const simple = groups.filter(isOfOneStream)
-    const appended = simple.length > 0 ? this.#store.append(simple) : Promise.resolve([])
-    const others = groups.map((group) => (isOfOneStream(group) ? undefined : this.#carryOut(group)))
-    const outcomes = (await appended).values()
-    return Promise.all(others.map((other) => other ?? (outcomes.next().value as AppendOutcome)))
+    if (simple.length === groups.length) return this.#store.append(groups)
+    const others = Promise.all(groups.map((group) => (isOfOneStream(group) ? undefined : this.#carryOut(group))))
+    const [appended, carried] = await Promise.all([this.#appendAll(simple), others])
+    const outcomes = appended.values()
+    return carried.map((outcome) => outcome ?? (outcomes.next().value as AppendOutcome))
   }
 
   /** A claim is shown when what it is for is there. */
@@ -120,14 +129,18 @@ export class OrderedAppends implements Appending {
     const { series } = known
     const moved = known.decided ? undefined : await this.#look(series)
     if (moved !== undefined) return moved
+    const isAgain = known.decided
     known.decided = true
-    const head = headOf(series)
-    this.#underWay.add(head)
+    const names = namesOf(series)
+    for (const name of names) this.#underWay.add(name)
     try {
-      const outcome = await this.#decide(series)
-      return outcome.kind === 'ok' && series.rest.length > 0 ? await this.#follow(series, outcome.position) : outcome
+      if (series.rest.length === 0) return await this.#appendAlone(group, series)
+      const decided = await this.#decide(series, isAgain)
+      const outcome = decided.kind === 'ok' ? await this.#follow(series, decided.position) : decided
+      if (outcome.kind === 'ok' && group.erase !== undefined) await this.#store.erase(group.erase)
+      return outcome
     } finally {
-      this.#underWay.delete(head)
+      for (const name of names) this.#underWay.delete(name)
     }
   }
 
@@ -147,13 +160,21 @@ export class OrderedAppends implements Appending {
     return undefined
   }
 
-  async #decide({ heads }: Series): Promise<AppendOutcome> {
+  /** All is in one stream; the others were only looked at. */
+  async #appendAlone(group: AppendGroup, { heads }: Series): Promise<AppendOutcome> {
+    const [{ stream, expected }] = heads as [Step]
+    const [outcome] = await this.#appendAll([{ ...group, expect: new Map([[stream, expected]]) }])
+    return outcome as AppendOutcome
+  }
+
+  async #decide({ heads }: Series, isAgain: boolean): Promise<AppendOutcome> {
     let last: AppendOutcome = { kind: 'ok', position: '' }
     for (const step of heads) {
       last = await this.#appendOne(step)
-      // Somebody has completed it meanwhile, and cleared it away.
-      const isOver = last.kind === 'conflict' && last.actual === 'removed' && isBatchStream(step.stream)
-      if (isOver) last = { kind: 'ok', position: '' }
+      const isCleared = last.kind === 'conflict' && last.actual === 'removed' && isBatchStream(step.stream)
+      // Somebody has completed it meanwhile; or it took so long that it was given up.
+      if (isCleared && isAgain) last = { kind: 'ok', position: '' }
+      else if (isCleared) return { kind: 'rejected', error: new StoreUnavailable(TOO_LATE) }
       if (last.kind !== 'ok') return last
     }
     return last
@@ -221,7 +242,8 @@ export class OrderedAppends implements Appending {
   /** A lease that nobody is there to use: recorded all the same, so that it can never come later, and given back in the same append. */
   #givenBack(step: Step): Step {
     const leased = step.events.at(-1)
-    if (leased?.type !== 'Leased') return step
+    // A new job that was leased as it was made is for that worker alone.
+    if (leased?.type !== 'Leased' || isNewJob(step)) return step
     const { token } = leased.data as Leased
     const draft = { stream: step.stream, type: 'Released', data: { token } }
     return { ...step, events: [...step.events, stamp(draft, undefined, this.#clock.now(), this.#ids)] }
@@ -270,17 +292,24 @@ export class OrderedAppends implements Appending {
   async #appendAll(groups: readonly AppendGroup[]): Promise<AppendOutcome[]> {
     const outcomes: AppendOutcome[] = []
     for (let from = 0; from < groups.length; from += AT_ONCE) {
-      outcomes.push(...(await this.#store.append(groups.slice(from, from + AT_ONCE))))
+      const some = groups.slice(from, from + AT_ONCE)
+      outcomes.push(...(await this.#store.append(some).catch((error) => some.map(() => thrown(error)))))
     }
     return outcomes
   }
 }
 
+/** By a store that breaks its promise: only a TypeError says that what it was given is none that it could keep. */
+const thrown = (error: Error): AppendOutcome => ({ kind: error instanceof TypeError ? 'rejected' : 'unknown', error })
+
 const isOfOneStream = ({ expect }: AppendGroup): boolean => expect.size < 2
 
 const toGroup = ({ stream, expected, events }: Step): AppendGroup => ({ expect: new Map([[stream, expected]]), events })
 
-const headOf = ({ heads }: Series): string => heads.at(-1)?.events.at(-1)?.id ?? ''
+function namesOf({ heads }: Series): string[] {
+  const { stream, events } = heads.at(-1) as Step
+  return [...events.map(({ id }) => id), ...(isBatchStream(stream) ? [stream] : [])]
+}
 
 const revisionOf = ({ expected, events }: Stored): number => (expected === 'none' ? -1 : expected) + events.length
 

@@ -5,6 +5,7 @@ import { claimTypeOf } from '../../../domain/claim/events.js'
 import type { NewEvent } from '../../../domain/event.js'
 import type { Queued } from '../../../domain/job/events.js'
 import { isJobStream, jobStream } from '../../../domain/job/events.js'
+import { isTriggerStream } from '../../../domain/trigger/events.js'
 import type { AppendGroup, ExpectedRevision } from '../../ports/event-store.js'
 import type { Ids } from '../../ports/ids.js'
 import type { Step } from './steps.js'
@@ -23,7 +24,7 @@ export interface Series {
 const PART = 262_144
 
 /**
- * A claim decides and carries what it is for. Several of them, jobs that come together, and what is too long for one event are
+ * A claim, or a firing, decides and carries what it is for. Several of them, jobs that come together, and what is too long for one event are
  * decided on in a stream of their own.
  */
 export function toSeries({ expect, events }: AppendGroup, ids: Ids): Series {
@@ -31,9 +32,9 @@ export function toSeries({ expect, events }: AppendGroup, ids: Ids): Series {
   const [first, ...others] = steps
   if (first === undefined || others.length === 0)
     return { heads: steps, rest: [], beside: without(expect, first?.stream) }
-  const isOnlyClaim = isClaim(first) && !others.some(isClaim)
-  const text = isOnlyClaim ? encodeSteps(others) : ''
-  if (isOnlyClaim && text.length <= PART) {
+  const carries = canCarry(first) && !others.some(canCarry)
+  const text = carries ? encodeSteps(others) : ''
+  if (carries && text.length <= PART) {
     const head = carrying(first, restOf(others), text, ids)
     return { heads: [head], rest: others, beside: without(expect, first.stream) }
   }
@@ -70,6 +71,9 @@ function partsOf(text: string): string[] {
 }
 
 const isClaim = ({ stream }: Pick<Step, 'stream'>): boolean => claimTypeOf(stream) !== undefined
+
+/** Its last event has no body of its own. */
+const canCarry = (step: Step): boolean => isClaim(step) || isTriggerStream(step.stream)
 
 /** In the order in which they are to be appended. */
 function stepsOf(expect: AppendGroup['expect'], events: readonly NewEvent[]): Step[] {
@@ -119,10 +123,11 @@ export function waves(steps: readonly Step[]): Step[][] {
 }
 
 const RANKS = ['Taken', 'Counted', 'Claimed']
-/** What is taken or counted in vain does less harm than what is claimed in vain. */
+/** What is counted in vain does less harm than what is claimed in vain; and what has fired must come to something. */
 function rank({ stream }: Step): number {
   const type = claimTypeOf(stream)
-  return type === undefined ? RANKS.length : RANKS.indexOf(type)
+  if (type !== undefined) return RANKS.indexOf(type)
+  return RANKS.length + (isTriggerStream(stream) ? 1 : 0)
 }
 
 function dependentsFirst(steps: readonly Step[]): Step[][] {

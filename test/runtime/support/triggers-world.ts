@@ -2,11 +2,12 @@
  * Runtimes on one log that all see to the same triggers, each by a clock of its own, behind bad weather; some stop dead between
  * a firing and its job.
  */
+import { setMaxListeners } from 'node:events'
 import { MemoryEventStore } from '../../../adapters/memory/event-store.js'
 import { VirtualClock } from '../../../adapters/testing/virtual-clock.js'
 import type { RecordedEvent } from '../../../domain/event.js'
 import type { Definition } from '../../../domain/trigger/decide.js'
-import type { TriggerFacts } from '../../../domain/trigger/events.js'
+import type { TriggerFacts, TriggerFired } from '../../../domain/trigger/events.js'
 import type { Cancel, Clock } from '../../../runtime/ports/clock.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../../runtime/ports/event-store.js'
 import { silentLogger } from '../../../runtime/ports/logger.js'
@@ -14,9 +15,11 @@ import { Feed } from '../../../runtime/read/feed.js'
 import * as commands from '../../../runtime/trigger/commands.js'
 import { Firer } from '../../../runtime/trigger/firer.js'
 import { MissedCounts } from '../../../runtime/trigger/missed-counts.js'
+import { Completer } from '../../../runtime/upkeep/completer.js'
 import { Scheduler } from '../../../runtime/upkeep/scheduler.js'
 import { enqueue } from '../../../runtime/write/enqueue-command.js'
 import { Enqueuer } from '../../../runtime/write/enqueuer.js'
+import { OrderedAppends } from '../../../runtime/write/in-order/ordered-appends.js'
 import { Journal } from '../../../runtime/write/journal.js'
 import { facts, NOW } from '../../domain/support/jobs.js'
 import { CountedIds } from './counted-ids.js'
@@ -48,6 +51,8 @@ export interface Day {
   readonly left: readonly string[]
   /** Runtimes that died. */
   readonly dead: number
+  /** Streams of the jobs whose firings were the last that these have appended. */
+  readonly halfDone: readonly string[]
 }
 
 const SECOND = 1_000
@@ -96,6 +101,7 @@ const isFiring = ({ events }: AppendGroup): boolean => events.some(({ type }) =>
 /** Lets nothing pass once it has appended so many firings: whoever uses it is as good as dead. */
 class MortalStore extends FaultyStore {
   #left: number
+  readonly halfDone: string[] = []
 
   constructor(inner: EventStore, { dies, ...forecast }: Climate) {
     super(inner, forecast)
@@ -110,6 +116,8 @@ class MortalStore extends FaultyStore {
     if (this.isDead) return new Promise(() => {})
     const outcomes = await super.append(groups)
     this.#left -= groups.filter(isFiring).length
+    const rest = groups.flatMap(({ events }) => (events.at(-1)?.data as TriggerFired | undefined)?.rest ?? [])
+    if (this.isDead) this.halfDone.push(...rest.map(({ stream }) => stream))
     return this.isDead ? new Promise(() => {}) : outcomes
   }
 }
@@ -125,6 +133,7 @@ export async function spend(
   const inner = new MemoryEventStore({ atomicGroups })
   const clock = new VirtualClock(NOW)
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal)
   const calm = new Runtime(inner, clock, { skew: 0, dies: undefined, appends: [], reads: [], lags: [] }, 'calm')
   const runtimes = climates.map((climate, index) => new Runtime(inner, clock, climate, `runtime${index}`))
   const running = [calm, ...runtimes].map(({ feed }) => feed.run(stop.signal))
@@ -147,7 +156,8 @@ export async function spend(
   const log: RecordedEvent[] = []
   for await (const page of inner.readAll({ bodies: true })) log.push(...page)
   const skipped = runtimes.reduce((sum, { feed }) => sum + feed.skipped, calm.feed.skipped)
-  return { log, skipped, left, dead: runtimes.filter(({ store }) => store.isDead).length }
+  const dead = runtimes.filter(({ store }) => store.isDead)
+  return { log, skipped, left, dead: dead.length, halfDone: dead.flatMap(({ store }) => store.halfDone) }
 }
 
 class Runtime {
@@ -156,6 +166,7 @@ class Runtime {
   readonly #name: string
   readonly #journal: Journal
   readonly #scheduler: Scheduler
+  readonly #completer: Completer
   #count = 0
 
   constructor(inner: EventStore, shared: Clock, climate: Climate, name: string) {
@@ -166,7 +177,11 @@ class Runtime {
     this.store = store
     this.feed = new Feed({ store, clock, logger: silentLogger })
     const { feed } = this
-    this.#journal = new Journal({ store, memory: feed, clock, ids })
+    const appends = new OrderedAppends({ store, known: feed, clock, ids })
+    const { atomicGroups } = store.capabilities
+    this.#journal = new Journal({ store: atomicGroups ? store : appends, memory: feed, clock, ids })
+    const departures = { left: () => [], complete: async () => {} }
+    this.#completer = new Completer({ feed, appends, departures, clock, log: silentLogger })
     const journal = this.#journal
     const own = { maxBodyBytes: 100_000, definitions: new Map(), log: silentLogger }
     const enqueuer = new Enqueuer({
@@ -179,7 +194,7 @@ class Runtime {
 
   async run(signal: AbortSignal): Promise<void> {
     try {
-      await this.#scheduler.run(signal)
+      await Promise.all([this.#scheduler.run(signal), this.#completer.run(signal)])
     } catch (error) {
       if (!signal.aborted) throw error
     }
@@ -214,8 +229,8 @@ class Runtime {
 
   /** In words. */
   left(): string[] {
-    const { triggers } = this.feed
-    const open = [...triggers.open].map(({ jobId }) => `${jobId} is open`)
+    const { triggers, groups } = this.feed
+    const open = [...groups.open].map(({ last }) => `${last.stream} is open`)
     const owed = [...triggers.owed].map(({ triggerId, source }) => `${triggerId} has not answered ${source}`)
     return [...open, ...owed].map((what) => `${this.#name}: ${what}`)
   }

@@ -1,0 +1,93 @@
+/** How jobs leave a log whose store appends to one stream at a time. */
+import type { RemovedJob } from '../../domain/audit/events.js'
+import { JobledgerError } from '../../domain/errors.js'
+import type { Metadata } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
+import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
+import type { LeavingJob } from '../../projections/leaving-jobs.js'
+import type { EventStore } from '../ports/event-store.js'
+import type { Feed } from '../read/feed.js'
+import type { Queries } from '../read/queries.js'
+import * as commands from '../write/commands.js'
+import type { Journal } from '../write/journal.js'
+import { removedJob } from './removed-job.js'
+
+export interface DeparturesOptions {
+  readonly store: EventStore
+  readonly journal: Journal
+  readonly feed: Feed
+  readonly queries: Queries
+}
+
+/**
+ * In four steps, each of which anybody can go on from: the job's own stream says that it leaves, which nobody can call off; the
+ * audit stream says what became of it; its stream is removed; the audit stream says that this is done.
+ */
+export class Departures {
+  readonly #options: DeparturesOptions
+  /** Ids of those that are on their way here. */
+  readonly #underWay = new Set<string>()
+
+  constructor(options: DeparturesOptions) {
+    this.#options = options
+  }
+
+  /** How many of these condemned jobs could be taken. Throws what refuses them if none. */
+  async take(jobs: readonly RemovedJob[], rule: string | undefined, metadata: Metadata | undefined): Promise<number> {
+    for (const { id } of jobs) this.#underWay.add(id)
+    try {
+      const told = await Promise.all(jobs.map((job) => this.#leave(job, rule, metadata)))
+      const leaving = told.filter((each): each is RemovedJob => !(each instanceof Error))
+      const refusal = told.find((each): each is Error => each instanceof Error)
+      if (leaving.length === 0 && refusal !== undefined) throw refusal
+      await this.#options.journal.submit(commands.recordRemoved(leaving, rule), metadata)
+      await this.#remove(leaving.map(({ id }) => id))
+      return leaving.length
+    } finally {
+      for (const { id } of jobs) this.#underWay.delete(id)
+    }
+  }
+
+  async #leave(job: RemovedJob, rule: string | undefined, metadata: Metadata | undefined): Promise<RemovedJob | Error> {
+    try {
+      return await this.#options.journal.submit(commands.leave(job, rule), metadata)
+    } catch (error) {
+      if (error instanceof JobledgerError && error.family === 'job') return error
+      throw error
+    }
+  }
+
+  async #remove(ids: readonly string[]): Promise<void> {
+    const { store, journal } = this.#options
+    await store.remove(ids.map(jobStream))
+    await journal.submit(commands.recordGone(ids))
+  }
+
+  /** Those that somebody has left behind for so long (ms) by now. */
+  left(now: number, patience: number): LeavingJob[] {
+    const { leaving } = this.#options.feed
+    return [...leaving.jobs].filter(({ id, seenAt }) => now >= seenAt + patience && !this.#underWay.has(id))
+  }
+
+  /** Goes on where somebody else has stopped. */
+  async complete(jobs: readonly LeavingJob[]): Promise<void> {
+    const { queries, feed, journal } = this.#options
+    // Perhaps another one has just done it.
+    await queries.catchUp()
+    const left = jobs.flatMap(({ id }) => feed.leaving.get(id) ?? [])
+    for (const { id, rule, recorded } of left) {
+      const job = recorded ? undefined : await this.#find(id)
+      if (job !== undefined) await journal.submit(commands.recordRemoved([job], rule))
+    }
+    if (left.length > 0) await this.#remove(left.map(({ id }) => id))
+  }
+
+  async #find(id: string): Promise<RemovedJob | undefined> {
+    try {
+      return removedJob((await this.#options.queries.read(id)).state)
+    } catch (error) {
+      if (error instanceof JobRemoved || error instanceof JobUnknown) return undefined
+      throw error
+    }
+  }
+}
