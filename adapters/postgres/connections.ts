@@ -53,7 +53,7 @@ export class Connections {
   readonly #pool: Pool
   readonly #schema: string
   readonly #sockets: Sockets | undefined
-  #logger: Logger = silentLogger
+  logger: Logger = silentLogger
   #outage: Outage | undefined
   readonly #active = new Set<Promise<unknown>>()
   readonly #ending = new AbortController()
@@ -72,7 +72,7 @@ export class Connections {
 
   /** From now on `logger` is told when the database cannot be reached, or written to, and when it can be again. */
   attend(logger: Logger): void {
-    this.#logger = logger
+    this.logger = logger
     this.#outage = new Outage({ logger, place: this.place })
   }
 
@@ -179,7 +179,7 @@ export class Connections {
   async #tellHolder(): Promise<void> {
     const holder = await holderOf(this.#schema, (text, values) => this.query(text, values)).catch(() => undefined)
     const facts = { store: this.place, ...holder }
-    this.#logger.warn(facts, 'another transaction holds the log: nobody else can write until it ends')
+    this.logger.warn(facts, 'another transaction holds the log: nobody else can write until it ends')
   }
 
   /** Waits for what is under way, for as long as a server that answers may take. Idempotent. */

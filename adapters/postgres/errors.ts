@@ -54,6 +54,8 @@ const ADVICE: readonly (readonly [prefix: string, advice: string])[] = [
   ['40', 'another transaction stands in the way'],
 ]
 
+const UNTRUSTED = "the server's certificate is not trusted: name who signed it in the URL (`sslrootcert=`)"
+
 const NETWORK: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nobody listens there',
   ENOENT: 'nobody listens there',
@@ -62,6 +64,12 @@ const NETWORK: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the host cannot be reached',
   ETIMEDOUT: 'the host does not answer',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  CERT_HAS_EXPIRED: "the server's certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another host",
 }
 
 /** An error of driver or server as StoreUnavailable; of a value that no column takes as TypeError. `place` says where, without user or password. */

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { describe, expect, it, vi } from 'vitest'
 import { openPostgresStore } from '../../adapters/postgres/event-store.js'
 import { type AppendGroup, StoreUnavailable } from '../../runtime/ports/event-store.js'
-import { appendOk, event, events, follow, group, kindsOf } from '../conformance/event-store/harness.js'
+import { appendOk, event, group, idsOf, kindsOf } from '../conformance/event-store/harness.js'
 import { type LogLine, listeningLogger } from '../engine/support.js'
 import { freshSchema, missingPostgres } from '../support/postgres.js'
 import { Relay } from '../support/postgres-relay.js'
@@ -55,9 +55,30 @@ describe.skipIf(missing !== undefined).concurrent(missing ?? 'a server', () => {
     await using at = await scene()
     const other = await openPostgresStore(at.schema.url)
     at.relay.deaf = true
-    const following = follow(at.store.subscribe({ signal: new AbortController().signal }), 30)
-    for (let n = 0; n < 3; n += 1) await appendOk(other, { [`job-${n}`]: 'none' }, ...events(`job-${n}`, 10))
-    expect(await following).toHaveLength(30)
+    const over = new AbortController()
+    const seen: string[] = []
+    const following = (async () => {
+      for await (const batch of at.store.subscribe({ signal: over.signal })) {
+        if (batch.kind === 'events') seen.push(...idsOf(batch.events))
+      }
+    })()
+    let sent = 0
+    const saysNow = (...all: string[]): Promise<void> =>
+      vi.waitFor(
+        async () => {
+          sent += 1
+          await appendOk(other, { [`job-${sent}`]: 'none' }, event(`job-${sent}`))
+          expect(at.said()).toEqual(all)
+        },
+        { timeout: 30_000, interval: 100 },
+      )
+    const quiet = 'info: notifications of commits do not arrive, as through a pooler: the log is asked every 100 ms'
+    await saysNow(quiet)
+    at.relay.deaf = false
+    await saysNow(quiet, 'info: notifications of commits arrive again')
+    await vi.waitFor(() => expect(seen).toHaveLength(sent))
+    over.abort()
+    await following
     await other.close()
   })
 
