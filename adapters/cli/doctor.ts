@@ -1,31 +1,22 @@
 /** doctor: is this ledger sound, and does anything ask for an operator? */
-import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { Logger } from '../../runtime/ports/logger.js'
+import type { Finding } from '../../runtime/ports/maintenance.js'
 import { EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import { JsonLogger } from './logger.js'
-import { bytes, type Output, oneLine, plural, printable } from './output.js'
+import { type Output, oneLine, plural, printable } from './output.js'
 import { pathOf, requireLedger, Session, shown, withLedger } from './session.js'
 import type { Survey } from './survey.js'
-
-/** `warning`: works, but somebody should look. `problem`: the ledger cannot be trusted as it is. */
-interface Check {
-  readonly name: string
-  readonly status: 'ok' | 'warning' | 'problem'
-  readonly message: string
-  readonly details?: object
-}
 
 interface DoctorFlags {
   readonly quick?: true
   readonly strict?: true
 }
 
-/** From here on somebody should decide what is kept. */
-const LARGE_LOG = 1024 ** 3
-/** SQLite empties it at some 4 MiB, and cuts it at 64 MiB: more than that means that somebody reads without end. */
-const LARGE_WAL = 256 * 1024 ** 2
+const PINGS = 9
+/** A commit of a disk far away. */
+const SLOW_MS = 50
 /** Dead letters, after which it does not matter any more how many there are. */
 const MANY = 10_000
 
@@ -63,14 +54,14 @@ Examples:
   $ jobledger doctor
   $ jobledger doctor --quick --strict --json`
 
-async function examine(url: string, log: Logger, quick: boolean): Promise<Check[]> {
+async function examine(url: string, log: Logger, quick: boolean): Promise<Finding[]> {
   const noted = new Notes(log)
-  const checks: Check[] = []
+  const checks: Finding[] = []
   try {
     await withLedger({ url, logger: noted.logger }, async (ledger) => {
       await ledger.ping()
       checks.push({ name: 'open', status: 'ok', message: `${shown(url)} opens, is of a schema we know, and answers` })
-      checks.push(...sizes(url), await deadLetters(ledger))
+      checks.push(await answering(ledger), ...(await storeFindings(url, quick)), await deadLetters(ledger))
       if (quick) return
       const { survey } = await import('./survey.js')
       checks.push(...judge(await survey(ledger), url))
@@ -84,32 +75,28 @@ async function examine(url: string, log: Logger, quick: boolean): Promise<Check[
   return [...checks, noted.skipped(), noted.lost()]
 }
 
-function sizes(url: string): Check[] {
-  const path = pathOf(url)
-  if (path === undefined) return []
-  const size = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  const [log, wal, views] = [size(path), size(`${path}-wal`), size(`${path}-views`)]
-  const large = log > LARGE_LOG
-  return [
-    {
-      name: 'log',
-      status: large ? 'warning' : 'ok',
-      message: `${bytes(log)}, and ${bytes(views)} of views. ${large ? 'It grows with every job: nothing' : 'Nothing'} is removed by default`,
-      details: { log, views },
-    },
-    wal > LARGE_WAL
-      ? {
-          name: 'wal',
-          status: 'warning',
-          message: `${bytes(wal)}: some process reads without end and keeps it from being emptied`,
-          details: { wal },
-        }
-      : { name: 'wal', status: 'ok', message: bytes(wal), details: { wal } },
-  ]
+/** What the store knows of itself. */
+async function storeFindings(url: string, quick: boolean): Promise<Finding[]> {
+  const { openMaintenance } = await import('../open-maintenance.js')
+  return (await openMaintenance(url))?.examine({ quick }) ?? []
+}
+
+/** The median of a few: one may meet a pause of anybody's. */
+async function answering(ledger: Ledger): Promise<Finding> {
+  const times: number[] = []
+  for (let ping = 0; ping < PINGS; ping += 1) {
+    const began = performance.now()
+    await ledger.ping()
+    times.push(performance.now() - began)
+  }
+  const ms = times.sort((one, other) => one - other)[Math.floor(PINGS / 2)] ?? 0
+  const message = `the store answers within ${ms.toFixed(1)} ms`
+  if (ms <= SLOW_MS) return { name: 'ping', status: 'ok', message, details: { ms } }
+  return { name: 'ping', status: 'warning', message: `${message}: each lease waits as long`, details: { ms } }
 }
 
 /** Counted one by one: the totals per queue know also those that were removed since. */
-async function deadLetters(ledger: Ledger): Promise<Check> {
+async function deadLetters(ledger: Ledger): Promise<Finding> {
   const queues: Record<string, number> = {}
   let total = 0
   let cursor: string | undefined
@@ -126,7 +113,7 @@ async function deadLetters(ledger: Ledger): Promise<Check> {
   return { name: 'dead letters', status: 'warning', message, details: { queues } }
 }
 
-function judge({ jobs, events, unreadable, different, unlisted }: Survey, url: string): Check[] {
+function judge({ jobs, events, unreadable, different, unlisted }: Survey, url: string): Finding[] {
   const read = `${plural(jobs, 'job')} with ${plural(events, 'event')} read`
   return [
     unreadable.length === 0
@@ -147,10 +134,15 @@ function judge({ jobs, events, unreadable, different, unlisted }: Survey, url: s
       : {
           name: 'views',
           status: 'problem',
-          message: `wrong about ${plural(different.length, 'job')}, first: ${printable(different[0] ?? '')}. Stop all workers and delete ${pathOf(url)}-views*: they are built again`,
+          message: `wrong about ${plural(different.length, 'job')}, first: ${printable(different[0] ?? '')}. Stop all workers and ${viewsOf(url)}: they are built again`,
           details: { different, unlisted },
         },
   ]
+}
+
+function viewsOf(url: string): string {
+  const path = pathOf(url)
+  return path === undefined ? 'drop the tables view_* of its schema' : `delete ${path}-views*`
 }
 
 function unlistedInWords(unlisted: number): string {
@@ -176,7 +168,7 @@ class Notes {
     return [...this.#said].reduce((sum, [message, count]) => sum + (message.startsWith(start) ? count : 0), 0)
   }
 
-  skipped(): Check {
+  skipped(): Finding {
     const skipped = this.#count('event skipped')
     if (skipped === 0)
       return { name: 'feed', status: 'ok', message: 'every event since the checkpoint of the views could be folded' }
@@ -188,7 +180,7 @@ class Notes {
     }
   }
 
-  lost(): Check {
+  lost(): Finding {
     const [leases, workers] = [this.#count('lease lost'), this.#count('worker lost')]
     if (leases + workers === 0) return { name: 'workers', status: 'ok', message: 'none was found dead' }
     const message = `${plural(workers, 'worker')} found dead, ${plural(leases, 'lease')} taken back just now`
@@ -217,7 +209,7 @@ function both(one: Logger, other: Logger): Logger {
 
 const MARKS = { ok: 'green', warning: 'yellow', problem: 'red' } as const
 
-function reportText(output: Output, checks: readonly Check[]): string {
+function reportText(output: Output, checks: readonly Finding[]): string {
   const rows = checks.map(({ name, status, message }) => [output.style(MARKS[status], status), name, message])
   return output.table(['STATUS', 'CHECK', 'FOUND'], rows)
 }

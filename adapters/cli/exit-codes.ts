@@ -60,6 +60,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   FIRING_MISSED: EXIT.conflict,
   STREAM_REMOVED: EXIT.conflict,
   COPY_TARGET_DIFFERS: EXIT.conflict,
+  BACKUP_EXISTS: EXIT.conflict,
   COPY_IMPOSSIBLE: EXIT.integrity,
   COPY_UNVERIFIED: EXIT.integrity,
   ILLEGAL_EVENT: EXIT.integrity,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { addAttempts } from './attempts.js'
+import { addBackup } from './backup.js'
 import { addCopy } from './copy.js'
 import { addDead } from './dead.js'
 import { addDoctor } from './doctor.js'
@@ -10,6 +11,7 @@ import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
 import { name } from './flags.js'
 import { addHistory, addList } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
+import { addMigrate } from './migrate.js'
 import { addCancel, addPromote, addReschedule, addRetry } from './operate.js'
 import { oneLine } from './output.js'
 import { addQueues, addStats } from './queues.js'
@@ -37,7 +39,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addTriggers,
     addRetention,
   ],
-  'Look after the store:': [addCopy],
+  'Look after the store:': [addMigrate, addBackup, addCopy],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */

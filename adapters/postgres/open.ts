@@ -29,6 +29,8 @@ export interface Log {
   readonly connections: Connections
   readonly schema: string
   readonly logId: string
+  /** It was not there before. */
+  readonly made: boolean
 }
 
 /** The oldest PostgreSQL that makes uuids by itself. */
@@ -76,7 +78,7 @@ async function tryOpen(
   const { place } = connections
   const late = (): Error => new StoreUnavailable(`${place}: the server does not answer within ${OPEN_MS / 1000} s.`)
   try {
-    return { connections, schema, logId: await within(OPEN_MS, prepare(connections, schema), late) }
+    return { connections, schema, ...(await within(OPEN_MS, prepare(connections, schema), late)) }
   } catch (error) {
     connections.cut()
     const closed = connections.close()
@@ -120,10 +122,10 @@ function explain(error: unknown, place: string): Error {
   return error instanceof JobledgerError ? error : toStoreError(error, place)
 }
 
-async function prepare(connections: Connections, schema: string): Promise<string> {
+async function prepare(connections: Connections, schema: string): Promise<Pick<Log, 'logId' | 'made'>> {
   return connections.lend(async (client) => {
     const known = await identify(client, schema, connections.place)
-    return known ?? create(client, schema, connections.place)
+    return { logId: known ?? (await create(client, schema, connections.place)), made: known === undefined }
   })
 }
 

@@ -22,6 +22,11 @@ export interface Database {
   /** On: an iterator that somebody has left open does not stand in the way of other statements. */
   unsafeMode(on: boolean): unknown
   close(): unknown
+  /** `progress` answers with how many pages to copy next. */
+  backup(
+    path: string,
+    options: { readonly progress: (done: { totalPages: number; remainingPages: number }) => number },
+  ): Promise<unknown>
 }
 
 export interface DatabaseOptions {

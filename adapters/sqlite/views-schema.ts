@@ -8,7 +8,7 @@ import { useWal } from './open.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
-const SCHEMA_VERSION = 3
+export const VIEWS_VERSION = 3
 
 /** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
 const BUSY_MS = 100
@@ -103,7 +103,7 @@ function prepareFile(db: Database, path: string): boolean {
       `${path}: expected a file for views, found another program's database (application id ${id}).`,
     )
   }
-  if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) return false
+  if (db.pragma('user_version', { simple: true }) !== VIEWS_VERSION) return false
   // Reads a page of each table: gross damage shows here, not in the middle of a query.
   for (const table of TABLE_NAMES) db.prepare(`SELECT * FROM ${table} LIMIT 1`).get()
   return true
@@ -118,7 +118,7 @@ function create(db: Database): void {
   db.exec('BEGIN IMMEDIATE')
   // Somebody else may have been faster.
   if (isEmpty(db)) {
-    db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`)
+    db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VIEWS_VERSION}`)
   }
   db.exec('COMMIT')
 }

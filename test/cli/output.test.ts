@@ -1,7 +1,8 @@
 /** What only shows on a terminal, and cannot be seen from a pipe. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { JsonLogger } from '../../adapters/cli/logger.js'
-import { age, bytes, Output, preview, printable, widthOf } from '../../adapters/cli/output.js'
+import { age, Output, preview, printable, widthOf } from '../../adapters/cli/output.js'
+import { bytes } from '../../adapters/shared/bytes.js'
 
 const output = new Output({ json: false, quiet: false, color: false })
 
