@@ -48,6 +48,8 @@ export class Journal {
   readonly #clock: Clock
   readonly #judging: Judging
   readonly #overlap: Overlap
+  /** A group of several streams is more than one append. */
+  readonly #inOrder: boolean
   readonly #inbox = new Inbox()
   /** Groups that met a rival or an unknown outcome: first in line at the next flush. */
   #again: Group[] = []
@@ -67,7 +69,9 @@ export class Journal {
     this.#store = options.store
     this.#memory = options.memory
     this.#clock = options.clock
-    this.#overlap = options.store.capabilities.overlap ?? NO_OVERLAP
+    const { overlap = NO_OVERLAP, atomicGroups } = options.store.capabilities
+    this.#overlap = overlap
+    this.#inOrder = !atomicGroups
     const { memory, clock, ids } = options
     this.#judging = { memory, clock, ids }
   }
@@ -164,19 +168,31 @@ export class Journal {
       if (this.#abandoned !== undefined) return
       this.#underWay -= 1
     }
-    // What is left in the inbox by a flush of nothing waits for a stream in flight; whoever lands that one schedules.
-    const more = (groups.length > 0 && this.#inbox.length > 0) || this.#again.length > 0 || this.#wanted > 0
+    this.#goOn(groups.length > 0)
+  }
+
+  /** `landed`: what is left in the inbox by a flush of nothing waits for a stream in flight; whoever lands that one schedules. */
+  #goOn(landed: boolean): void {
+    const more = (landed && this.#inbox.length > 0) || this.#again.length > 0 || this.#wanted > 0
     if (more) this.#schedule()
     else if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   async #carry(groups: readonly Group[]): Promise<void> {
-    const toAppend: Group[] = []
+    const together: Group[] = []
     for (const group of groups) {
       const prepared = this.#prepare(group)
-      if (prepared === true || (await prepared)) toAppend.push(group)
+      if (!(prepared === true || (await prepared))) continue
+      if (this.#inOrder && group.streams.size > 1) void this.#carryAlone(group)
+      else together.push(group)
     }
-    if (toAppend.length > 0) await this.#commit(toAppend)
+    if (together.length > 0) await this.#commit(together)
+  }
+
+  /** As a series of appends, which may be many: nobody waits for them but who shares a stream, a heartbeat least of all. */
+  async #carryAlone(group: Group): Promise<void> {
+    await this.#commit([group])
+    if (this.#abandoned === undefined) this.#goOn(true)
   }
 
   #take(): Group[] {

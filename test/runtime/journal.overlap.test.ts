@@ -28,10 +28,10 @@ class HeldStore extends MemoryEventStore {
   override readonly capabilities: EventStore['capabilities']
   readonly held: Held[] = []
 
-  constructor(overlap: Overlap | undefined) {
+  constructor(overlap: Overlap | undefined, atomicGroups: boolean) {
     super()
     this.capabilities = {
-      ...{ atomicGroups: true, transactions: false, erase: true, durable: false },
+      ...{ atomicGroups, transactions: false, erase: true, durable: false },
       ...(overlap && { overlap }),
     }
   }
@@ -58,8 +58,8 @@ interface Setup {
   readonly journal: Journal
 }
 
-function open(overlap?: Overlap): Setup {
-  const store = new HeldStore(overlap)
+function open(overlap?: Overlap, atomicGroups = true): Setup {
+  const store = new HeldStore(overlap, atomicGroups)
   const clock = new HastyClock()
   const feed = new Feed({ store, clock, logger: silentLogger })
   // Ends with its store, at the end of the test.
@@ -80,6 +80,25 @@ async function ask(journal: Journal, ids: readonly string[]): Promise<{ readonly
 }
 
 describe('flushes', () => {
+  test('of a store that appends to one stream at a time do not wait for a group of several', async () => {
+    const { store, journal } = open(undefined, false)
+    const batch = journal.submit(enqueueAll(['a', 'b'].map((id) => ({ id, facts: facts(), payload: '1' }))))
+    const { answers } = await ask(journal, ['c'])
+    expect(store.streams).toEqual([['a', 'b'].map(jobStream), [jobStream('c')]])
+    await oneOf(store, 1).go()
+    expect(await answers[0]).toEqual([{ id: 'c', outcome: 'created' }])
+    const again = journal.submit(lease('c', 'token'))
+    const waits = journal.submit(lease('a', 'token'))
+    await turns(3)
+    expect(store.streams[1]).toEqual([jobStream('c')])
+    await oneOf(store, 1).go()
+    await again
+    expect(store.streams).toEqual([['a', 'b'].map(jobStream)])
+    const ends = [expect(batch).rejects.toThrow('away'), expect(waits).rejects.toThrow('no job a'), journal.idle()]
+    await oneOf(store).go({ kind: 'rejected', error: new Error('away') })
+    await Promise.all(ends)
+  })
+
   test('wait for each other where the store says nothing', async () => {
     const { store, journal } = open()
     await ask(journal, names(0, 1))
