@@ -39,7 +39,10 @@ const climate: fc.Arbitrary<Climate> = fc.record({
   ),
 })
 
-describe('concurrency keys, whatever happens', { timeout: 0 }, () => {
+describe.each([
+  ['in one append', true],
+  ['in two appends', false],
+])('concurrency keys, lease and place %s, whatever happens', { timeout: 0 }, (_, atomicGroups) => {
   test('are never held by more runs than may, and have room again when all have ended', async () => {
     const tally = new Map<string, number>()
     await fc.assert(
@@ -48,8 +51,10 @@ describe('concurrency keys, whatever happens', { timeout: 0 }, () => {
         fc.array(act, { minLength: 1, maxLength: 80, size: 'max' }),
         fc.tuple(climate, climate, climate),
         async (jobs, acts, climates) => {
-          const day = await spend(jobs, acts, climates)
+          const day = await spend(jobs, acts, climates, atomicGroups)
           expect(broken(day.log)).toEqual([])
+          if (atomicGroups) expect(day.log.flatMap((event) => unclaimed(day.log, event))).toEqual([])
+          else expect(day.log.flatMap((event) => tooEarly(day.log, event))).toEqual([])
           expect(day.stuck).toEqual([])
           count(day, tally)
         },
@@ -75,18 +80,29 @@ function broken(log: readonly RecordedEvent[]): string[] {
     const running = [...jobs.values()].filter(({ rare, lease }) => lease && rare?.concurrency?.key === limited.key)
     if (running.length > limited.limit)
       found.push(`${running.map((job) => job.id).join()} run at once of ${limited.key}`)
-    found.push(...unclaimed(log, event))
   }
   return found
 }
 
-/** Its claim comes right after it. */
+/** In one append its claim comes right after it; else it comes before. */
 function unclaimed(log: readonly RecordedEvent[], leased: RecordedEvent): string[] {
+  if (leased.type !== 'Leased' || !isKeyed(log, leased)) return []
   const { token } = leased.data as Leased
   const claims = log.filter(({ type, position }) => type === 'Taken' && position > leased.position)
   const isIn = claims.some(({ data }) => (data as Taken).holders.includes(token))
   return isIn ? [] : [`${token} of ${leased.stream} claims nothing`]
 }
+
+function tooEarly(log: readonly RecordedEvent[], leased: RecordedEvent): string[] {
+  if (leased.type !== 'Leased' || !isKeyed(log, leased)) return []
+  const { token } = leased.data as Leased
+  const claims = log.filter(({ type, position }) => type === 'Taken' && position < leased.position)
+  const isIn = claims.some(({ data }) => (data as Taken).holders.at(-1) === token)
+  return isIn ? [] : [`${token} of ${leased.stream} has no place yet`]
+}
+
+const isKeyed = (log: readonly RecordedEvent[], { stream }: RecordedEvent): boolean =>
+  log.some((event) => event.stream === stream && (event.data as Queued).concurrency !== undefined)
 
 function count({ log, refusals, leased }: Day, tally: Map<string, number>): void {
   const add = (name: string): unknown => tally.set(name, (tally.get(name) ?? 0) + 1)

@@ -11,6 +11,7 @@ import { KeyRoom } from '../../../runtime/work/key-room.js'
 import type { Command } from '../../../runtime/write/command.js'
 import * as commands from '../../../runtime/write/commands.js'
 import { enqueue } from '../../../runtime/write/enqueue-command.js'
+import { OrderedAppends } from '../../../runtime/write/in-order/ordered-appends.js'
 import { Journal } from '../../../runtime/write/journal.js'
 import { facts } from '../../domain/support/jobs.js'
 import { CountedIds } from './counted-ids.js'
@@ -50,8 +51,9 @@ export async function spend(
   jobs: readonly (KeyLimit | undefined)[],
   acts: readonly Act[],
   climates: readonly Climate[],
+  atomicGroups = true,
 ): Promise<Day> {
-  const store = new MemoryEventStore()
+  const store = new MemoryEventStore({ atomicGroups })
   const clock = new HastyClock()
   const stop = new AbortController()
   const runtimes = climates.map((climate, index) => new Runtime(store, clock, climate, `runtime${index}`))
@@ -94,6 +96,7 @@ class Runtime {
   readonly feed: Feed
   readonly #journal: Journal
   readonly #room: KeyRoom
+  readonly #ordered: OrderedAppends
   readonly #ids: CountedIds
   readonly #inner: MemoryEventStore
 
@@ -102,7 +105,9 @@ class Runtime {
     this.#inner = inner
     this.#ids = new CountedIds(name)
     this.feed = new Feed({ store, clock, logger: silentLogger })
-    this.#journal = new Journal({ store, memory: this.feed, clock, ids: this.#ids })
+    this.#ordered = new OrderedAppends({ store, known: this.feed, clock, ids: this.#ids })
+    const appending = inner.capabilities.atomicGroups ? store : this.#ordered
+    this.#journal = new Journal({ store: appending, memory: this.feed, clock, ids: this.#ids })
     this.#room = new KeyRoom(this.feed, this.#journal)
   }
 
@@ -147,6 +152,9 @@ class Runtime {
 
   /** Ends every run. */
   async endAll(): Promise<void> {
+    await this.#caughtUp()
+    // What a store has refused after it was decided is left for whoever comes.
+    for (const group of [...this.feed.groups.open]) await this.#ordered.complete(group)
     await this.#caughtUp()
     for (const [token, { id }] of [...this.feed.board.leased]) await this.#journal.submit(commands.release(id, token))
   }
