@@ -136,7 +136,7 @@ async function pooler(connections: Connections): Promise<Finding> {
   const shares = await connections.lend((one) => connections.lend((other) => shareBackend(one, other)))
   if (!shares) return { name: 'pooler', status: 'ok', message: 'each connection keeps its process of the server' }
   const message =
-    'a pooler shares connections by transaction: commits of other processes are noticed by the poll only, up to a second late'
+    'a pooler shares connections by transaction: commits of other processes are noticed by asking only, a little late'
   return { name: 'pooler', status: 'warning', message }
 }
 

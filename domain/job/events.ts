@@ -221,6 +221,12 @@ export const JOB_EVENT_TYPES: readonly JobEventType[] = [
   'Condemned',
 ]
 
+/**
+ * Made by `jobledger copy`, and taken out at once, to burn the name of a job that was removed. A store that shows what was taken
+ * out until it tidies up shows this; no job begins with it.
+ */
+export const NAME_TAKEN = 'NameTaken'
+
 const PREFIX = 'job-'
 export const jobStream = (id: string): string => PREFIX + id
 export const isJobStream = (stream: string): boolean => stream.startsWith(PREFIX)

@@ -5,12 +5,11 @@
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { Position } from '../../domain/event.js'
-import { jobStream } from '../../domain/job/events.js'
+import { jobStream, NAME_TAKEN } from '../../domain/job/events.js'
 import type { Digest } from '../ports/digest.js'
 import type { AppendGroup, EventStore } from '../ports/event-store.js'
 import type { Writer } from './writer.js'
 
-const TYPE = 'NameTaken'
 const SLICE = 500
 /** Streams that are looked at beside each other. */
 const LOOKS = 50
@@ -55,7 +54,7 @@ export async function burnNames(to: EventStore, gone: Gone, writer: Writer, dige
 
 /** Whoever takes the same name again appends the same event. */
 function placeholder(stream: string, at: number, digest: Digest): AppendGroup {
-  const hex = digest.sha256(TYPE, stream)
+  const hex = digest.sha256(NAME_TAKEN, stream)
   const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
-  return { expect: new Map([[stream, 'none']]), events: [{ stream, id, type: TYPE, at, data: {} }] }
+  return { expect: new Map([[stream, 'none']]), events: [{ stream, id, type: NAME_TAKEN, at, data: {} }] }
 }

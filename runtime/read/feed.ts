@@ -9,7 +9,7 @@ import { claimTypeOf, keyOf } from '../../domain/claim/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
-import { isJobStream, jobIdOf } from '../../domain/job/events.js'
+import { isJobStream, jobIdOf, NAME_TAKEN } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
 import type { QueueEvent } from '../../domain/queue/events.js'
@@ -172,10 +172,11 @@ export class Feed implements Memory {
   #fold(events: readonly RecordedEvent[]): void {
     const now = this.#clock.now()
     for (const event of events) {
-      this.#foldOne(event, now)
       this.#position = event.position
+      if (event.type === NAME_TAKEN) continue
+      this.#foldOne(event, now)
+      this.#last = event
     }
-    this.#last = events.at(-1) ?? this.#last
     if (this.#caughtUp && this.#last !== undefined) {
       this.#lags[this.#lagCount % LAGS] = Math.max(0, now - this.#last.at)
       this.#lagCount += 1

@@ -17,7 +17,7 @@ import { StoreUnavailable } from '../../runtime/ports/event-store.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
 import { appendOk, body, collect, event, events, group } from '../conformance/event-store/harness.js'
 import { freshSchema, missingPostgres } from '../support/postgres.js'
-import { ledgerOn, rejection } from './support.js'
+import { type LogLine, ledgerOn, listeningLogger, rejection } from './support.js'
 
 const note = defineJob({ type: 'note', handle: (payload: unknown) => payload })
 const bad = defineJob({
@@ -319,6 +319,17 @@ describe('a copy', () => {
       const [outcome] = await target.append([group({ 'job-a': 'none' }, event('job-a'))])
       expect(outcome).toMatchObject({ kind: 'conflict', actual: 'removed' })
     }
+  })
+
+  it('leaves nothing that a ledger would stumble over where what was taken out still shows', async () => {
+    const log = new MemoryEventStore()
+    await appendOk(log, { 'job-a': 'none' }, event('job-a', { type: 'NameTaken' }))
+    const lines: LogLine[] = []
+    const logger = listeningLogger(lines)
+    const ledger = await ledgerOn(log, new MemoryViews(), systemClock, { jobs: [note], logger })
+    await ledger.enqueue(note, 1, { id: 'b' })
+    await ledger.close()
+    expect(lines.filter(({ level }) => level === 'error')).toEqual([])
   })
 
   it('of an empty log is an empty log', async () => {
