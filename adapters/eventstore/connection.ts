@@ -7,7 +7,7 @@ import type { Logger } from '../../runtime/ports/logger.js'
 import { Outage } from '../shared/outage.js'
 import { within } from '../shared/time-limit.js'
 import { ANSWER_MS, type AppendCall, LedgerClient } from './client.js'
-import { isOutage, isPassing, isSurelyUnsent, Silence, toStoreError } from './errors.js'
+import { isOutage, isPassing, isUndiscovered, Silence, toStoreError } from './errors.js'
 import { Inbox } from './inbox.js'
 import type { Target } from './url.js'
 
@@ -16,6 +16,14 @@ const RETRY_MS = 50
 
 /** Reads at once: a connection carries a hundred calls, and all stores of a process that go to one server share it. */
 const READS = 16
+
+/**
+ * A server that looks through what others have written says nothing until it comes upon something of ours. Whether it is there at
+ * all the client finds out by itself, within 15 s.
+ */
+const WALK_MS = 120_000
+
+const isWalk = (request: ReadReq): boolean => request.getOptions()?.hasAll() === true
 
 export class Connection {
   /** For messages: neither user nor password. */
@@ -85,14 +93,15 @@ export class Connection {
 
   /** Messages of a read that ends, as they come. Rejects as `call` does, also when the connection is closed meanwhile. */
   async *read(request: ReadReq): AsyncGenerator<Awaited<ReturnType<Inbox['take']>>, void, undefined> {
-    await this.#turn()
+    // Walks through the log are few, and whoever walks may read streams on the way.
+    const walk = isWalk(request)
+    if (!walk) await this.#turn()
     try {
       yield* this.#attempt(request)
     } catch (error) {
       throw this.#closed ? new StoreClosed() : toStoreError(error, this.place)
     } finally {
-      this.#reading -= 1
-      this.#waiting.shift()?.()
+      if (!walk) this.#giveTurn()
     }
   }
 
@@ -114,6 +123,11 @@ export class Connection {
     this.#reading += 1
     if (this.#reading <= READS) return
     await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  #giveTurn(): void {
+    this.#reading -= 1
+    this.#waiting.shift()?.()
   }
 
   /** What fails before anything has come is tried once more: the server may have been away, or the leader another. */
@@ -141,7 +155,8 @@ export class Connection {
     this.#reads.add(inbox)
     try {
       for (;;) {
-        const messages = await inbox.take()
+        this.checkOpen()
+        const messages = await inbox.take(isWalk(request) ? WALK_MS : ANSWER_MS)
         this.checkOpen()
         if (messages.length === 0) return
         yield messages
@@ -167,8 +182,8 @@ export class Connection {
       })
     } catch (error) {
       this.failed(error)
-      // A client that has once failed to find its cluster may keep that for an answer for ever.
-      if (isSurelyUnsent(error) || error instanceof Silence) this.#renew(client)
+      // A client that has once failed to find its cluster may keep that for an answer for ever. It has no channel to close.
+      if (isUndiscovered(error)) this.#renew(client)
       throw error
     }
   }

@@ -44,10 +44,15 @@ export function kindOf(error: unknown): string | undefined {
   return metadata?.get?.('exception')[0]?.toString()
 }
 
+/** No node of the cluster was found. */
+export function isUndiscovered(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Failed to discover')
+}
+
 /** No connection came about, so nothing was sent on it. */
 export function isSurelyUnsent(error: unknown): boolean {
   const text = error instanceof Error ? error.message : ''
-  if (/^Failed to discover/.test(text)) return true
+  if (isUndiscovered(error)) return true
   return codeOf(error) === CODE.unavailable && /No connection established|Name resolution failed/.test(text)
 }
 

@@ -20,9 +20,9 @@ export async function openLog(connection: Connection, pipeline: Pipeline, prefix
   checkVersion(await connection.call((client) => client.version()), connection.place)
   const known = await readLog(connection, prefix)
   if (known === undefined) await found(connection, pipeline, prefix)
-  await readEnd(connection, prefix)
   const identity = known ?? (await readLog(connection, prefix))
   if (identity === undefined) throw new StoreUnavailable(`${connection.place}: the new log cannot be found again.`)
+  await readBeginning(connection, prefix, identity.origin)
   return identity
 }
 
@@ -56,9 +56,9 @@ async function found(connection: Connection, pipeline: Pipeline, prefix: string)
 }
 
 /** Whoever may not read the log itself would learn it only when the first subscription fails. */
-async function readEnd(connection: Connection, prefix: string): Promise<void> {
+async function readBeginning(connection: Connection, prefix: string, origin: LogPosition): Promise<void> {
   try {
-    for await (const _ of connection.read(logRead({ prefix }, undefined, true))) return
+    for await (const _ of connection.read(logRead({ prefix }, origin))) return
   } catch (error) {
     if (!(error instanceof StoreUnavailable) || !/permission/.test(error.message)) throw error
     const message = `${connection.place}: the user may not read $all: it has to be in $admins, or named by the ACL of $all.`

@@ -1,4 +1,5 @@
 /** Where the log of a fleet is: every process of it opens the same URL. */
+import { openEventStore } from '../../../adapters/eventstore/event-store.js'
 import { openPostgresStore } from '../../../adapters/postgres/event-store.js'
 import { openSqliteStore } from '../../../adapters/sqlite/event-store.js'
 import type { RecordedEvent } from '../../../index.js'
@@ -17,6 +18,10 @@ export function sqliteFile(path: string): Ground {
 
 export function postgresSchema(url: string): Ground {
   return { url, log: () => wholeLog(() => openPostgresStore(url)) }
+}
+
+export function eventStoreServer(url: string): Ground {
+  return { url, log: () => wholeLog(() => openEventStore(url)) }
 }
 
 async function wholeLog(open: () => Promise<EventStore>): Promise<RecordedEvent[]> {
