@@ -3,9 +3,9 @@ import type { AppendGroup, AppendOutcome } from '../../runtime/ports/event-store
 import { StoreRefused } from '../../runtime/ports/event-store.js'
 import { isPlain } from '../shared/groups.js'
 import { toPosition } from '../shared/positions.js'
-import { type Connections, run } from './connections.js'
+import { type Connections, commit, run } from './connections.js'
 import type { Client } from './driver.js'
-import { isSurelyUndone, sqlState, toStoreError, Unfinished } from './errors.js'
+import { isSurelyUndone, RolledBack, sqlState, toStoreError, Unfinished } from './errors.js'
 import { Plan, toActual } from './plan.js'
 import type { Answer, Durability, Statements } from './statements.js'
 import type { Subscriptions } from './subscriptions.js'
@@ -184,9 +184,10 @@ export class Appender {
 
   async #commit(client: Client, groups: readonly AppendGroup[]): Promise<unknown> {
     try {
-      await run(client, 'COMMIT')
+      await commit(client)
       return undefined
     } catch (error) {
+      if (error instanceof RolledBack) throw new TransactionLost(unawaited(error))
       const isDeferred = sqlState(error).startsWith('23') && groups.some(({ effects }) => effects !== undefined)
       if (isDeferred) throw new TransactionLost(unmet(error))
       return error
@@ -213,6 +214,12 @@ function unmet(cause: unknown): StoreRefused {
   return new StoreRefused('Expected `effects` to meet every deferred constraint by the end of the transaction.', {
     cause,
   })
+}
+
+function unawaited(cause: unknown): StoreRefused {
+  const message =
+    'Expected `effects` to have awaited every statement of theirs: one of them has failed after they were over.'
+  return new StoreRefused(message, { cause })
 }
 
 function idOf(group: AppendGroup): string {

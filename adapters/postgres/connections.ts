@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from '../../runtime/ports/logger.js'
 import { Outage } from '../shared/outage.js'
 import { within } from '../shared/time-limit.js'
 import type { Client, Pool, Query, Queryable, Value } from './driver.js'
-import { isLockTimeout, isOutage, isSurelyUndone, toStoreError } from './errors.js'
+import { isLockTimeout, isOutage, isSurelyUndone, RolledBack, toStoreError } from './errors.js'
 import { holderOf } from './holder.js'
 import type { Sockets } from './sockets.js'
 
@@ -22,9 +22,17 @@ const AS_TEXT = { getTypeParser: () => (text: string) => text }
 
 export type Row = readonly (string | null)[]
 
+const toQuery = (text: string): Query => ({ text, rowMode: 'array', query_timeout: ANSWER_MS, types: AS_TEXT })
+
+/** Throws RolledBack, too: after a statement that failed the server takes all back and calls that no error. */
+export async function commit(on: Queryable): Promise<void> {
+  const { command } = await on.query(toQuery('COMMIT'))
+  if (command === 'ROLLBACK') throw new RolledBack()
+}
+
 /** One statement on a connection; errors are the driver's. */
 export async function run(on: Queryable, text: string, values: readonly Value[] = []): Promise<Row[]> {
-  const query: Query = { text, rowMode: 'array', query_timeout: ANSWER_MS, types: AS_TEXT }
+  const query = toQuery(text)
   // Without values it may be several statements, whose rows nobody asks for.
   const { rows } = await on.query(values.length > 0 ? { ...query, values } : query)
   return rows as Row[]
@@ -91,7 +99,7 @@ export class Connections {
       await run(client, 'BEGIN')
       try {
         const result = await work(client)
-        await run(client, 'COMMIT')
+        await commit(client)
         return result
       } catch (error) {
         // Else the connection is closed, and the server takes back by itself.

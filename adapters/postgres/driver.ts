@@ -14,7 +14,8 @@ export interface Query {
 }
 
 export interface Queryable {
-  query(query: Query): Promise<{ readonly rows: unknown[] }>
+  /** `command`: the tag of what the server has done. */
+  query(query: Query): Promise<{ readonly rows: unknown[]; readonly command?: string }>
 }
 
 export interface Client extends Queryable {
@@ -45,8 +46,9 @@ export interface PoolOptions extends ServerLimits {
   readonly stream: () => Socket
 }
 
-/** Time limits that the server keeps, in ms. They go with the first message of a connection. */
+/** What the server keeps to: time limits in ms, and settings of its own (`-c name=value`). They go with the first message. */
 export interface ServerLimits {
+  readonly options?: string
   readonly statement_timeout?: number
   readonly lock_timeout?: number
   readonly idle_in_transaction_session_timeout?: number

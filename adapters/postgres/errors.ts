@@ -23,10 +23,18 @@ export class Unfinished extends Error {
   }
 }
 
+/** A COMMIT that was answered ROLLBACK: a statement had failed before it, and nobody had looked. */
+export class RolledBack extends Error {
+  constructor() {
+    super('The server has taken the transaction back instead of committing it.')
+  }
+}
+
 /** Whether an error of the driver, or of the server, says that the database cannot be reached now. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof Unfinished) return isOutage(error.cause)
-  if (!(error instanceof Error) || error instanceof JobledgerError || error instanceof TypeError) return false
+  if (!(error instanceof Error) || error instanceof JobledgerError) return false
+  if (error instanceof TypeError || error instanceof RolledBack) return false
   const state = sqlState(error)
   return state === '' || OUTAGES.some((prefix) => state.startsWith(prefix))
 }

@@ -47,6 +47,8 @@ const POOL_SIZE = 5
  * transaction whose client has died without a word lets go of the log.
  */
 const LIMITS: ServerLimits = {
+  // A database or a user may have another one by default, in which an append does not see what it has waited for.
+  options: '-c default_transaction_isolation=read\\ committed',
   statement_timeout: 25_000,
   lock_timeout: 10_000,
   idle_in_transaction_session_timeout: 30_000,
@@ -131,20 +133,25 @@ async function prepare(connections: Connections, schema: string): Promise<Pick<L
 
 // By a query, not by to_regclass: that may still believe what was true before somebody else has made the tables.
 const FACTS = `
-  SELECT current_setting('server_version_num'), current_setting('server_encoding'), EXISTS (
+  SELECT current_setting('server_version_num'), current_setting('server_encoding'), current_setting('transaction_isolation'), EXISTS (
     SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname IN ('log', 'events')
   )`
 
 /** The log's id, or undefined where there is none yet. Throws StoreUnusable for anything else. */
 async function identify(client: Client, schema: string, place: string): Promise<string | undefined> {
-  const [version, encoding, there] = (await run(client, FACTS, [schema]))[0] as Row
+  const [version, encoding, isolation, there] = (await run(client, FACTS, [schema]))[0] as Row
   if (Number(version) < OLDEST * 10_000) {
     throw new StoreUnusable(
       `${place}: expected PostgreSQL ${OLDEST} or newer, found ${Math.floor(Number(version) / 10_000)}.`,
     )
   }
   if (encoding !== 'UTF8') throw new StoreUnusable(`${place}: expected a database in UTF8, found one in ${encoding}.`)
+  if (isolation !== 'read committed') {
+    throw new StoreUnusable(
+      `${place}: expected READ COMMITTED as the default of transactions, found ${isolation?.toUpperCase()}. Say for this user: ALTER ROLE ... SET default_transaction_isolation = 'read committed'`,
+    )
+  }
   return there === 't' ? readLog(client, schema, place) : undefined
 }
 

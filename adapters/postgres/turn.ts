@@ -110,11 +110,14 @@ export class Turn {
   }
 
   async #call({ effects }: AppendGroup): Promise<Error | undefined> {
+    const lent = lend(this.#client)
     try {
-      await effects?.(this.#client)
+      await effects?.(lent.client)
       return undefined
     } catch (thrown) {
       return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown })
+    } finally {
+      lent.takeBack()
     }
   }
 
@@ -164,4 +167,18 @@ function refusal(): StoreRefused {
   return new StoreRefused(
     "Expected a group with events only in the caller's own transaction: no erase, remove or effects.",
   )
+}
+
+/** A client that does nothing any more once it is taken back: whoever kept it would write in somebody else's transaction. */
+function lend(client: Queryable): { readonly client: Queryable; takeBack(): void } {
+  let isOver = false
+  const get = (target: Queryable, key: string | symbol): unknown => {
+    if (isOver) throw new StoreRefused('Expected `effects` to leave the client alone once they are over.')
+    const value: unknown = Reflect.get(target, key)
+    return typeof value === 'function' ? value.bind(target) : value
+  }
+  const takeBack = (): void => {
+    isOver = true
+  }
+  return { client: new Proxy(client, { get }), takeBack }
 }

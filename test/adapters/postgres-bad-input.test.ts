@@ -165,7 +165,7 @@ describe('where no PostgreSQL answers', () => {
 
 it('a server that is too old is refused, whoever brings the Pool', async () => {
   const client = {
-    query: async () => ({ rows: [['120022', 'UTF8', 'f']] }),
+    query: async () => ({ rows: [['120022', 'UTF8', 'read committed', 'f']] }),
     ...{ on: () => {}, removeListener: () => {}, release: () => {} },
   }
   const pool = { connect: async () => client, end: async () => {}, on: () => {}, removeListener: () => {} }
@@ -267,6 +267,23 @@ describe.skipIf(missing !== undefined)(missing ?? 'a server that answers', () =>
     const fresh = new URL(url.href)
     fresh.searchParams.set('schema', `${schema.name}_2`)
     expectRefusal(await refusal(fresh.href), StoreUnavailable, /the server is read-only \(25006/)
+  })
+
+  it('but has another isolation of transactions by default: connections of our own set theirs, a Pool is refused', async () => {
+    const url = new URL(schema.url)
+    await client.query(`CREATE ROLE ${schema.name} SUPERUSER LOGIN`)
+    await client.query(`ALTER ROLE ${schema.name} SET default_transaction_isolation = 'repeatable read'`)
+    url.username = schema.name
+    await (await openPostgresStore(url.href)).close()
+    const pool = new pg.Pool({ connectionString: url.href })
+    const refused = await refusal(pool, { schema: schema.name })
+    expectRefusal(
+      refused,
+      StoreUnusable,
+      /expected READ COMMITTED as the default of transactions, found REPEATABLE READ/,
+    )
+    await pool.end()
+    await client.query(`DROP OWNED BY ${schema.name} CASCADE; DROP ROLE ${schema.name}`)
   })
 
   it('with a log of a newer version, or with tables of another program, is refused', async () => {

@@ -99,4 +99,24 @@ describe.skipIf(missing !== undefined)(missing ?? 'a PostgreSQL server', () => {
       await store.close()
     },
   )
+
+  it.each([0, 1, 2, 3, 4])('does not commit for effects that leave a statement behind, %i before it', async (count) => {
+    const store = await openPostgresStore(schema.url)
+    const refused: string[] = []
+    const effects = (own: unknown): void => {
+      const floating = async (): Promise<void> => {
+        for (let n = 0; n < count; n += 1) await (own as pg.ClientBase).query('SELECT 1')
+        await (own as pg.ClientBase).query('SELECT 1 / 0')
+      }
+      void floating().catch(({ message }: Error) => refused.push(message))
+    }
+    const [outcome] = await store.append([{ ...group({ 'job-1': 'none' }, event('job-1')), effects }])
+    const stored = await collect(store.readAll())
+    // What comes too late is not heard, and does no harm.
+    expect([outcome?.kind, stored.length]).toEqual(
+      refused.some((each) => /by zero/.test(each)) ? ['rejected', 0] : ['ok', 1],
+    )
+    expect(refused.length).toBeGreaterThan(0)
+    await store.close()
+  })
 })
