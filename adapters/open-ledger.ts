@@ -24,7 +24,7 @@ export interface OpenLedgerOptions extends LedgerOptions {
    * schema `jobledger`, or in that of `?schema=`). Default `sqlite:./jobledger.db`.
    * `esdb://<user>:<password>@<host>:2113` or `esdb+discover://<name>`: EventStoreDB or KurrentDB, with the options that its own
    * clients know (`?tls=false`). `&prefix=orders` makes all streams begin with `orders.`. Views are in an SQLite file of this
-   * machine, `./<prefix, or jobledger>-esdb-views.db` or that of `&views=<path>`; it may be deleted at any time.
+   * machine, `./<prefix, or jobledger>-esdb-views-<log>.db` or that of `&views=<path>`; it may be deleted at any time.
    */
   readonly url?: string
   /** A Pool of pg, in place of a `postgres:` URL, for at least four connections. It stays open when the ledger closes. */
@@ -245,7 +245,7 @@ async function openEventStoreDB(url: string, options: StoreOptions): Promise<Sto
   const { openSqliteViews } = await import('./sqlite/views.js')
   const store = await openEventStore(url, options)
   try {
-    return { store, views: await openSqliteViews(viewsOf(url)) }
+    return { store, views: await openSqliteViews(viewsOf(url, store.logId)) }
   } catch (error) {
     await store.close()
     throw error

@@ -96,12 +96,20 @@ export class Connection {
     // Walks through the log are few, and whoever walks may read streams on the way.
     const walk = isWalk(request)
     if (!walk) await this.#turn()
+    let holds = !walk
     try {
-      yield* this.#attempt(request)
+      for await (const messages of this.#attempt(request)) {
+        // Whoever is given something may take his time, and read other streams meanwhile.
+        if (holds) this.#giveTurn()
+        holds = false
+        yield messages
+        if (!walk) await this.#turn()
+        holds = !walk
+      }
     } catch (error) {
       throw this.#closed ? new StoreClosed() : toStoreError(error, this.place)
     } finally {
-      if (!walk) this.#giveTurn()
+      if (holds) this.#giveTurn()
     }
   }
 

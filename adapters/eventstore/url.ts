@@ -103,10 +103,10 @@ export function parseUrl(url: string): Target {
   }
 }
 
-/** The file of the views that go with the log at this URL. */
-export function viewsOf(url: string): string {
+/** The file of the views that go with the log at this URL: logs of several servers do not share one by accident. */
+export function viewsOf(url: string, logId: string): string {
   const settings = parseQuery(/\?(.*)$/s.exec(url)?.[1] ?? '')
-  return settings.get('views') ?? `./${settings.get('prefix') ?? 'jobledger'}-esdb-views.db`
+  return settings.get('views') ?? `./${settings.get('prefix') ?? 'jobledger'}-esdb-views-${logId.slice(0, 8)}.db`
 }
 
 function wrong(key: string, expected: string, received: unknown): InvalidOption {

@@ -53,6 +53,8 @@ async function listening(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
+const ID = '0123abcd-0000-4000-8000-000000000000'
+
 describe('URLs', () => {
   it.each([
     ['esdb://', /a URL like esdb/],
@@ -80,9 +82,9 @@ describe('URLs', () => {
   ])('%s is a wrong option', (url, message) => expectRefused(url, InvalidOption, message))
 
   it('name the file of the views, or have one of their own', () => {
-    expect(viewsOf('esdb://localhost')).toBe('./jobledger-esdb-views.db')
-    expect(viewsOf('esdb://localhost?tls=false&prefix=orders')).toBe('./orders-esdb-views.db')
-    expect(viewsOf('esdb://localhost?VIEWS=%2Fvar%2Fviews.db')).toBe('/var/views.db')
+    expect(viewsOf('esdb://localhost', ID)).toBe('./jobledger-esdb-views-0123abcd.db')
+    expect(viewsOf('esdb://localhost?tls=false&prefix=orders', ID)).toBe('./orders-esdb-views-0123abcd.db')
+    expect(viewsOf('esdb://localhost?VIEWS=%2Fvar%2Fviews.db', ID)).toBe('/var/views.db')
   })
 
   it('may be what openLedger is given, of any store', async () => {

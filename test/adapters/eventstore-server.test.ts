@@ -366,6 +366,14 @@ describe.concurrent('reads', () => {
     }
   })
 
+  it('that are held up take no turn from others', async () => {
+    await using at = await scene()
+    await at.store.append(jobs(30))
+    const held = Array.from({ length: 20 }, (_, n) => at.store.readStream(`job-${n}`)[Symbol.asyncIterator]())
+    for (const pages of held) expect((await pages.next()).value).toHaveLength(1)
+    expect(await collect(at.store.readStream('job-29'))).toHaveLength(1)
+  })
+
   it('of hundreds at once all end', async () => {
     await using at = await scene()
     await at.store.append(jobs(300))
