@@ -27,6 +27,9 @@ export class Reader {
   readonly #connection: Connection
   readonly #origin: LogPosition
   readonly #onUnreadable: OnUnreadable
+  /** The furthest event of the ledger that anybody has seen or written here, and up to where it is the last one. */
+  #last: Position = ''
+  #through: Position = ''
 
   constructor({ connection, prefix, origin }: ReaderOptions, onUnreadable: OnUnreadable) {
     this.prefix = prefix
@@ -71,8 +74,21 @@ export class Reader {
     }
   }
 
-  /** Of the last event of the ledger. */
+  /** An event of the ledger at `last` is known, and that up to `through` none comes after it. */
+  saw(last: Position, through: Position = last): void {
+    if (last === '' || through <= this.#through) return
+    this.#last = last > this.#last ? last : this.#last
+    this.#through = through
+  }
+
+  /** Of the last event of the ledger. Others may have written much since: it is looked for from where somebody last was. */
   async head(): Promise<Position> {
+    if (this.#last !== '') {
+      const from = fromPosition(this.#through)
+      for await (const page of this.decoded(logRead({ prefix: this.prefix }, from), false))
+        for (const { event } of page) this.saw(event.position)
+      return this.#last
+    }
     for await (const [last] of this.decoded(logRead({ prefix: this.prefix }, undefined, true), false))
       if (last !== undefined) return last.event.position
     return ''

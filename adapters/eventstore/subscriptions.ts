@@ -126,6 +126,8 @@ class Following {
   readonly #reader: Reader
   /** Of the last event given out. */
   #position: Position
+  /** Of the last event brought, '' as long as there was none. */
+  #seen: Position = ''
   #toldEnd = false
 
   constructor(reader: Reader, after: Position) {
@@ -145,7 +147,9 @@ class Following {
       patience = Number.POSITIVE_INFINITY
       const events = messages.flatMap(recordIn).flatMap((record) => this.#reader.decode(record, true)?.event ?? [])
       this.through = furthest(messages) ?? this.through
-      if (events.length > 0) yield this.#page(events)
+      const page = events.length > 0 ? this.#page(events) : undefined
+      this.#reader.saw(this.#seen, this.through)
+      if (page !== undefined) yield page
       live ||= messages.some((message) => message.hasCaughtUp())
       if (live && !this.#toldEnd && inbox.isEmpty && !signal.aborted) {
         this.#toldEnd = true
@@ -157,6 +161,7 @@ class Following {
   #page(events: readonly RecordedEvent[]): Batch {
     this.#position = events.at(-1)?.position ?? this.#position
     this.#toldEnd = false
+    this.#seen = this.#position
     return { kind: 'events', events, position: this.#position }
   }
 }
