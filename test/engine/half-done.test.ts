@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
-import { afterEvent, oneStreamMortal } from './mortal-store.js'
+import { afterEvent, oneStreamAwayAfter, oneStreamMortal } from './mortal-store.js'
 import { never, next, typesOf, World } from './support.js'
 
 const note = defineJob<unknown, unknown>({ type: 'note' })
@@ -246,3 +246,20 @@ async function leftovers(world: World): Promise<string[]> {
   for await (const page of (await world.store()).readAll({ streams: ['batch-'] })) events.push(...page)
   return events.map(({ type }) => type)
 }
+
+describe('a server that goes away right after the append that decides', () => {
+  test.each([
+    ['a batch', 'BatchSubmitted', (ledger: Ledger) => ledger.enqueueMany(three), ['a', 'b', 'c']],
+    ['a claim', 'Claimed', (ledger: Ledger) => ledger.enqueue(note, 1, { id: 'a', unique }), ['a']],
+  ] as const)('nobody is told that %s is surely not stored', async (_, type, ask, jobs) => {
+    await using world = await World.create(oneStreamAwayAfter(type))
+    const ledger = await world.open()
+    const answer = ask(ledger)
+    await world.clock.advance('1s')
+    await answer
+    expect(await idsIn(ledger)).toEqual(jobs)
+    await world.clock.advance('7s')
+    for (const id of jobs) expect(await typesOf(ledger, id)).toEqual(['Queued'])
+    expect(await leftovers(world)).toEqual([])
+  })
+})

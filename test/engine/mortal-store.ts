@@ -2,6 +2,7 @@
 import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../runtime/ports/event-store.js'
+import { StoreUnavailable } from '../../runtime/ports/event-store.js'
 import type { Backend } from './support.js'
 import { keptOpen, ledgerOn } from './support.js'
 
@@ -37,8 +38,33 @@ export function afterEvent(type: string, nth = 1): (group: AppendGroup) => boole
   }
 }
 
+/** What comes after the first event of this type is surely not stored, once; then all is well again. */
+function awayAfter(store: EventStore, type: string): EventStore {
+  const isIt = afterEvent(type)
+  let state: 'here' | 'away' | 'back' = 'here'
+  const append = async (groups: readonly AppendGroup[]): Promise<AppendOutcome[]> => {
+    if (state === 'away') {
+      state = 'back'
+      return groups.map(() => ({ kind: 'rejected', error: new StoreUnavailable('Nobody listens there.') }))
+    }
+    if (state === 'here' && groups.some(isIt)) state = 'away'
+    return store.append(groups)
+  }
+  return new Proxy(store, { get: (target, key) => (key === 'append' ? append : Reflect.get(target, key, target)) })
+}
+
+/** A log that takes one stream at a time, and cannot be reached once after the first event of this type. */
+export function oneStreamAwayAfter(type: string): Backend {
+  return onOneStream((store) => awayAfter(store, type))
+}
+
 /** A log that takes one stream at a time. The process that is opened first has a handle of it that dies. */
 export function oneStreamMortal(dies: (group: AppendGroup) => boolean): Backend {
+  return onOneStream((store) => mortal(store, dies))
+}
+
+/** `first`: the handle of the process that is opened first. */
+function onOneStream(first: (store: EventStore) => EventStore): Backend {
   const store = keptOpen(new MemoryEventStore({ atomicGroups: false }))
   const views = keptOpen(new MemoryViews())
   let opened = 0
@@ -46,8 +72,7 @@ export function oneStreamMortal(dies: (group: AppendGroup) => boolean): Backend 
     name: 'memory, one stream at a time',
     async create() {
       return {
-        open: (options, clock, ids) =>
-          ledgerOn(opened++ === 0 ? mortal(store, dies) : store, views, clock, options, ids),
+        open: (options, clock, ids) => ledgerOn(opened++ === 0 ? first(store) : store, views, clock, options, ids),
         store: async () => store,
         remove: async () => {},
       }

@@ -56,13 +56,20 @@ interface Ended {
   readonly outcome: AppendOutcome
 }
 
+/** A group on its way. `isTried`: its first append may have been stored. `isDecided`: the one that decides is. */
+interface Sent {
+  readonly series: Series
+  isTried: boolean
+  isDecided: boolean
+}
+
 export class OrderedAppends implements Appending {
   readonly #store: EventStore
   readonly #known: KnownGroups
   readonly #clock: Clock
   readonly #ids: Ids
-  /** What is sent again must be the same again. `decided`: it may have been stored. */
-  readonly #series = new WeakMap<AppendGroup, { readonly series: Series; decided: boolean }>()
+  /** What is sent again must be the same again. */
+  readonly #series = new WeakMap<AppendGroup, Sent>()
   /** Ids of the events that decide on what is being appended here, and the streams of batches. */
   readonly #underWay = new Set<string>()
   readonly #done = new Set<string>()
@@ -124,19 +131,27 @@ export class OrderedAppends implements Appending {
   }
 
   async #carryOut(group: AppendGroup): Promise<AppendOutcome> {
-    const known = this.#series.get(group) ?? { series: toSeries(group, this.#ids), decided: false }
-    this.#series.set(group, known)
-    const { series } = known
-    const moved = known.decided ? undefined : await this.#look(series)
+    const sent = this.#series.get(group) ?? { series: toSeries(group, this.#ids), isTried: false, isDecided: false }
+    this.#series.set(group, sent)
+    const { series, isTried } = sent
+    const moved = isTried ? undefined : await this.#look(series)
     if (moved !== undefined) return moved
-    const isAgain = known.decided
-    known.decided = true
+    sent.isTried = true
+    const outcome = await this.#send(group, sent, isTried)
+    // It will come, by whoever completes it: nobody may be told that it is surely not there.
+    return outcome.kind === 'rejected' && sent.isDecided ? { ...outcome, kind: 'unknown' } : outcome
+  }
+
+  async #send(group: AppendGroup, sent: Sent, isAgain: boolean): Promise<AppendOutcome> {
+    const { series } = sent
     const names = namesOf(series)
     for (const name of names) this.#underWay.add(name)
     try {
       if (series.rest.length === 0) return await this.#appendAlone(group, series)
       const decided = await this.#decide(series, isAgain)
-      const outcome = decided.kind === 'ok' ? await this.#follow(series, decided.position) : decided
+      if (decided.kind !== 'ok') return decided
+      sent.isDecided = true
+      const outcome = await this.#follow(series, decided.position)
       if (outcome.kind === 'ok' && group.erase !== undefined) await this.#store.erase(group.erase)
       return outcome
     } finally {
