@@ -17,6 +17,7 @@ import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
 import { ChildPool } from './node/isolation/pool.js'
 import type { Pool } from './postgres/driver.js'
+import { URL_FORMS, withoutPassword } from './shared/urls.js'
 
 export interface OpenLedgerOptions extends LedgerOptions {
   /**
@@ -190,8 +191,6 @@ function storeOptions(durability: 'full' | 'normal' = 'full', logger: Logger = s
   return { durability, onUnreadable, logger }
 }
 
-const URL_FORMS = '"memory:", "sqlite:<path>", "postgres://..." or "esdb://..."'
-
 /** A log and its views, without a ledger on them. `onUnreadable` is called for each record that readers skip. */
 export function openStorageAt(
   url: string,
@@ -209,11 +208,6 @@ async function openStorage(place: string | Pool, options: StoreOptions): Promise
   if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(place, options)
   if (scheme === 'esdb' || scheme === 'esdb+discover') return openEventStoreDB(place, options)
   throw new InvalidOption('openLedger.url', URL_FORMS, withoutPassword(place))
-}
-
-/** Of an URL that cannot be used, for a message. A password may have any character, and may stand behind the `?`, too. */
-function withoutPassword(url: unknown): unknown {
-  return typeof url === 'string' ? url.replace(/\/\/.*@/s, '//...@').replace(/\?.*/s, '?...') : url
 }
 
 async function openMemory(): Promise<Storage> {

@@ -1,6 +1,7 @@
 /** The URL of a ledger in EventStoreDB: what is the client's in it, and what is ours. */
 import { existsSync, readFileSync } from 'node:fs'
 import { InvalidOption } from '../../domain/errors.js'
+import { withoutPassword } from '../shared/urls.js'
 
 interface Endpoint {
   readonly address: string
@@ -81,8 +82,7 @@ const flat = (key: string): string => key.toLowerCase().replace(/[_-]/g, '')
 export function parseUrl(url: string): Target {
   const [, scheme, account, hosts = '', query = ''] =
     /^(esdb|esdb\+discover):\/\/(?:([^@/?]*)@)?([^/?@]+)\/?(?:\?(.*))?$/s.exec(url) ?? []
-  if (scheme === undefined)
-    throw new InvalidOption('openLedger.url', URL_FORM, url.replace(/^.*@/s, '...@').replace(/\?.*/s, '?...'))
+  if (scheme === undefined) throw new InvalidOption('openLedger.url', URL_FORM, withoutPassword(url))
   const settings = parseQuery(query)
   const endpoints = hosts.split(',').map(parseHost)
   const discover = scheme === 'esdb+discover'

@@ -40,6 +40,13 @@ describe('migrate', { timeout: PATIENCE }, () => {
     expect(stdout).toMatch(/^sqlite:\.\/jobledger\.db: up to date, schema version 1, views version \d+\n$/)
   })
 
+  test('of a URL that nobody knows is refused, without its password', async () => {
+    const { code, stderr } = await desk.run(['migrate', '--ledger', 'mysql://ann:hush@db/shop'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/Expected `url` to be "memory:", "sqlite:/)
+    expect(stderr).not.toContain('hush')
+  })
+
   const missing = missingPostgres()
   // skipped: where there is no server, with the reason as title
   test.skipIf(missing !== undefined)(

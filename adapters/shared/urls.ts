@@ -1,0 +1,7 @@
+/** For the message about a URL that cannot be used. */
+export const URL_FORMS = '"memory:", "sqlite:<path>", "postgres://..." or "esdb://..."'
+
+/** Of such a URL, for the message. A password may have any character, and may stand behind the `?`, too. */
+export function withoutPassword(url: unknown): unknown {
+  return typeof url === 'string' ? url.replace(/^([a-z+]*:(?:\/\/)?)?.*@/s, '$1...@').replace(/\?.*/s, '?...') : url
+}
