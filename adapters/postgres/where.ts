@@ -7,8 +7,12 @@ const LONGEST_SCHEMA = 50
 
 /** Throws StoreUnusable for what is no postgres: URL. */
 export function checkUrl(url: string): void {
-  if (/^postgres(ql)?:\/\//.test(url)) return
-  throw new StoreUnusable('Expected a URL like postgres://user@host:5432/database.')
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw new StoreUnusable('Expected a URL like postgres://user@host:5432/database.')
+  // Else what stands before it is taken for a host, and told as one.
+  if (/^[a-z]+:\/\/[^@/?#]*[/?#].*@/s.test(url)) {
+    throw new StoreUnusable('Expected user and password, and an @ behind the host, to be percent-encoded in the URL.')
+  }
 }
 
 /** The schema of a log: `given`, else the URL's `?schema=`. Throws StoreUnusable for a name that no schema can have. */

@@ -4,12 +4,14 @@
  */
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { type BatchEventType, isBatchStream } from '../../domain/batch/events.js'
 import type { Position } from '../../domain/event.js'
 import { jobStream, NAME_TAKEN } from '../../domain/job/events.js'
 import type { Digest } from '../ports/digest.js'
 import type { AppendGroup, EventStore } from '../ports/event-store.js'
 import type { Writer } from './writer.js'
 
+const BATCH_EVENTS: readonly BatchEventType[] = ['BatchPart', 'BatchSubmitted']
 const SLICE = 500
 /** Streams that are looked at beside each other. */
 const LOOKS = 50
@@ -25,6 +27,7 @@ export async function goneFrom(from: EventStore, until: Position): Promise<Gone>
       for (const { id } of (data as JobsRemoved).jobs) gone.set(jobStream(id), at)
     }
   }
+  if (from.capabilities.hidesRemoved === false) await addBatches(gone, from, until)
   if (from.capabilities.atomicGroups) return gone
   const streams = [...gone.keys()]
   for (let next = 0; next < streams.length; next += LOOKS) {
@@ -33,6 +36,13 @@ export async function goneFrom(from: EventStore, until: Position): Promise<Gone>
     for (const [index, stream] of slice.entries()) if (there[index] === true) gone.delete(stream)
   }
   return gone
+}
+
+/** A batch that is made leaves its stream, with all payloads in it, to a log that goes on showing it. */
+async function addBatches(gone: Map<string, number>, from: EventStore, until: Position): Promise<void> {
+  for await (const page of from.readAll({ until, types: BATCH_EVENTS })) {
+    for (const { stream, at } of page) if (isBatchStream(stream)) gone.set(stream, at)
+  }
 }
 
 async function isThere(store: EventStore, stream: string): Promise<boolean> {

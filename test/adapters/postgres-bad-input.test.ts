@@ -74,6 +74,8 @@ describe('a URL', () => {
     ['postgres://me:hush@localhost/%ff', /cannot be read/],
     ['mysql://me:hush@host/', /^Expected a URL like postgres:/],
     ['postgres:', /^Expected a URL like postgres:/],
+    ['postgres://me:42/hush@host/jobs', /^Expected user and password, .* to be percent-encoded/],
+    ['postgres://me:42?hush@host/jobs', /^Expected user and password, .* to be percent-encoded/],
     ['postgres://localhost/jobs?schema=', /^Expected the name of a schema, of 1 to 50 bytes, got ''/],
     [`postgres://localhost/jobs?schema=${'x'.repeat(51)}`, /of 1 to 50 bytes, got 'x+'/],
     ['postgres://localhost/jobs?schema=%ff', /^Expected `\?schema=` to be encoded as URLs are, got '%ff'/],
