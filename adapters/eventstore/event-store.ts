@@ -12,9 +12,10 @@ import type {
   StoreCapabilities,
   TransactionalAppend,
 } from '../../runtime/ports/event-store.js'
-import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
+import { StoreClosed, StoreRefused, StoreUnavailable } from '../../runtime/ports/event-store.js'
 import { type Logger, silentLogger } from '../../runtime/ports/logger.js'
 import { checkGroups } from '../shared/groups.js'
+import { within } from '../shared/time-limit.js'
 import { Appender } from './appender.js'
 import { Connection } from './connection.js'
 import { Instants } from './instants.js'
@@ -27,6 +28,9 @@ import { Subscriptions } from './subscriptions.js'
 import { parseUrl, type Target } from './url.js'
 
 export { viewsOf } from './url.js'
+
+/** How long all of opening may take, in ms: who is not answered is told so. */
+const OPEN_MS = 9_000
 
 export interface EventStoreOptions {
   /** Called for each event of ours whose text is not JSON; readers skip it. Default: nothing. */
@@ -46,7 +50,9 @@ export async function openEventStore(url: string, options: EventStoreOptions = {
   const connection = connect(target)
   const pipeline = new Pipeline(connection)
   try {
-    const identity = await openLog(connection, pipeline, target.prefix)
+    const late = (): Error =>
+      new StoreUnavailable(`${target.place}: the server does not answer within ${OPEN_MS / 1000} s.`)
+    const identity = await within(OPEN_MS, openLog(connection, pipeline, target.prefix), late)
     connection.opened(options.logger ?? silentLogger)
     return new EventStoreDBStore({ ...identity, connection, pipeline, prefix: target.prefix }, options)
   } catch (error) {
