@@ -1,3 +1,5 @@
+import { judgeEdge } from '../../domain/job/edges.js'
+import type { DependencyEdge } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import type { JobChange } from '../../projections/job-board.js'
@@ -14,9 +16,14 @@ export interface LateEdgesOptions {
 }
 
 /** A job, and what it waits for. */
-interface Edge {
+interface Suspect {
   readonly job: string
-  readonly dependency: string
+  readonly edge: DependencyEdge
+  /**
+   * A new round opens edges again that had failed, and waits for a new round of the dependency: then only an end that
+   * meets the edge can be one that was not seen.
+   */
+  readonly maybeAgain: boolean
 }
 
 /**
@@ -25,7 +32,7 @@ interface Edge {
  */
 export class LateEdges {
   readonly #options: LateEdgesOptions
-  #suspect: Edge[] = []
+  #suspects: Suspect[] = []
 
   constructor(options: LateEdgesOptions) {
     this.#options = options
@@ -35,13 +42,13 @@ export class LateEdges {
     const { feed } = this.#options
     const bell = new Bell()
     const changes = feed.changes$.subscribe((change) => {
-      if (isNewRound(change) && this.#suspectEdgesOf(change.after)) bell.ring()
+      if (isNewRound(change) && this.#suspectEdgesOf(change.after, change.before !== undefined)) bell.ring()
     })
-    for (const job of feed.board.jobs) this.#suspectEdgesOf(job)
+    for (const job of feed.board.jobs) this.#suspectEdgesOf(job, job.revision > 0)
     try {
       for (;;) {
         // What fails is looked at again when this is started again: all jobs are then.
-        for (const edge of this.#suspect.splice(0)) await this.#look(edge)
+        for (const suspect of this.#suspects.splice(0)) await this.#look(suspect)
         await bell.wait(signal)
       }
     } finally {
@@ -50,19 +57,19 @@ export class LateEdges {
   }
 
   /** True: there is one. At the moment at which it is folded, nothing that comes later is known. */
-  #suspectEdgesOf({ id, dependsOn }: JobState): boolean {
+  #suspectEdgesOf({ id, dependsOn }: JobState, maybeAgain: boolean): boolean {
     if (dependsOn.length === 0) return false
     const { board } = this.#options.feed
     const open = board.graph.openEdges(id).filter((edge) => edge.now === undefined && board.get(edge.id) === undefined)
-    this.#suspect.push(...open.map((edge) => ({ job: id, dependency: edge.id })))
+    this.#suspects.push(...open.map((edge) => ({ job: id, edge, maybeAgain })))
     return open.length > 0
   }
 
-  async #look({ job, dependency }: Edge): Promise<void> {
-    const outcome = await this.#outcomeOf(dependency)
+  async #look({ job, edge, maybeAgain }: Suspect): Promise<void> {
+    const outcome = await this.#outcomeOf(edge.id)
     // It is still to come, or to end: that will be seen as ever.
-    if (outcome === undefined) return
-    await this.#options.journal.submit(commands.noteEnded(job, { id: dependency, outcome }))
+    if (outcome === undefined || (maybeAgain && judgeEdge(edge, outcome) !== 'met')) return
+    await this.#options.journal.submit(commands.noteEnded(job, { id: edge.id, outcome }))
   }
 
   async #outcomeOf(id: string): Promise<Outcome | undefined> {
