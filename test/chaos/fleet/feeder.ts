@@ -1,7 +1,7 @@
 /** Enqueues the jobs of a seed, in waves; sends round again what is meant to be; knows when everything has ended. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger, RecordedEvent } from '../../../index.js'
-import { StoreUnavailable } from '../../../index.js'
+import { DependencyUnknown, StoreUnavailable } from '../../../index.js'
 import { between, drawsFor } from './draws.js'
 import type { Spec } from './jobs.js'
 import { specOf } from './jobs.js'
@@ -90,7 +90,9 @@ export class Feeder {
       try {
         return await call()
       } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error
+        // What it depends on was enqueued beside it, and refused: that one is asked for again, too.
+        const isOrphan = error instanceof DependencyUnknown && this.refused > 0
+        if (!(error instanceof StoreUnavailable) && !isOrphan) throw error
         this.refused += 1
         await sleep(LOOK_AGAIN_MS)
       }
