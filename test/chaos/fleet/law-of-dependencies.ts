@@ -8,12 +8,16 @@ type Ends = ReadonlySet<string>
 export class Dependencies implements Law {
   readonly #edges = new Map<string, readonly DependencyEdge[]>()
   readonly #ends = new Map<string, Set<string>>()
+  readonly #queued = new Set<string>()
+  /** What was said of the past of jobs that come later in the log. */
+  readonly #toShow: { readonly id: string; readonly edge: DependencyEdge }[] = []
 
   see(id: string, { type, data }: JobRecord): string[] {
     switch (type) {
       case 'Queued':
+        this.#queued.add(id)
         if (data.dependsOn !== undefined) this.#edges.set(id, data.dependsOn)
-        return (data.dependsOn ?? []).flatMap((edge) => this.#remembered(edge))
+        return (data.dependsOn ?? []).flatMap((edge) => this.#remembered(id, edge))
       case 'Leased':
         return this.#unmet(id, (edge, ends) => isMet(edge, ends) || (edge.otherwise === 'run' && hasFailed(edge, ends)))
       case 'Finished':
@@ -43,15 +47,26 @@ export class Dependencies implements Law {
     return open.map((edge) => `runs before its dependency ${edge.id} has ${edge.on}`)
   }
 
-  /** What an edge says of the past must be so. */
-  #remembered(edge: DependencyEdge): string[] {
-    const ends = this.#of(edge)
-    const isTrue = edge.now === undefined || (edge.now === 'met' ? isMet(edge, ends) : hasFailed(edge, ends))
-    return isTrue ? [] : [`takes its dependency ${edge.id} for ${edge.now}`]
+  /**
+   * What an edge says of the past must be so. Where a store appends to one stream at a time, a job of a batch comes before those of it
+   * that it waits for; one of these may be cancelled as it is made.
+   */
+  #remembered(id: string, edge: DependencyEdge): string[] {
+    if (this.#isTrue(edge)) return []
+    if (this.#queued.has(edge.id)) return [`takes its dependency ${edge.id} for ${edge.now}`]
+    this.#toShow.push({ id, edge })
+    return []
+  }
+
+  #isTrue(edge: DependencyEdge): boolean {
+    if (edge.now === undefined) return true
+    return edge.now === 'met' ? isMet(edge, this.#of(edge)) : hasFailed(edge, this.#of(edge))
   }
 
   end(): string[] {
-    return []
+    return this.#toShow
+      .filter(({ edge }) => !this.#isTrue(edge))
+      .map(({ id, edge }) => `job ${id}: takes its dependency ${edge.id} for ${edge.now}`)
   }
 }
 
