@@ -44,7 +44,9 @@ export class Consumer {
 
   link(name: string): void {
     const [installed, path] = [join(this.root, 'node_modules', name), join(this.folder, 'node_modules', name)]
-    if (!existsSync(installed) || existsSync(path)) return
+    if (!existsSync(installed)) return
+    // A dependency of ours may have brought an older one, as it does not for who has it in a project of their own.
+    rmSync(path, { recursive: true, force: true })
     mkdirSync(dirname(path), { recursive: true })
     symlinkSync(installed, path, 'junction')
   }
