@@ -93,6 +93,22 @@ describe('a sound log', () => {
     ).toEqual([])
   })
 
+  it('may cancel a job of a batch before the dependency that was cancelled as it was made', () => {
+    const failed = (id: string): Facts => ({
+      dependsOn: [{ id, on: 'succeeded', otherwise: 'cancel', now: 'failed' }],
+    })
+    expect(
+      faultsOf(
+        queued('a'),
+        cancelled('a', 'operator'),
+        queued('c', failed('b')),
+        cancelled('c', 'dependency'),
+        queued('b', failed('a')),
+        cancelled('b', 'dependency'),
+      ),
+    ).toEqual([])
+  })
+
   it('may end a job that has lost three leases', () => {
     const twice = [1, 2].flatMap((run) => [leased('a', run), lost('a', run), again('a', 'lease-lost')])
     expect(faultsOf(queued('a'), ...twice, leased('a', 3), lost('a', 3), ended('a', 'LeaseLost'))).toEqual([])

@@ -26,7 +26,9 @@ export class Dependencies implements Law {
       case 'Cancelled': {
         this.#ended(id, 'cancelled')
         const edges = this.#edges.get(id) ?? []
-        const due = edges.some((edge) => edge.otherwise === 'cancel' && hasFailed(edge, this.#of(edge)))
+        // What an edge says of the past is looked into by itself.
+        const failed = (edge: DependencyEdge): boolean => edge.now === 'failed' || hasFailed(edge, this.#of(edge))
+        const due = edges.some((edge) => edge.otherwise === 'cancel' && failed(edge))
         return data.by !== 'dependency' || due ? [] : ['is cancelled, but no dependency of it has failed']
       }
       default:

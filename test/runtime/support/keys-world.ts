@@ -152,11 +152,18 @@ class Runtime {
 
   /** Ends every run. */
   async endAll(): Promise<void> {
-    await this.#caughtUp()
-    // What a store has refused after it was decided is left for whoever comes.
-    for (const group of [...this.feed.groups.open]) await this.#ordered.complete(group)
-    await this.#caughtUp()
+    await this.#completeAll()
     for (const [token, { id }] of [...this.feed.board.leased]) await this.#journal.submit(commands.release(id, token))
+  }
+
+  /** What was left half done, and places taken for a run that another change has forestalled. */
+  async #completeAll(): Promise<void> {
+    await this.#caughtUp()
+    for (const group of [...this.feed.groups.open]) {
+      await this.#ordered.complete(group)
+      this.feed.groups.close(group)
+    }
+    await this.#caughtUp()
   }
 
   async #caughtUp(): Promise<void> {
@@ -166,7 +173,7 @@ class Runtime {
 
   /** Lets one job of each key try: whatever was refused before, there must be room now. */
   async stuck(): Promise<string[]> {
-    await this.#caughtUp()
+    await this.#completeAll()
     const stuck: string[] = []
     const keys = new Set<string>()
     for (const job of [...this.feed.board.jobs]) {
