@@ -6,6 +6,7 @@ const config: ViteUserConfig = {
     include: ['test/**/*.test.ts'],
     // Packing and installing takes too long for every run: `npm run test:package`.
     exclude: [...configDefaults.exclude, 'test/package/**'],
+    setupFiles: ['test/support/seed.ts'],
     pool: 'forks',
     // Much of a run is waiting for other processes and for real time: one fork per processor, not one less.
     maxWorkers: '100%',

@@ -5,7 +5,7 @@ import type { LedgerOptions, LedgerSettings } from './options.js'
 import { checkLedgerOptions } from './options.js'
 import type { Clock } from './ports/clock.js'
 import type { Digest } from './ports/digest.js'
-import type { EventStore } from './ports/event-store.js'
+import type { EventStore, LogReader } from './ports/event-store.js'
 import { StoreUnavailable } from './ports/event-store.js'
 import type { Gate } from './ports/gate.js'
 import type { Host } from './ports/host.js'
@@ -80,6 +80,8 @@ const SCHEDULER = 'scheduler'
 
 export class Engine {
   readonly ports: LedgerPorts
+  /** All there ever was, wherever it lies now. */
+  readonly wholeLog: LogReader
   readonly feed: Feed
   readonly journal: Journal
   readonly enqueuer: Enqueuer
@@ -118,6 +120,7 @@ export class Engine {
     const { store, views, clock, ids, digest } = ports
     const { logger = silentLogger, codeVersion } = options
     this.ports = ports
+    this.wholeLog = store
     this.settings = settings
     this.types = types
     this.#runtime = ids.uuid()

@@ -138,6 +138,9 @@ export interface EventStore {
   close(): Promise<void>
 }
 
+/** What is in the log, whoever keeps it. */
+export type LogReader = Pick<EventStore, 'readStream' | 'readAll' | 'head' | 'positionAt'>
+
 abstract class StoreError extends JobledgerError {
   readonly family = 'store'
 }
