@@ -8,8 +8,8 @@ const config: ViteUserConfig = {
     exclude: [...configDefaults.exclude, 'test/package/**'],
     setupFiles: ['test/support/seed.ts'],
     pool: 'forks',
-    // Much of a run is waiting for other processes and for real time: one fork per processor, not one less.
-    maxWorkers: '100%',
+    // Much of a run is waiting for other processes and for real time: three forks keep two processors busy.
+    maxWorkers: 3,
     // The files of a fork share what they import: nearly half of the CPU time of a file of its own goes into imports.
     isolate: false,
     // A guard against tests that hang, not a claim about speed: on a busy machine real processes take their time.
