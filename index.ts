@@ -84,7 +84,7 @@ export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './ru
 export type { Ids } from './runtime/ports/ids.js'
 export type { Logger } from './runtime/ports/logger.js'
 export type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Tombstone, Views } from './runtime/ports/views.js'
-export type { QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/queues.js'
+export type { QueueLimitOptions, QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/queues.js'
 export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'
 export type { ListFilter } from './runtime/read/listing.js'
 export type { HistoryEntry, JobPage, JobStatus, JobSummary, QueueCounts } from './runtime/read/queries.js'

@@ -4,13 +4,14 @@ import { isQueueStream, queueOf } from '../domain/queue/events.js'
 import type { QueueState } from '../domain/queue/evolve.js'
 import { evolveQueue } from '../domain/queue/evolve.js'
 
-/** Queues that were ever paused, by name. */
+/** Queues that were ever paused or limited, by name. */
 export class QueueRegistry {
   readonly #queues = new Map<string, QueueState>()
   readonly #paused = new Set<string>()
+  #limited = 0
   #changes = 0
 
-  /** Grows with each pause and each end of one: what was made of them may be kept until then. */
+  /** Grows with each pause, each end of one and each limit: what was made of them may be kept until then. */
   get changes(): number {
     return this.#changes
   }
@@ -28,6 +29,21 @@ export class QueueRegistry {
     return this.#paused.size > 0 && this.#paused.has(name)
   }
 
+  /** Those that are paused or limited now. */
+  notable(): QueueState[] {
+    return [...this.#queues.values()].filter(({ pause, limit }) => pause !== undefined || limit !== undefined)
+  }
+
+  /** How many have a limit now. */
+  get limited(): number {
+    return this.#limited
+  }
+
+  /** Runs at once in each runtime that this queue is limited to; undefined: nobody has set a limit. */
+  limitOf(name: string): number | undefined {
+    return this.#queues.get(name)?.limit
+  }
+
   /** Folds one event of a queue; other streams are not its business. Throws IllegalEvent and is then unchanged. */
   apply(event: RecordedEvent): void {
     if (!isQueueStream(event.stream)) return
@@ -36,6 +52,7 @@ export class QueueRegistry {
   }
 
   #keep(state: QueueState): void {
+    this.#limited += Number(state.limit !== undefined) - Number(this.limitOf(state.name) !== undefined)
     this.#queues.set(state.name, state)
     this.#changes += 1
     if (state.status === 'paused') this.#paused.add(state.name)

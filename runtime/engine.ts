@@ -42,6 +42,7 @@ import { WorkerDesk } from './work/desk/worker-desk.js'
 import type { FleetPlan } from './work/fleet.js'
 import { Fleet } from './work/fleet.js'
 import { KeyRoom } from './work/key-room.js'
+import { QueueLimits } from './work/queue-limits.js'
 import type { JobContext } from './work/run/context.js'
 import type { JobDefinition } from './work/run/definition.js'
 import { checkDefinition, checkModule, isRunnable, toRunnable } from './work/run/definition.js'
@@ -188,7 +189,9 @@ export class Engine {
     const types = new Map<string, number>()
     for (const [type, { concurrency }] of this.types.overrides)
       if (concurrency !== undefined) types.set(type, concurrency)
-    return [new Caps(({ queue }) => queue, queues), new Caps(({ type }) => type, types)]
+    const limits = new QueueLimits(queues, this.feed)
+    const byType = types.size === 0 ? [] : [new Caps(({ type }) => type, types)]
+    return [new Caps(({ queue }) => queue, limits), ...byType]
   }
 
   /** Brings the projections up to the end of the log, then begins its duties. Called once. */

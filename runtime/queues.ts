@@ -1,7 +1,7 @@
-/** What a ledger offers on queues: their lengths, and a stop to their leases. */
+/** What a ledger offers on queues: their lengths, a stop to their leases, and a limit to their runs. */
 import type { Duration } from '../domain/duration.js'
 import { toMs } from '../domain/duration.js'
-import { checkKeys, toLabel, toName, toSignal } from './checks.js'
+import { checkKeys, toCount, toLabel, toName, toSignal } from './checks.js'
 import type { Engine } from './engine.js'
 import { PauseUnsettled } from './errors.js'
 import type { QueueCounts } from './read/queries.js'
@@ -23,8 +23,14 @@ export interface QueueStatsOptions {
   readonly type?: string
 }
 
+export interface QueueLimitOptions {
+  /** Runs at once in each process, over all of its pools, at least 1; null: no limit but those of each process. */
+  readonly concurrency: number | null
+}
+
 const PAUSE_KEYS = new Set(['reason', 'timeout', 'signal'])
 const STATS_KEYS = new Set(['type'])
+const LIMIT_KEYS = new Set(['concurrency'])
 
 export class Queues {
   readonly #engine: () => Engine
@@ -73,5 +79,18 @@ export class Queues {
   async resume(name: string): Promise<void> {
     const { journal } = this.#engine()
     return journal.submit(commands.resume(toLabel(name, 'queues.resume.name')), this.#speaker().metadata)
+  }
+
+  /**
+   * How many jobs of the queue each process may run at once in its pools, from now on and wherever it lives; where it was
+   * configured to fewer (`openLedger({ queues })`), that holds. What runs goes on. Throws InvalidOption.
+   */
+  async limit(name: string, given: QueueLimitOptions): Promise<void> {
+    const { journal } = this.#engine()
+    const queue = toLabel(name, 'queues.limit.name')
+    checkKeys(given, LIMIT_KEYS, 'queues.limit')
+    const { concurrency } = given
+    const limit = concurrency === null ? null : toCount(concurrency, 'queues.limit.concurrency', 1)
+    return journal.submit(commands.limit(queue, limit), this.#speaker().metadata)
   }
 }

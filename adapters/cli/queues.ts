@@ -1,8 +1,8 @@
-/** stats and queues: how much waits where, and a stop to it. */
+/** stats and queues: how much waits where, a stop to it, and a limit. */
 import type { Command } from 'commander'
 import { JOB_STATUS_NAMES, type JobStatusName } from '../../projections/job-status.js'
 import type { QueueCounts } from '../../runtime/read/queries.js'
-import { duration, label, name } from './flags.js'
+import { duration, integer, label, name, orWord } from './flags.js'
 import { type Output, printable } from './output.js'
 import { Session } from './session.js'
 
@@ -13,7 +13,7 @@ export function addStats(program: Command): void {
     .command('stats')
     .summary('jobs per queue and state')
     .description(
-      'Counts jobs per queue and state, and says which queues are paused. Ended jobs are counted over the life of the ledger, those that were removed since included.',
+      'Counts jobs per queue and state, and says which queues are paused or limited. Ended jobs are counted over the life of the ledger, those that were removed since included.',
     )
     .option('--type <type>', 'only jobs of this type', name('--type'))
     .addHelpText('after', '\nExamples:\n  $ jobledger stats\n  $ jobledger stats --json | jq .queues.default.failed')
@@ -29,41 +29,45 @@ export function addStats(program: Command): void {
 function statsText(output: Output, queues: Lengths): string {
   const names = Object.keys(queues).sort()
   if (names.length === 0) return ''
-  const arePaused = names.some((name) => queues[name]?.paused)
+  const notes = new Map(names.map((name) => [name, noteOn(queues[name])]))
+  const hasNotes = names.some((name) => notes.get(name) !== '')
   const row = (name: string, of: (state: JobStatusName) => number, note = ''): string[] => [
     name,
     ...JOB_STATUS_NAMES.map((state) => String(of(state))),
-    ...(arePaused ? [note] : []),
+    ...(hasNotes ? [note] : []),
   ]
-  const rows = names.map((name) =>
-    row(printable(name) || '""', (state) => queues[name]?.[state] ?? 0, noteOn(queues[name])),
-  )
+  const rows = names.map((name) => row(printable(name) || '""', (state) => queues[name]?.[state] ?? 0, notes.get(name)))
   const total = row('all', (state) => names.reduce((sum, name) => sum + (queues[name]?.[state] ?? 0), 0))
   return output.table(
-    ['QUEUE', ...JOB_STATUS_NAMES.map((state) => state.toUpperCase()), ...(arePaused ? ['NOTE'] : [])],
+    ['QUEUE', ...JOB_STATUS_NAMES.map((state) => state.toUpperCase()), ...(hasNotes ? ['NOTE'] : [])],
     names.length > 1 ? [...rows, total] : rows,
   )
 }
 
 function noteOn(queue: QueueCounts | undefined): string {
-  if (!queue?.paused) return ''
-  return queue.reason === undefined ? 'paused' : `paused: ${printable(queue.reason)}`
+  const { paused, reason, limit } = queue ?? {}
+  const pause = paused && (reason === undefined ? 'paused' : `paused: ${printable(reason)}`)
+  return [limit !== undefined && `at most ${limit} at once in a process`, pause].filter(Boolean).join(', ')
 }
 
 export function addQueues(program: Command): void {
   const queues = program
     .command('queues')
-    .summary('pause and resume queues')
-    .description('Pauses queues and resumes them. How long they are, and which are paused: jobledger stats.')
+    .summary('pause, resume and limit queues')
+    .description(
+      'Pauses queues, resumes them, limits their runs. How long they are, and which are paused or limited: jobledger stats.',
+    )
     .addHelpText('after', QUEUES_HELP)
   addPause(queues)
   addResume(queues)
+  addLimit(queues)
 }
 
 const QUEUES_HELP = `
 Examples:
   $ jobledger queues pause mail --reason "the mail server is down"
-  $ jobledger queues resume mail`
+  $ jobledger queues resume mail
+  $ jobledger queues limit mail 5 --as ada --reason "the mail server is slow"`
 
 interface PauseFlags {
   readonly timeout?: number
@@ -101,5 +105,28 @@ function addResume(queues: Command): void {
       await session.act((ledger) => ledger.queues.resume(queue))
       session.output.data({ queue, paused: false }, () => '')
       session.output.talk(`Queue ${printable(queue) || '""'} is open.`)
+    })
+}
+
+function addLimit(queues: Command): void {
+  queues
+    .command('limit')
+    .summary('how many of its jobs run at once')
+    .description(
+      'Limits how many jobs of a queue each process runs at once in its pools, from now on and wherever it lives. Where a process was configured to fewer, that holds. What runs goes on.',
+    )
+    .argument('<queue>', 'name of the queue; "" is one', label('<queue>'))
+    .argument('<n>', 'runs at once in a process, or none for no limit', orWord('none', integer('<n>', 1)))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ jobledger queues limit mail 5 --as ada --reason "the mail server is slow"\n  $ jobledger queues limit mail none --as ada',
+    )
+    .action(async (queue: string, given: number | 'none', _flags: object, command: Command) => {
+      const session = new Session(command)
+      const concurrency = given === 'none' ? null : given
+      await session.act((ledger) => ledger.queues.limit(queue, { concurrency }))
+      session.output.data({ queue, concurrency }, () => '')
+      const said = concurrency === null ? 'has no limit' : `runs at most ${concurrency} at once in each process`
+      session.output.talk(`Queue ${printable(queue) || '""'} ${said}.`)
     })
 }

@@ -21,6 +21,11 @@ export function resume(name: string, state: QueueState | undefined): readonly Dr
   return state?.status === 'paused' ? [draft(name, 'QueueResumed', {})] : []
 }
 
+/** A limit that holds already is left as it is. */
+export function limit(name: string, state: QueueState | undefined, concurrency: number | null): readonly Draft[] {
+  return (state?.limit ?? null) === concurrency ? [] : [draft(name, 'LimitsChanged', { concurrency })]
+}
+
 /** Why no job of the queue may be leased; undefined: it may. */
 export function whyNoLease(jobId: string, state: QueueState | undefined): InPausedQueue | undefined {
   return state?.status === 'paused' ? new InPausedQueue(jobId, state.name) : undefined

@@ -7,9 +7,15 @@ export interface QueuePaused {
 }
 export type QueueResumed = Readonly<Record<string, never>>
 
+/** How many of its jobs each runtime may run at once, whatever it was configured to; null: no such limit any more. */
+export interface LimitsChanged {
+  readonly concurrency: number | null
+}
+
 export interface QueueEventMap {
   QueuePaused: QueuePaused
   QueueResumed: QueueResumed
+  LimitsChanged: LimitsChanged
 }
 export type QueueEventType = keyof QueueEventMap
 export type QueueEvent = {

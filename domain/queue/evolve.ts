@@ -14,6 +14,8 @@ export interface QueueState {
   readonly status: QueueStatus
   /** While it is paused. */
   readonly pause?: QueuePause
+  /** Runs at once in each runtime; absent: nobody has set a limit. */
+  readonly limit?: number
 }
 
 export interface QueuePause {
@@ -31,8 +33,19 @@ export function evolveQueue(state: QueueState | undefined, event: QueueEvent): Q
   const [after] = transition(queueMachine, before, { type: event.type })
   const { stream, at, position = '' } = event
   const revision = event.revision ?? (state === undefined ? 0 : state.revision + 1)
+  const { pause, limit } = state ?? {}
   const queue = { name: queueOf(stream), revision, status: after.value as QueueStatus }
-  if (event.type === 'QueueResumed') return queue
-  const { reason } = event.data
-  return { ...queue, pause: { position, at, ...(reason !== undefined && { reason }) } }
+  const limited = limit === undefined ? queue : { ...queue, limit }
+  switch (event.type) {
+    case 'QueuePaused': {
+      const { reason } = event.data
+      return { ...limited, pause: { position, at, ...(reason !== undefined && { reason }) } }
+    }
+    case 'QueueResumed':
+      return limited
+    case 'LimitsChanged': {
+      const { concurrency } = event.data
+      return { ...queue, ...(pause !== undefined && { pause }), ...(concurrency !== null && { limit: concurrency }) }
+    }
+  }
 }

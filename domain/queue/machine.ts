@@ -9,7 +9,7 @@ export const queueMachine: AnyStateMachine = setup({
   id: 'queue',
   initial: 'open',
   states: {
-    open: { on: { QueuePaused: 'paused' } },
-    paused: { on: { QueueResumed: 'open' } },
+    open: { on: { QueuePaused: 'paused', LimitsChanged: 'open' } },
+    paused: { on: { QueueResumed: 'open', LimitsChanged: 'paused' } },
   },
 })

@@ -100,6 +100,8 @@ export interface QueueCounts extends Readonly<Record<JobStatusName, number>> {
   /** No job of it is leased until it is resumed; and why, if that was said. */
   readonly paused?: true
   readonly reason?: string
+  /** How many of them each process may run at once, where an operator has said so. */
+  readonly limit?: number
 }
 
 export class Queries {
@@ -261,12 +263,12 @@ export class Queries {
     await this.catchUp()
     const { board, queues } = this.#feed
     const totals = board.stats.totals(type)
-    // One that is paused is shown, whether it has had jobs or not.
-    if (type === undefined) for (const name of queues.paused) if (!totals.has(name)) totals.set(name, NO_JOBS)
+    // One that is paused or limited is shown, whether it has had jobs or not.
+    if (type === undefined) for (const { name } of queues.notable()) if (!totals.has(name)) totals.set(name, NO_JOBS)
     const counts = new Map<string, QueueCounts & Record<JobStatusName, number>>()
     for (const [queue, { leased, succeeded, failed, cancelled }] of totals) {
       const waiting = { held: 0, blocked: 0, scheduled: 0, ready: 0 }
-      counts.set(queue, { ...waiting, running: leased, succeeded, failed, cancelled, ...pauseOf(queues.get(queue)) })
+      counts.set(queue, { ...waiting, running: leased, succeeded, failed, cancelled, ...saidOf(queues.get(queue)) })
     }
     const now = this.#clock.now()
     for (const job of board.jobs) {
@@ -313,10 +315,13 @@ const howItCame = ({ manual, trigger, debounced }: RareFacts): Pick<JobStatus, '
 
 const NO_JOBS = Object.freeze({ waiting: 0, leased: 0, succeeded: 0, failed: 0, cancelled: 0 })
 
-function pauseOf(queue: QueueState | undefined): Pick<QueueCounts, 'paused' | 'reason'> {
-  if (queue?.pause === undefined) return {}
-  const { reason } = queue.pause
-  return { paused: true, ...(reason !== undefined && { reason }) }
+function saidOf(queue: QueueState | undefined): Pick<QueueCounts, 'paused' | 'reason' | 'limit'> {
+  const { pause, limit } = queue ?? {}
+  return {
+    ...(pause !== undefined && { paused: true as const }),
+    ...(pause?.reason !== undefined && { reason: pause.reason }),
+    ...(limit !== undefined && { limit }),
+  }
 }
 
 /** The event whose body is the payload now. */

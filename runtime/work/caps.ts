@@ -1,26 +1,33 @@
 import type { Lane } from '../../projections/pending-index.js'
 
+/** Runs at once by name, for the names that have a limit. It may change while it is asked. */
+export interface Limits {
+  /** 0: no name has one. */
+  readonly size: number
+  get(name: string): number | undefined
+}
+
 /** How many runs there may be at once of what has the same name, for the names that say so. */
 export class Caps {
   readonly #nameOf: (lane: Lane) => string
-  readonly #caps: ReadonlyMap<string, number>
+  readonly #limits: Limits
   readonly #used = new Map<string, number>()
 
   /** `nameOf`: by which of its names a lane is counted. */
-  constructor(nameOf: (lane: Lane) => string, caps: ReadonlyMap<string, number>) {
+  constructor(nameOf: (lane: Lane) => string, limits: Limits) {
     this.#nameOf = nameOf
-    this.#caps = caps
+    this.#limits = limits
   }
 
-  /** Nothing is capped: nobody need ask. */
+  /** Nothing is capped just now: nobody need ask. */
   get none(): boolean {
-    return this.#caps.size === 0
+    return this.#limits.size === 0
   }
 
   hasRoom(lane: Lane): boolean {
     const name = this.#nameOf(lane)
-    const cap = this.#caps.get(name)
-    return cap === undefined || (this.#used.get(name) ?? 0) < cap
+    const limit = this.#limits.get(name)
+    return limit === undefined || (this.#used.get(name) ?? 0) < limit
   }
 
   take(lane: Lane): void {
@@ -31,9 +38,10 @@ export class Caps {
     this.#move(lane, -1)
   }
 
+  /** Also of names without a limit: they may come to have one while they run. */
   #move(lane: Lane, by: number): void {
     const name = this.#nameOf(lane)
-    if (this.#caps.has(name)) this.#used.set(name, (this.#used.get(name) ?? 0) + by)
+    this.#used.set(name, (this.#used.get(name) ?? 0) + by)
   }
 }
 
@@ -45,7 +53,7 @@ export class Room {
 
   constructor(slots: number, caps: readonly Caps[]) {
     this.slots = slots
-    this.#caps = caps.filter((each) => !each.none)
+    this.#caps = caps
   }
 
   get free(): number {
@@ -54,7 +62,7 @@ export class Room {
 
   /** Of these lanes those that may have one more run, if there is a slot for it. */
   among(lanes: readonly Lane[]): readonly Lane[] {
-    return this.#caps.length === 0 ? lanes : lanes.filter((lane) => this.hasRoom(lane))
+    return this.#caps.every(({ none }) => none) ? lanes : lanes.filter((lane) => this.hasRoom(lane))
   }
 
   hasRoom(lane: Lane): boolean {

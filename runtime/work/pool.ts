@@ -71,7 +71,8 @@ export class Pool {
     this.leaseMs = leaseMs
     this.#plan = plan
     this.#surroundings = surroundings
-    this.room = new Room(concurrency, [...surroundings.shared, new Caps(({ type }) => type, perType)])
+    const own = perType.size === 0 ? [] : [new Caps(({ type }) => type, perType)]
+    this.room = new Room(concurrency, [...surroundings.shared, ...own])
   }
 
   /** By type. */

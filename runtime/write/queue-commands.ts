@@ -18,6 +18,9 @@ export const pause = (name: string, reason?: string): Command<void> =>
 
 export const resume = (name: string): Command<void> => onQueue(name, (state) => decide.resume(name, state))
 
+export const limit = (name: string, concurrency: number | null): Command<void> =>
+  onQueue(name, (state) => decide.limit(name, state, concurrency))
+
 /** The lease of a job, unless its queue is paused: that it is not is part of what is appended. Most queues have no stream. */
 export function unlessPaused(jobId: string, queue: string, lease: Command<void>): Command<void> {
   const stream = queueStream(queue)

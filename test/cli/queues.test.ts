@@ -39,6 +39,14 @@ describe('queues', { timeout: PATIENCE }, () => {
     expect((await desk.run(['stats'])).stdout).not.toContain('NOTE')
   })
 
+  test('limit one, and take the limit away', async () => {
+    const limited = await desk.run(['queues', 'limit', 'mail', '5', '--as', 'ada', '--reason', 'slow'])
+    expect(limited).toEqual({ code: 0, stdout: '', stderr: 'Queue mail runs at most 5 at once in each process.\n' })
+    expect((await desk.run(['stats'])).stdout).toMatch(/^mail .* at most 5 at once in a process$/m)
+    expect(await desk.json('queues', 'limit', 'mail', 'none')).toEqual({ queue: 'mail', concurrency: null })
+    expect((await desk.run(['stats'])).stdout).not.toContain('NOTE')
+  })
+
   test('are counted by type', async () => {
     const { queues } = await desk.json<{ queues: Record<string, QueueCounts> }>('stats', '--type', 'note')
     expect(queues).toEqual({ mail: expect.objectContaining({ ready: 1 }) })
@@ -51,6 +59,7 @@ describe('queues', { timeout: PATIENCE }, () => {
     [['queues', 'pause', 'x'.repeat(201)], /Expected `<queue>` to be a text of at most 200 characters/],
     [['queues', 'pause', 'mail', '--timeout', 'long'], /Expected `--timeout` to be a duration/],
     [['queues', 'resume', 'mail', '--reason', 'why'], /--reason needs --as/],
+    [['queues', 'limit', 'mail', '0'], /Expected `<n>` to be an integer >= 1/],
     [['stats', '--type', ''], /Expected `--type` to be a text of 1 to 200 characters/],
   ])('%j is refused with 2', async (args, message) => {
     const { code, stdout, stderr } = await desk.run(args)

@@ -138,6 +138,7 @@ describe('a log of version 2', () => {
       WorkerStopped: ['by'],
       QueuePaused: ['reason'],
       QueueResumed: [],
+      LimitsChanged: ['concurrency'],
       Queued: ['concurrency', 'unique', 'trigger', 'debounced', 'chain'],
       Claimed: ['until', 'rest'],
       Counted: ['refused', 'rest'],

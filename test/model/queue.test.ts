@@ -12,12 +12,25 @@ import { evolveQueue } from '../../domain/queue/evolve.js'
 import { queueMachine } from '../../domain/queue/machine.js'
 import { QueueRegistry } from '../../projections/queue-registry.js'
 
-const TYPES: readonly QueueEventType[] = ['QueuePaused', 'QueueResumed']
-const facts = { QueuePaused: { reason: 'disk' }, QueueResumed: {} }
+const TYPES: readonly QueueEventType[] = ['LimitsChanged', 'QueuePaused', 'QueueResumed']
+/** Limits by the count of the event: each third one takes the limit away. */
+const facts = {
+  QueuePaused: () => ({ reason: 'disk' }),
+  QueueResumed: () => ({}),
+  LimitsChanged: (count: number) => ({ concurrency: count % 3 === 0 ? null : count }),
+}
 const stream = queueStream('mail')
 
 const event = (type: QueueEventType, count: number): RecordedEvent & QueueEvent =>
-  ({ stream, type, data: facts[type], at: count, revision: count - 1, position: `${count}`, id: `e${count}` }) as never
+  ({
+    stream,
+    type,
+    data: facts[type](count),
+    at: count,
+    revision: count - 1,
+    position: `${count}`,
+    id: `e${count}`,
+  }) as never
 
 function folded(state: QueueState | undefined, type: QueueEventType, count = 1): QueueState | undefined {
   try {
@@ -53,13 +66,16 @@ describe('the life of a queue', () => {
     expect([...queueMachine.events].sort()).toEqual([...TYPES])
   })
 
-  test('remembers since when and why it is paused, for as long as it is', () => {
+  test('remembers since when and why it is paused, for as long as it is, and the last limit', () => {
     walk((state, path) => {
       if (state === undefined) return
-      const at = path.length
+      const at = 1 + path.lastIndexOf('QueuePaused')
+      const isPaused = at > 1 + path.lastIndexOf('QueueResumed')
+      const limited = 1 + path.lastIndexOf('LimitsChanged')
       expect(state).toEqual({
-        ...{ name: 'mail', revision: at - 1, status: at % 2 === 1 ? 'paused' : 'open' },
-        ...(at % 2 === 1 && { pause: { position: `${at}`, at, reason: 'disk' } }),
+        ...{ name: 'mail', revision: path.length - 1, status: isPaused ? 'paused' : 'open' },
+        ...(isPaused && { pause: { position: `${at}`, at, reason: 'disk' } }),
+        ...(limited % 3 !== 0 && { limit: limited }),
       })
     })
   })
@@ -75,6 +91,10 @@ describe('the life of a queue', () => {
         isPaused ? [] : [{ stream, type: 'QueuePaused', data: {} }],
       )
       expect(decide.resume('mail', state)).toEqual(isPaused ? [{ stream, type: 'QueueResumed', data: {} }] : [])
+      const limit = state?.limit ?? null
+      expect(decide.limit('mail', state, limit)).toEqual([])
+      const data = { concurrency: limit === null ? 7 : null }
+      expect(decide.limit('mail', state, data.concurrency)).toEqual([{ stream, type: 'LimitsChanged', data }])
       expect(decide.whyNoLease('a', state)?.code).toBe(isPaused ? 'JOB_NOT_PENDING' : undefined)
     })
   })
@@ -84,10 +104,12 @@ describe('the life of a queue', () => {
   })
 })
 
-test('the registry knows what is paused, and a checkpoint keeps it', () => {
+test('the registry knows what is paused or limited, and a checkpoint keeps it', () => {
   const registry = new QueueRegistry()
   const other = { ...event('QueuePaused', 1), stream: queueStream('') }
-  for (const each of [event('QueuePaused', 1), other, event('QueueResumed', 2)]) registry.apply(each)
+  const limit = { ...event('LimitsChanged', 1), stream: queueStream('slow') }
+  const noMore = { ...event('LimitsChanged', 3), stream: queueStream('slow') }
+  for (const each of [event('QueuePaused', 1), other, event('QueueResumed', 2), limit]) registry.apply(each)
   registry.apply({ ...event('QueuePaused', 1), stream: 'worker-queue-mail' })
   const restored = new QueueRegistry()
   restored.restore(JSON.parse(JSON.stringify(registry)))
@@ -95,6 +117,10 @@ test('the registry knows what is paused, and a checkpoint keeps it', () => {
     expect([...each.paused]).toEqual([''])
     expect([each.isPaused(''), each.isPaused('mail'), each.isPaused('never heard of')]).toEqual([true, false, false])
     expect([each.get('mail')?.revision, each.get('')?.revision]).toEqual([1, 0])
+    expect([each.limitOf('slow'), each.limitOf('mail'), each.limited]).toEqual([1, undefined, 1])
+    expect(each.notable().map(({ name }) => name)).toEqual(['', 'slow'])
+    each.apply(noMore)
+    expect([each.limitOf('slow'), each.limited]).toEqual([undefined, 0])
   }
   expect(() => registry.apply(event('QueueResumed', 3))).toThrow(IllegalEvent)
   expect(registry.get('mail')?.revision).toBe(1)
