@@ -1,11 +1,10 @@
 import type { Observable } from 'rxjs'
 import { Subject } from 'rxjs'
-import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { Rest } from '../../domain/batch/events.js'
 import { evolveClaim } from '../../domain/claim/claim.js'
 import type { ClaimEvent } from '../../domain/claim/events.js'
-import { claimTypeOf, keyOf } from '../../domain/claim/events.js'
+import { claimTypeOf } from '../../domain/claim/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { JobEvent } from '../../domain/job/events.js'
@@ -25,13 +24,13 @@ import type { WorkerEvent } from '../../domain/worker/events.js'
 import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
-import type { JobChange } from '../../projections/job-board.js'
-import { JobBoard } from '../../projections/job-board.js'
-import { LeavingJobs } from '../../projections/leaving-jobs.js'
-import { OpenGroups } from '../../projections/open-groups.js'
-import { QueueRegistry } from '../../projections/queue-registry.js'
-import { TriggerRegistry } from '../../projections/trigger-registry.js'
-import { WorkerRegistry } from '../../projections/worker-registry.js'
+import type { JobBoard, JobChange } from '../../projections/job-board.js'
+import type { LeavingJobs } from '../../projections/leaving-jobs.js'
+import { LedgerState } from '../../projections/ledger-state.js'
+import type { OpenGroups } from '../../projections/open-groups.js'
+import type { QueueRegistry } from '../../projections/queue-registry.js'
+import type { TriggerRegistry } from '../../projections/trigger-registry.js'
+import type { WorkerRegistry } from '../../projections/worker-registry.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
@@ -49,12 +48,7 @@ interface Awaiting {
  * The one subscription of a runtime: folds every event into the projections and tells who listens. Nothing else folds.
  */
 export class Feed implements Memory {
-  #board = new JobBoard()
-  #workers = new WorkerRegistry()
-  #queues = new QueueRegistry()
-  #triggers = new TriggerRegistry()
-  #groups = this.#noGroups()
-  #leaving = new LeavingJobs()
+  #state = this.#nothing()
   readonly #store: EventStore
   readonly #clock: Clock
   readonly #log: Logger
@@ -90,29 +84,33 @@ export class Feed implements Memory {
     return this.#pages
   }
 
+  get state(): LedgerState {
+    return this.#state
+  }
+
   get board(): JobBoard {
-    return this.#board
+    return this.#state.board
   }
 
   get workers(): WorkerRegistry {
-    return this.#workers
+    return this.#state.workers
   }
 
   get queues(): QueueRegistry {
-    return this.#queues
+    return this.#state.queues
   }
 
   get triggers(): TriggerRegistry {
-    return this.#triggers
+    return this.#state.triggers
   }
 
   /** What was decided and is not done yet: only on a store that appends to one stream at a time. */
   get groups(): OpenGroups {
-    return this.#groups
+    return this.#state.groups
   }
 
   get leaving(): LeavingJobs {
-    return this.#leaving
+    return this.#state.leaving
   }
 
   get position(): Position {
@@ -131,23 +129,18 @@ export class Feed implements Memory {
 
   /** Forgets what was restored. Before anything was folded, and before anybody has asked for a projection. */
   startOver(): void {
-    this.#board = new JobBoard()
-    this.#workers = new WorkerRegistry()
-    this.#queues = new QueueRegistry()
-    this.#triggers = new TriggerRegistry()
-    this.#groups = this.#noGroups()
-    this.#leaving = new LeavingJobs()
+    this.#state = this.#nothing()
     this.#position = START
   }
 
-  #noGroups(): OpenGroups {
-    return new OpenGroups((stream) => this.#board.pending.freed(keyOf(stream)))
+  #nothing(): LedgerState {
+    return new LedgerState((change) => this.#changes.next(change))
   }
 
   /** Starts after a checkpoint whose rows the caller has restored. */
   resumeAfter(position: Position): void {
     this.#position = position
-    this.#board.caughtUp(position)
+    this.#state.board.caughtUp(position)
   }
 
   /**
@@ -166,7 +159,7 @@ export class Feed implements Memory {
 
   #reachEnd(position: Position): void {
     this.#caughtUp = true
-    this.#board.caughtUp(position)
+    this.#state.board.caughtUp(position)
   }
 
   #fold(events: readonly RecordedEvent[]): void {
@@ -194,7 +187,7 @@ export class Feed implements Memory {
     let event = recorded
     try {
       event = upcast(recorded)
-      this.#project(event, now)
+      this.#state.apply(event, now)
     } catch (error) {
       this.#skipped += 1
       const { stream, revision, position, type } = event
@@ -202,27 +195,6 @@ export class Feed implements Memory {
       return
     }
     this.#events.next(event)
-  }
-
-  #project(event: RecordedEvent, now: number): void {
-    const change = this.board.apply(event, now)
-    if (change !== undefined) {
-      this.workers.follow(change)
-      this.triggers.follow(change)
-      if (this.groups.size > 0) this.groups.follow(event)
-      this.#changes.next(change)
-    } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
-      const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
-      for (const removal of changes) this.#changes.next({ event, ...removal })
-      this.groups.apply(event, now)
-      this.leaving.apply(event, now)
-    } else {
-      this.workers.apply(event)
-      this.queues.apply(event)
-      this.triggers.apply(event)
-      this.groups.apply(event, now)
-      this.leaving.apply(event, now)
-    }
   }
 
   #advance(position: Position): void {

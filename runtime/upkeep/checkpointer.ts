@@ -4,17 +4,11 @@ import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
-import type { QueueState } from '../../domain/queue/evolve.js'
 import { upcast } from '../../domain/upcast.js'
-import type { WorkerState } from '../../domain/worker/evolve.js'
-import type { CancelledLease } from '../../projections/job-board.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
-import type { LeavingJob } from '../../projections/leaving-jobs.js'
-import type { SavedGroups } from '../../projections/open-groups.js'
-import type { SavedStats } from '../../projections/queue-stats.js'
-import type { SavedTriggers } from '../../projections/trigger-registry.js'
+import { TRIGGERS } from '../../projections/ledger-state.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -29,9 +23,6 @@ import type { Feed } from '../read/feed.js'
 const LOOK = 1_000
 const LATEST = 30_000
 const MANY = 100_000
-
-const NO_TRIGGERS = '{"triggers":[],"records":[],"owed":[],"bad":[]}'
-const NO_GROUPS = '{"open":[],"parts":[]}'
 
 /**
  * Keeps the projections' rows in the views, so that opening does not replay all history and `list` can ask for jobs that
@@ -85,17 +76,10 @@ export class Checkpointer {
   }
 
   async #restore(kept: Kept, { position }: Checkpoint): Promise<void> {
-    const { board, workers, queues, triggers, groups, leaving } = this.#feed
+    const { state } = this.#feed
     const now = this.#clock.now()
-    for await (const page of kept.live()) for (const state of page) board.restore(fromRow(state), now)
-    const texts = await kept.texts()
-    board.restoreStats(JSON.parse(texts.get('queue-stats') ?? '[]') as SavedStats)
-    queues.restore(JSON.parse(texts.get('queues') ?? '[]') as QueueState[])
-    workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
-    leaving.restore(JSON.parse(texts.get('leaving-jobs') ?? '[]') as LeavingJob[])
-    groups.restore(JSON.parse(texts.get('open-groups') ?? NO_GROUPS) as SavedGroups)
-    triggers.restore(JSON.parse(texts.get('triggers') ?? NO_TRIGGERS) as SavedTriggers)
-    board.restoreCancelledLeases(JSON.parse(texts.get('cancelled-leases') ?? '[]') as [string, CancelledLease][])
+    for await (const page of kept.live()) for (const row of page) state.board.restore(fromRow(row), now)
+    state.restore(await kept.texts())
     this.#since = position
     this.#feed.resumeAfter(position)
   }
@@ -153,20 +137,13 @@ export class Checkpointer {
   }
 
   async #write(last: NonNullable<Feed['last']>): Promise<void> {
-    const { board, workers, queues, triggers, groups, leaving } = this.#feed
+    const { board, triggers, state } = this.#feed
     const { position, stream, revision, id } = last
     const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
-    const texts = new Map([
-      ['queue-stats', JSON.stringify(board.stats.toSave())],
-      ['queues', JSON.stringify(queues)],
-      ['workers', JSON.stringify(workers)],
-      ['open-groups', JSON.stringify(groups)],
-      ['leaving-jobs', JSON.stringify(leaving)],
-      ['cancelled-leases', JSON.stringify([...board.cancelledLeases])],
-    ])
+    const texts = state.toTexts()
     const { writes } = triggers
-    const ofNow = triggers.toJSON()
-    const withTriggers = (): Map<string, string> => new Map([...texts, ['triggers', JSON.stringify(ofNow)]])
+    const triggersText = state.triggersText()
+    const withTriggers = (): Map<string, string> => new Map([...texts, [TRIGGERS, triggersText()]])
     const isChanged = this.#since === 'all' || writes !== this.#keptTriggers
     this.#savedAt = this.#clock.now()
     const dirty = board.takeDirty()

@@ -1,7 +1,6 @@
 /** Golden files: recorded events as a past version wrote them, and what they mean. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { JobsRemoved } from '../../domain/audit/events.js'
 import { evolveClaim } from '../../domain/claim/claim.js'
 import type { ClaimEvent } from '../../domain/claim/events.js'
 import { claimTypeOf } from '../../domain/claim/events.js'
@@ -20,12 +19,9 @@ import { isWorkerStream, workerIdOf } from '../../domain/worker/events.js'
 import type { WorkerState } from '../../domain/worker/evolve.js'
 import { evolveWorker } from '../../domain/worker/evolve.js'
 import { attemptsOf } from '../../projections/attempts.js'
-import { JobBoard } from '../../projections/job-board.js'
-import { LeavingJobs } from '../../projections/leaving-jobs.js'
-import { OpenGroups } from '../../projections/open-groups.js'
-import { QueueRegistry } from '../../projections/queue-registry.js'
-import { TriggerRegistry } from '../../projections/trigger-registry.js'
-import { WorkerRegistry } from '../../projections/worker-registry.js'
+import type { JobBoard } from '../../projections/job-board.js'
+import { LedgerState } from '../../projections/ledger-state.js'
+import type { TriggerRegistry } from '../../projections/trigger-registry.js'
 
 /** One line: a recorded event, its bytes as text. An erased body has left a hash. */
 interface Line extends Omit<RecordedEvent, 'body'> {
@@ -87,22 +83,9 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
   const workers = new Map<string, WorkerState>()
   const triggers = new Map<string, TriggerState>()
   const claims = new Map<string, ReturnType<typeof evolveClaim>>()
-  const board = new JobBoard()
-  const registry = new WorkerRegistry()
-  const queues = new QueueRegistry()
-  const scheduled = new TriggerRegistry()
-  const groups = new OpenGroups(() => {})
-  const leaving = new LeavingJobs()
+  const ledger = new LedgerState()
   for (const event of events) {
-    const change = board.apply(event, now)
-    if (change === undefined) scheduled.apply(event)
-    else scheduled.follow(change)
-    if (change === undefined) groups.apply(event, now)
-    else groups.follow(event)
-    leaving.apply(event, now)
-    if (event.type === 'JobsRemoved') board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
-    registry.apply(event)
-    queues.apply(event)
+    ledger.apply(event, now)
     if (isJobStream(event.stream)) {
       const id = jobIdOf(event.stream)
       jobs.set(id, evolve(jobs.get(id), event as RecordedEvent & JobEvent))
@@ -119,6 +102,7 @@ export function meaningOf(recorded: readonly RecordedEvent[]): Meaning {
       workers.set(id, evolveWorker(workers.get(id), event as RecordedEvent & WorkerEvent))
     }
   }
+  const { board, workers: registry, queues, triggers: scheduled, groups, leaving } = ledger
   const attempts = [...jobs.values()].map(({ id }) => [id, attemptsOf(ofJob(events, id))])
   return asJson({
     jobs: Object.fromEntries(jobs),
