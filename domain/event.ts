@@ -49,6 +49,14 @@ export interface RecordedEvent<Type extends string = string, Facts extends objec
   readonly position: Position
 }
 
+/** A recorded fact just as it is stored: facts and metadata are the very texts, not what they mean. */
+export interface EventTexts extends Omit<RecordedEvent, 'data' | 'metadata'> {
+  /** JSON. */
+  readonly data: string
+  /** JSON; absent where there is none. */
+  readonly metadata?: string | undefined
+}
+
 /** A decided fact before it is stamped with id, time and salt. `stream` is the decider's to know. */
 export interface Draft<Type extends string = string, Facts extends object = object> {
   readonly stream: string

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { Digest } from '../../runtime/ports/digest.js'
 
 export const nodeDigest: Digest = {
@@ -7,4 +7,7 @@ export const nodeDigest: Digest = {
     for (const part of parts) hash.update(part)
     return hash.digest('hex')
   },
+
+  // By way of a text: a Buffer from `hash` itself takes twice as long.
+  hash: (bytes) => Buffer.from(hash('sha256', bytes, 'binary'), 'binary'),
 }
