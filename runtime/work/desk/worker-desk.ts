@@ -5,6 +5,7 @@ import type { Metadata } from '../../../domain/event.js'
 import { WorkerBusy } from '../../../domain/rejection.js'
 import { WorkerGone } from '../../../domain/worker/decide.js'
 import type { WorkerState } from '../../../domain/worker/evolve.js'
+import type { LedgerState } from '../../../projections/ledger-state.js'
 import { checkKeys, toCount, toName, toSignal, toTexts } from '../../checks.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Ids } from '../../ports/ids.js'
@@ -185,14 +186,17 @@ export class WorkerDesk {
     checkKeys(given, LIST_KEYS, 'workers.list')
     const ms = given.olderThan === undefined ? undefined : toMs(given.olderThan, 'workers.list.olderThan')
     await this.#queries.catchUp()
-    const { workers, board } = this.#feed
     const now = this.#clock.now()
-    const inUse = countBy(board.leased.values(), (job) => job.lease?.workerId)
-    return [...workers.workers.values()]
-      .map((worker) => toInfo(worker, workers.lastSeenAt(worker.id), inUse.get(worker.id) ?? 0))
-      .filter(({ lastSeenAt }) => ms === undefined || now - lastSeenAt > ms)
-      .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
+    return workerInfos(this.#feed.state).filter(({ lastSeenAt }) => ms === undefined || now - lastSeenAt > ms)
   }
+}
+
+/** Longest silence first. */
+function workerInfos({ workers, board }: LedgerState): WorkerInfo[] {
+  const inUse = countBy(board.leased.values(), (job) => job.lease?.workerId)
+  return [...workers.workers.values()]
+    .map((worker) => toInfo(worker, workers.lastSeenAt(worker.id), inUse.get(worker.id) ?? 0))
+    .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
 }
 
 function countBy<Thing>(things: Iterable<Thing>, keyOf: (thing: Thing) => string | undefined): Map<string, number> {
