@@ -1,5 +1,5 @@
 /** The log in a PostgreSQL database. An append is one statement, which is one transaction. */
-import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import type {
   AppendGroup,
   AppendOutcome,
@@ -9,6 +9,7 @@ import type {
   Overlap,
   ReadAllOptions,
   ReadStreamOptions,
+  ReadTextsOptions,
   StoreCapabilities,
 } from '../../runtime/ports/event-store.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
@@ -99,6 +100,10 @@ export class PostgresEventStore implements EventStore {
 
   readAll(options: ReadAllOptions = {}): AsyncIterable<RecordedEvent[]> {
     return this.#reader.all(options)
+  }
+
+  readTexts(options: ReadTextsOptions = {}): AsyncIterable<EventTexts[]> {
+    return this.#reader.texts(options)
   }
 
   subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch> {

@@ -1,11 +1,11 @@
 /** Reads of a log, on a pool or on one connection in a transaction. */
-import type { Position, RecordedEvent } from '../../domain/event.js'
-import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
+import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
+import type { ReadAllOptions, ReadStreamOptions, ReadTextsOptions } from '../../runtime/ports/event-store.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
 import type { Row } from './connections.js'
 import type { Value } from './driver.js'
-import { NARROW, type OnUnreadable, toEvents, toText, WIDE } from './rows.js'
+import { NARROW, type OnUnreadable, toEvents, toText, toTexts, WIDE } from './rows.js'
 import { quoted, REMOVED } from './schema.js'
 import type { Reading } from './subscriptions.js'
 
@@ -21,6 +21,10 @@ const BYTES =
   'octet_length(e.data) + coalesce(octet_length(e.metadata), 0) + coalesce(octet_length(e.body), 0) + coalesce(octet_length(e.bytes), 0)'
 
 export type RunQuery = (text: string, values?: readonly Value[]) => Promise<Row[]>
+
+/** What becomes of the rows of a page. */
+type Convert<Event> = (rows: readonly Row[]) => Event[]
+type Paged<Event> = AsyncGenerator<Event[], void, undefined>
 
 export class Reader {
   readonly #query: RunQuery
@@ -45,7 +49,25 @@ export class Reader {
   }
 
   /** Pages of the log as it is when the first one is asked for. */
-  async *all(options: ReadAllOptions): AsyncGenerator<RecordedEvent[], void, undefined> {
+  all(options: ReadAllOptions): Paged<RecordedEvent> {
+    return this.#all(options, this.#toEvents)
+  }
+
+  /** Pages of one stream. */
+  stream(name: string, options: ReadStreamOptions): Paged<RecordedEvent> {
+    return this.#stream(name, options, this.#toEvents)
+  }
+
+  /** Pages of the log or of one stream, as texts. */
+  texts(options: ReadTextsOptions): Paged<EventTexts> {
+    return 'stream' in options
+      ? this.#stream(options.stream, { bodies: true }, toTexts)
+      : this.#all({ ...options, bodies: true }, toTexts)
+  }
+
+  readonly #toEvents: Convert<RecordedEvent> = (rows) => toEvents(rows, this.#onUnreadable)
+
+  async *#all<Event>(options: ReadAllOptions, convert: Convert<Event>): Paged<Event> {
     const filter = filterOf(options)
     const until = options.until === undefined ? Number.POSITIVE_INFINITY : toNumber(options.until)
     let after = toNumber(options.after ?? '')
@@ -58,13 +80,12 @@ export class Reader {
       const rows = await this.#query(sql, [after, through, size, ...filter.values])
       after = rows.length === size ? Number(rows.at(-1)?.[0]) : through
       left -= rows.length
-      const events = toEvents(rows, this.#onUnreadable)
+      const events = convert(rows)
       if (events.length > 0) yield events
     }
   }
 
-  /** Pages of one stream. */
-  async *stream(name: string, options: ReadStreamOptions): AsyncGenerator<RecordedEvent[], void, undefined> {
+  async *#stream<Event>(name: string, options: ReadStreamOptions, convert: Convert<Event>): Paged<Event> {
     const { backwards = false, bodies = false } = options
     let from = options.from ?? (backwards ? Number.MAX_SAFE_INTEGER : 0)
     let left = options.limit ?? Number.POSITIVE_INFINITY
@@ -78,7 +99,7 @@ export class Reader {
       const last = Number(rows.at(-1)?.[2] ?? from)
       from = backwards ? last - 1 : last + 1
       left = rows.length === size ? left - size : 0
-      const events = toEvents(rows, this.#onUnreadable)
+      const events = convert(rows)
       if (events.length > 0) yield events
     }
   }

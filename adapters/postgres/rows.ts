@@ -1,5 +1,5 @@
 /** Events to columns and rows to recorded events. This is the inner loop of every append and every replay. */
-import type { Body, ErasedBody, Metadata, NewEvent, RecordedEvent } from '../../domain/event.js'
+import type { Body, ErasedBody, EventTexts, Metadata, NewEvent, RecordedEvent } from '../../domain/event.js'
 import { toPosition } from '../shared/positions.js'
 import type { Row } from './connections.js'
 import { List } from './lists.js'
@@ -37,6 +37,18 @@ function toEvent(row: Row): RecordedEvent {
     position: toPosition(Number(position)),
     body: toBody(seal, text, bytes),
   }
+}
+
+export function toTexts(rows: readonly Row[]): EventTexts[] {
+  return rows.map((row) => {
+    const [position, stream, revision, type, at, id, data, metadata, seal, text, bytes] = row as (string | null)[]
+    return {
+      ...{ stream: fromText(stream ?? ''), id: fromText(id ?? ''), type: fromText(type ?? ''), at: Number(at) },
+      ...{ data: data ?? '', metadata: metadata ?? undefined, revision: Number(revision) },
+      position: toPosition(Number(position)),
+      body: toBody(seal, text, bytes),
+    }
+  })
 }
 
 type Maybe = string | null | undefined

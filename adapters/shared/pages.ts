@@ -5,23 +5,23 @@ import type { RecordedEvent } from '../../domain/event.js'
 export const PAGE_SIZE = 1000
 
 /** Where pages come from, one synchronous read at a time. */
-export interface PageSource {
+export interface PageSource<Event = RecordedEvent> {
   /** Whether `read` may give more. */
   more(): boolean
   /** The next page; it may be empty while there is more. */
-  read(): RecordedEvent[]
+  read(): Event[]
 }
 
 /** Reads page by page, as they are asked for, and lets the event loop go between two reads. */
-export class Pages implements AsyncIterableIterator<RecordedEvent[]> {
-  readonly #source: PageSource
+export class Pages<Event = RecordedEvent> implements AsyncIterableIterator<Event[]> {
+  readonly #source: PageSource<Event>
   #started = false
 
-  constructor(source: PageSource) {
+  constructor(source: PageSource<Event>) {
     this.#source = source
   }
 
-  async next(): Promise<IteratorResult<RecordedEvent[]>> {
+  async next(): Promise<IteratorResult<Event[]>> {
     while (this.#source.more()) {
       if (this.#started) await nextTurn()
       this.#started = true

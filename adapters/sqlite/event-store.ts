@@ -1,5 +1,5 @@
 /** The log in one SQLite file. All work is synchronous; an append is one transaction and one fsync. */
-import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import type {
   AppendGroup,
   AppendOutcome,
@@ -8,6 +8,7 @@ import type {
   EventStore,
   ReadAllOptions,
   ReadStreamOptions,
+  ReadTextsOptions,
   StoreCapabilities,
 } from '../../runtime/ports/event-store.js'
 import { StoreClosed, StoreRefused } from '../../runtime/ports/event-store.js'
@@ -94,6 +95,10 @@ export class SqliteEventStore implements EventStore {
     return this.#pages(this.#reader.all(options))
   }
 
+  readTexts(options: ReadTextsOptions = {}): AsyncIterable<EventTexts[]> {
+    return this.#pages(this.#reader.texts(options, this.#heads))
+  }
+
   subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch> {
     return this.#subscriptions.open(options)
   }
@@ -163,7 +168,7 @@ export class SqliteEventStore implements EventStore {
     })
   }
 
-  #pages({ more, read }: PageSource): AsyncIterable<RecordedEvent[]> {
+  #pages<Event>({ more, read }: PageSource<Event>): AsyncIterable<Event[]> {
     return new Pages({ more, read: () => this.#work(read) })
   }
 

@@ -1,11 +1,11 @@
 /** Reads of one handle. All synchronous: paging and letting the event loop go is the caller's. */
-import type { Position, RecordedEvent } from '../../domain/event.js'
-import type { ReadAllOptions, ReadStreamOptions } from '../../runtime/ports/event-store.js'
+import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
+import type { ReadAllOptions, ReadStreamOptions, ReadTextsOptions } from '../../runtime/ports/event-store.js'
 import { PAGE_SIZE, type PageSource } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
 import type { Database, Statement, Value } from './driver.js'
 import type { Heads } from './heads.js'
-import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, WIDE } from './rows.js'
+import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, toTexts, WIDE } from './rows.js'
 import { REMOVED } from './schema.js'
 import type { Reading } from './subscriptions.js'
 
@@ -48,6 +48,9 @@ function streamSql(columns: string): {
 const NARROW_STREAM = streamSql(NARROW.replace('coalesce(e.name, s.name)', "''"))
 const WIDE_STREAM = streamSql(WIDE.replace('coalesce(e.name, s.name)', "''"))
 
+/** What becomes of the rows of a page. */
+type Convert<Event> = (rows: readonly EventRow[], stream?: string) => Event[]
+
 interface StreamPage {
   readonly from: number
   readonly size: number
@@ -74,30 +77,47 @@ export class Reader {
 
   /** Pages of the log. */
   all(options: ReadAllOptions): PageSource {
+    return this.#all(options, this.#toEvents)
+  }
+
+  /** Pages of one stream. `heads` may know its number, and learns it. */
+  stream(name: string, options: ReadStreamOptions, heads: Heads): PageSource {
+    return this.#stream(name, options, heads, this.#toEvents)
+  }
+
+  /** Pages of the log or of one stream, as texts. */
+  texts(options: ReadTextsOptions, heads: Heads): PageSource<EventTexts> {
+    return 'stream' in options
+      ? this.#stream(options.stream, { bodies: true }, heads, toTexts)
+      : this.#all({ ...options, bodies: true }, toTexts)
+  }
+
+  readonly #toEvents: Convert<RecordedEvent> = (rows, stream) => toEvents(rows, this.#onUnreadable, stream)
+
+  #all<Event>(options: ReadAllOptions, convert: Convert<Event>): PageSource<Event> {
     const filter = filterOf(options)
     const until = options.until === undefined ? Number.POSITIVE_INFINITY : toNumber(options.until)
     let after = toNumber(options.after ?? '')
     let left = options.limit ?? Number.POSITIVE_INFINITY
     let more = left > 0
-    const read = (): RecordedEvent[] => {
+    const read = (): Event[] => {
       const size = Math.min(left, PAGE_SIZE)
       const through = Math.min(after + WINDOW, until, this.last())
       const rows = this.#rows(filter.sql, [after, through, ...filter.values, size])
       after = rows.length === size ? (rows.at(-1)?.[0] ?? through) : Math.max(after, through)
       left -= rows.length
       more = left > 0 && after < Math.min(until, this.last())
-      return toEvents(rows, this.#onUnreadable)
+      return convert(rows)
     }
     return { more: () => more, read }
   }
 
-  /** Pages of one stream. `heads` may know its number, and learns it. */
-  stream(name: string, options: ReadStreamOptions, heads: Heads): PageSource {
+  #stream<Event>(name: string, options: ReadStreamOptions, heads: Heads, convert: Convert<Event>): PageSource<Event> {
     const { backwards = false, bodies = false } = options
     let from = options.from ?? (backwards ? Number.MAX_SAFE_INTEGER : 0)
     let left = options.limit ?? Number.POSITIVE_INFINITY
     let more = left > 0
-    const read = (): RecordedEvent[] => {
+    const read = (): Event[] => {
       const size = Math.min(left, PAGE_SIZE)
       const rows =
         from === 0 && size === 1
@@ -107,7 +127,7 @@ export class Reader {
       from = backwards ? last - 1 : last + 1
       left -= rows.length
       more = rows.length === size && left > 0 && from >= 0
-      return toEvents(rows, this.#onUnreadable, name)
+      return convert(rows, name)
     }
     return { more: () => more, read }
   }

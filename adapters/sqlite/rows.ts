@@ -1,5 +1,5 @@
 /** Rows of `events` to recorded events. This is the inner loop of every replay. */
-import type { Body, ErasedBody, Metadata, RecordedEvent } from '../../domain/event.js'
+import type { Body, ErasedBody, EventTexts, Metadata, RecordedEvent } from '../../domain/event.js'
 import { toPosition } from '../shared/positions.js'
 
 /** Narrow columns; the wide ones are these and `e.seal, e.body`. Only a stream's first event carries the name. */
@@ -51,6 +51,14 @@ function toEvent(row: EventRow, stream: string = row[1]): RecordedEvent {
     position: toPosition(row[0]),
     body: toBody(row[8], row[9]),
   }
+}
+
+export function toTexts(rows: readonly EventRow[], stream?: string): EventTexts[] {
+  return rows.map(([position, name, revision, type, at, id, data, metadata, seal, body]) => ({
+    ...{ stream: stream ?? name, id, type, at, data, metadata: metadata ?? undefined, revision },
+    position: toPosition(position),
+    body: toBody(seal, body),
+  }))
 }
 
 /** A seal beside a body is its salt; alone it is the hash of what was erased. */

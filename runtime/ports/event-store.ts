@@ -3,7 +3,7 @@
  * which is its definition. No driver type and no driver error crosses it.
  */
 import { JobledgerError } from '../../domain/errors.js'
-import type { NewEvent, Position, RecordedEvent } from '../../domain/event.js'
+import type { EventTexts, NewEvent, Position, RecordedEvent } from '../../domain/event.js'
 
 /** What a writer believes of a stream: it was never written ('none'), or its last event has this revision (from 0). */
 export type ExpectedRevision = 'none' | number
@@ -63,6 +63,9 @@ export interface ReadAllOptions {
   readonly bodies?: boolean
 }
 
+/** Of one stream, or of the whole log: `after` is exclusive, `until` inclusive. */
+export type ReadTextsOptions = { readonly stream: string } | { readonly after?: Position; readonly until?: Position }
+
 /**
  * What a subscriber gets: pages of events in global order, and `caughtUp` each time it reaches the end of the log (may come
  * many times). `position` is how far it has got; resume after it. Events carry their bodies only when this process
@@ -116,6 +119,11 @@ export interface EventStore {
   readStream(stream: string, options?: ReadStreamOptions): AsyncIterable<RecordedEvent[]>
   /** Pages of the whole log in global order. */
   readAll(options?: ReadAllOptions): AsyncIterable<RecordedEvent[]>
+  /**
+   * As `readStream` and `readAll` with bodies, but facts and metadata are the very texts that are stored, also where they cannot
+   * be read. Absent: what was read is written again, which gives the same texts unless somebody has changed them by hand.
+   */
+  readTexts?(options?: ReadTextsOptions): AsyncIterable<EventTexts[]>
   /** Catch-up, then live: misses nothing, nothing twice, nothing out of order. Ends when `signal` aborts or the store closes. */
   subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch>
   /** Position of the last event, `''` for an empty log. */
@@ -139,7 +147,7 @@ export interface EventStore {
 }
 
 /** What is in the log, whoever keeps it. */
-export type LogReader = Pick<EventStore, 'readStream' | 'readAll' | 'head' | 'positionAt'>
+export type LogReader = Pick<EventStore, 'readStream' | 'readAll' | 'readTexts' | 'head' | 'positionAt'>
 
 abstract class StoreError extends JobledgerError {
   readonly family = 'store'

@@ -1,7 +1,7 @@
 /** What the suites ask of a store's own test file, and the words their tests are written in. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect } from 'vitest'
-import type { Body, NewEvent, RecordedEvent } from '../../../domain/event.js'
+import type { Body, EventTexts, NewEvent, RecordedEvent } from '../../../domain/event.js'
 import type {
   AppendGroup,
   AppendOutcome,
@@ -117,7 +117,7 @@ export async function follow(batches: AsyncIterable<Batch>, enough: number): Pro
 }
 
 /** A body as plain text and hex, so that buffers of different classes compare. */
-export function plainBody(recorded: RecordedEvent | undefined): unknown {
+export function plainBody(recorded: RecordedEvent | EventTexts | undefined): unknown {
   const found = recorded?.body
   if (found === undefined) return undefined
   if ('hash' in found) return { hash: hex(found.hash) }

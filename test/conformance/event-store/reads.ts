@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { NewEvent } from '../../../domain/event.js'
+import type { EventTexts, NewEvent } from '../../../domain/event.js'
+import type { EventStore, ReadTextsOptions } from '../../../runtime/ports/event-store.js'
 import {
   appendOk,
   body,
@@ -16,6 +17,63 @@ import {
 export function readTests(factory: StoreFactory): void {
   describe('one stream', () => streamTests(factory))
   describe('the whole log', () => logTests(factory))
+  describe('as texts', () => textTests(factory))
+}
+
+const NO_TEXTS = 'what the store keeps are no texts'
+
+async function textsOf(store: EventStore, options?: ReadTextsOptions): Promise<EventTexts[]> {
+  if (store.readTexts === undefined) throw new Error(NO_TEXTS)
+  return collect(store.readTexts(options))
+}
+
+function textTests(factory: StoreFactory): void {
+  const under = freshStores(factory)
+
+  async function someEvents(): Promise<void> {
+    const { store } = under()
+    await appendOk(
+      store,
+      { 'job-1': 'none' },
+      event('job-1', { body: body('{"a":1}'), metadata: { actor: 'Ad\u00e4' } }),
+    )
+    await appendOk(store, { 'job-2': 'none' }, event('job-2', { data: { text: '\u0000\u0010\ud83d\ude00', n: 1e21 } }))
+    await appendOk(store, { 'job-1': 0 }, event('job-1', { body: body(new Uint8Array([0, 255])) }), event('job-1'))
+  }
+
+  it('gives the very texts, with bodies', async (context) => {
+    const { store } = under()
+    context.skip(store.readTexts === undefined, NO_TEXTS)
+    await someEvents()
+    const read = await collect(store.readAll({ bodies: true }))
+    const texts = await textsOf(store)
+    expect(texts.map(plainBody)).toEqual(read.map(plainBody))
+    const written = read.map(({ data, metadata, ...rest }) => ({
+      ...{ ...rest, data: JSON.stringify(data), metadata: metadata && JSON.stringify(metadata), body: undefined },
+    }))
+    expect(texts.map((each) => ({ ...each, body: undefined }))).toEqual(written)
+  })
+
+  it('of a part of the log, and of one stream', async (context) => {
+    const { store } = under()
+    context.skip(store.readTexts === undefined, NO_TEXTS)
+    await someEvents()
+    const all = await textsOf(store)
+    const part = { after: all[0]?.position ?? '', until: all[2]?.position ?? '' }
+    expect(await textsOf(store, part)).toEqual(all.slice(1, 3))
+    expect(await textsOf(store, { until: '' })).toEqual([])
+    const one = await textsOf(store, { stream: 'job-1' })
+    expect(one).toEqual(all.filter(({ stream }) => stream === 'job-1'))
+    expect(await textsOf(store, { stream: 'job-3' })).toEqual([])
+  })
+
+  it('of more than a page', async (context) => {
+    const { store } = under()
+    context.skip(store.readTexts === undefined, NO_TEXTS)
+    await appendOk(store, { 'job-1': 'none' }, ...events('job-1', 1_200))
+    expect(idsOf(await textsOf(store))).toHaveLength(1_200)
+    expect(idsOf(await textsOf(store, { stream: 'job-1' }))).toHaveLength(1_200)
+  })
 }
 
 function streamTests(factory: StoreFactory): void {
