@@ -5,6 +5,7 @@ import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
+import { MemoryKeptCheckpoints } from './kept-checkpoints.js'
 
 type Changes = Parameters<Views['save']>[0]
 
@@ -12,6 +13,7 @@ type Changes = Parameters<Views['save']>[0]
 const SLICE = 300
 
 export class MemoryViews implements Views {
+  readonly past: MemoryKeptCheckpoints = new MemoryKeptCheckpoints(() => this.#checkOpen())
   #checkpoint: Checkpoint | undefined
   readonly #rows = new Map<string, JobRow>()
   /** Ids of the jobs that depend on one, by its id. */

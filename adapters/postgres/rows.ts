@@ -62,7 +62,7 @@ function toBody(seal: Maybe, text: Maybe, bytes: Maybe): Body | ErasedBody | und
   return { salt: toBytes(seal), content: typeof text === 'string' ? content.toString('utf8') : content }
 }
 
-function toBytes(hex: string): Buffer {
+export function toBytes(hex: string): Buffer {
   if (!hex.startsWith('\\x')) throw new TypeError("Expected bytes as hex: is `bytea_output` 'hex'?")
   return Buffer.from(hex.slice(2), 'hex')
 }

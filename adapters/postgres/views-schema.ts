@@ -6,12 +6,12 @@ import { sqlState } from './errors.js'
 import { LOCK_SCHEMAS, quoted } from './schema.js'
 
 /** Raise it when a table changes: tables of any other version are dropped. */
-export const VIEWS_VERSION = 1
+export const VIEWS_VERSION = 2
 
 /** How long to wait for who makes the tables, or reads those that are to go. */
 const PATIENCE = '5s'
 
-const TABLES = ['view_state', 'view_jobs', 'view_tombstones', 'view_texts']
+const TABLES = ['view_state', 'view_jobs', 'view_tombstones', 'view_texts', 'view_kept', 'view_kept_parts']
 
 /**
  * `view_state` has one row: the version of these tables and the checkpoint, null before the first save. Who saves holds it.
@@ -40,6 +40,10 @@ function tables(schema: string): string {
   CREATE INDEX view_jobs_needed ON ${s}.view_jobs USING gin (depends_on) WHERE depends_on <> '{}';
   CREATE TABLE ${s}.view_tombstones (id text COLLATE "C" PRIMARY KEY, outcome text NOT NULL, place text COLLATE "C" NOT NULL);
   CREATE TABLE ${s}.view_texts (name text COLLATE "C" PRIMARY KEY, text text NOT NULL);
+  CREATE TABLE ${s}.view_kept (position text COLLATE "C" PRIMARY KEY, about text NOT NULL);
+  CREATE TABLE ${s}.view_kept_parts (
+    position text COLLATE "C" NOT NULL, part integer NOT NULL, bytes bytea NOT NULL, PRIMARY KEY (position, part)
+  );
   INSERT INTO ${s}.view_state (version) VALUES (${VIEWS_VERSION});
 `
 }

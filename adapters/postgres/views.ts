@@ -7,6 +7,7 @@ import { verdict } from '../shared/view-checkpoints.js'
 import { type Row, run } from './connections.js'
 import type { Client, Value } from './driver.js'
 import { isLockTimeout, sqlState } from './errors.js'
+import { PostgresKeptCheckpoints } from './kept-checkpoints.js'
 import type { Log } from './open.js'
 import type { RunQuery } from './reader.js'
 import { fromText, toText } from './rows.js'
@@ -49,6 +50,7 @@ export async function openPostgresViews(log: Log): Promise<PostgresViews> {
 
 /** On the connections of the log, which stay open when the views are closed. */
 export class PostgresViews implements Views {
+  readonly past: PostgresKeptCheckpoints
   readonly #log: Log
   readonly #s: string
   /** One save at a time. */
@@ -60,6 +62,16 @@ export class PostgresViews implements Views {
   constructor(log: Log) {
     this.#log = log
     this.#s = quoted(log.schema)
+    this.past = new PostgresKeptCheckpoints(this.#s, {
+      read: (sql, values) => this.#query(sql, values),
+      write: (work) =>
+        this.#repaired(() =>
+          this.#log.connections.transaction(async (client) => {
+            await run(client, SAVING)
+            await work(client)
+          }),
+        ),
+    })
   }
 
   async checkpoint(): Promise<Checkpoint | undefined> {

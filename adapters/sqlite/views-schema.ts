@@ -8,7 +8,7 @@ import { useWal } from './open.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
-export const VIEWS_VERSION = 3
+export const VIEWS_VERSION = 4
 
 /** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
 const BUSY_MS = 100
@@ -41,9 +41,13 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE tombstones (id TEXT PRIMARY KEY, outcome TEXT NOT NULL, place TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE kept (position TEXT PRIMARY KEY, about TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE kept_parts (
+    position TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, UNIQUE (position, part)
+  ) STRICT;
 `
 
-const TABLE_NAMES = ['checkpoint', 'jobs', 'edges', 'tombstones', 'texts']
+const TABLE_NAMES = ['checkpoint', 'jobs', 'edges', 'tombstones', 'texts', 'kept', 'kept_parts']
 
 /** Opens the file; one that is damaged, of another version or no database at all is deleted and made anew. */
 export function openViewsFile(path: string): Database {

@@ -6,8 +6,10 @@ import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
-import type { Database, Statement, Value } from './driver.js'
+import type { Database, Value } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
+import { idsIn, JobWriter, type KeptRow } from './job-writer.js'
+import { SqliteKeptCheckpoints } from './kept-checkpoints.js'
 import { connectViews, deleteViewsFile, openViewsFile } from './views-schema.js'
 
 type Changes = Parameters<Views['save']>[0]
@@ -19,10 +21,7 @@ const SLICE = 50
 const SAVE_PATIENCE_MS = 30_000
 const SAVE_RETRY_MS = 50
 
-/** A row as the table has it: dependencies as JSON text, or ''. */
-type KeptRow = Omit<JobRow, 'dependsOn'> & { readonly dependsOn: string }
 type PlaceAndState = readonly [place: string, state: string]
-type Named = Pick<KeptRow, 'id' | 'dependsOn'>
 
 const COLUMNS = `
   id, place, type, queue, channel, trigger, phase, end_place AS endPlace, keep_until AS keepUntil,
@@ -32,20 +31,7 @@ const SET_CHECKPOINT = `
   INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
 const TEXTS = 'SELECT name, text FROM texts'
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
-/** Passes over a kept row that names other dependencies: its edges have to go first. `expunged` stays as it is. */
-const SET_JOB = `
-  INSERT INTO jobs (place, id, type, queue, channel, trigger, phase, end_place, keep_until, depends_on, state)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (place) DO UPDATE SET type = excluded.type, queue = excluded.queue, channel = excluded.channel,
-    trigger = excluded.trigger, phase = excluded.phase, end_place = excluded.end_place,
-    keep_until = excluded.keep_until, state = excluded.state
-    WHERE depends_on = excluded.depends_on`
-const NAMED = 'SELECT id, depends_on AS dependsOn FROM jobs WHERE place = ?'
-const RENAME = 'UPDATE jobs SET depends_on = ? WHERE place = ?'
 const EXPUNGE = 'UPDATE jobs SET expunged = 1 WHERE place = ?'
-const DROP_JOB = 'DELETE FROM jobs WHERE place = ? RETURNING id, depends_on AS dependsOn'
-const SET_EDGE = 'INSERT OR IGNORE INTO edges (dependency, dependent) VALUES (?, ?)'
-const DROP_EDGE = 'DELETE FROM edges WHERE dependency = ? AND dependent = ?'
 const SET_TOMBSTONE = 'INSERT OR REPLACE INTO tombstones (id, outcome, place) VALUES (?, ?, ?)'
 const DROP_ALL = 'DELETE FROM jobs; DELETE FROM edges; DELETE FROM tombstones; DELETE FROM texts'
 const LIVE = `
@@ -70,6 +56,10 @@ export async function openSqliteViews(path: string): Promise<SqliteViews> {
 }
 
 export class SqliteViews implements Views {
+  readonly past: SqliteKeptCheckpoints = new SqliteKeptCheckpoints({
+    read: (of) => this.#read(of),
+    write: (work) => this.#inTurn(() => this.#alone(undefined, work)),
+  })
   readonly #path: string
   #db: Database
   #inode: number
@@ -129,10 +119,14 @@ export class SqliteViews implements Views {
     }
   }
 
-  async save(changes: Changes): Promise<boolean> {
-    const saved = this.#saving.then(() => this.#save(changes))
-    this.#saving = saved.catch(() => {})
-    return saved
+  save(changes: Changes): Promise<boolean> {
+    return this.#inTurn(() => this.#save(changes))
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#saving.then(work)
+    this.#saving = done.catch(() => {})
+    return done
   }
 
   async list(filter: JobRowFilter): Promise<JobRow[]> {
@@ -222,8 +216,17 @@ export class SqliteViews implements Views {
     this.#inode = inodeOf(this.#path)
   }
 
+  #save(changes: Changes): Promise<boolean> {
+    return this.#alone(false, async (db) => {
+      const kept = db.prepare(CHECKPOINT).get() as Checkpoint | undefined
+      const answer = verdict(kept, { ...changes, seen: this.#seen })
+      if (answer === 'write') await write(db, changes)
+      return answer !== 'gap'
+    })
+  }
+
   /** On a handle of its own, so that readers see either all of it or nothing while the event loop goes on. */
-  async #save(changes: Changes): Promise<boolean> {
+  async #alone<Result>(ifDamaged: Result, work: (db: Database) => Promise<Result>): Promise<Result> {
     if (this.#closed) throw new StoreClosed()
     let db: Database | undefined
     try {
@@ -231,15 +234,13 @@ export class SqliteViews implements Views {
       if (inodeOf(this.#path) !== this.#inode) this.#reopen()
       db = connectViews(this.#path)
       await begin(db)
-      const kept = db.prepare(CHECKPOINT).get() as Checkpoint | undefined
-      const answer = verdict(kept, { ...changes, seen: this.#seen })
-      if (answer === 'write') await write(db, changes)
+      const result = await work(db)
       db.exec('COMMIT')
-      return answer !== 'gap'
+      return result
     } catch (error) {
       if (!isDamage(error)) throw toStoreError(error, this.#path)
       this.#startAnew()
-      return false
+      return ifDamaged
     } finally {
       // Rolls back whatever has not been committed.
       db?.close()
@@ -303,66 +304,6 @@ async function write(db: Database, changes: Changes): Promise<void> {
   for (const [name, text] of texts) setText.run(name, text)
   const { logId, position, stream, revision, eventId, version } = checkpoint
   db.prepare(SET_CHECKPOINT).run(logId, position, stream, revision, eventId, version)
-}
-
-/** Rows with their edges. Each call answers with how much it has written. */
-class JobWriter {
-  readonly #setJob: Statement
-  readonly #dropJob: Statement
-  readonly #named: Statement
-  readonly #rename: Statement
-  readonly #setEdge: Statement
-  readonly #dropEdge: Statement
-
-  constructor(db: Database) {
-    this.#setJob = db.prepare(SET_JOB)
-    this.#dropJob = db.prepare(DROP_JOB)
-    this.#named = db.prepare(NAMED)
-    this.#rename = db.prepare(RENAME)
-    this.#setEdge = db.prepare(SET_EDGE)
-    this.#dropEdge = db.prepare(DROP_EDGE)
-  }
-
-  /** Budget 6 us for a row without dependencies: one statement. */
-  put(row: JobRow): number {
-    const { dependsOn } = row
-    const ids = dependsOn.length > 0 ? JSON.stringify(dependsOn) : ''
-    const unlinked = this.#set(row, ids) ? 0 : this.#replace(row, ids)
-    for (const dependency of dependsOn) this.#setEdge.run(dependency, row.id)
-    return 1 + unlinked + dependsOn.length
-  }
-
-  drop(place: string): number {
-    const dropped = this.#dropJob.get(place) as Named | undefined
-    return dropped === undefined ? 1 : 1 + this.#unlink(dropped)
-  }
-
-  /** Over a row that names other dependencies. */
-  #replace(row: JobRow, dependsOn: string): number {
-    const unlinked = this.#unlink(this.#named.get(row.place) as Named)
-    this.#rename.run(dependsOn, row.place)
-    this.#set(row, dependsOn)
-    return unlinked
-  }
-
-  #unlink({ id, dependsOn }: Named): number {
-    const dependencies = idsIn(dependsOn)
-    for (const dependency of dependencies) this.#dropEdge.run(dependency, id)
-    return dependencies.length
-  }
-
-  /** False: what is kept names other dependencies. */
-  #set(row: JobRow, ids: string): boolean {
-    const { id, place, type, queue, channel, trigger, phase, endPlace, keepUntil: until, state } = row
-    const { changes } = this.#setJob.run(place, id, type, queue, channel, trigger, phase, endPlace, until, ids, state)
-    return changes > 0
-  }
-}
-
-const NO_IDS: readonly string[] = []
-
-function idsIn(dependsOn: string): readonly string[] {
-  return dependsOn === '' ? NO_IDS : (JSON.parse(dependsOn) as string[])
 }
 
 /** What else a filter asks for, joined by AND. */

@@ -65,7 +65,36 @@ export interface Kept {
   texts(): Promise<ReadonlyMap<string, string>>
 }
 
+/** A whole state as it was at an earlier position, from which readers of the past start. Discardable, as all rows are. */
+export interface KeptCheckpoint {
+  readonly checkpoint: Checkpoint
+  /** Time of the event at its position (ms), and how many events had been folded by then. */
+  readonly at: number
+  readonly events: number
+  /** How much room it takes up. */
+  readonly bytes: number
+}
+
+/** What `Kept` has of the present: `state` texts of jobs that had not ended, and the texts beside them, all of them. */
+export interface KeptContent<Rows> {
+  readonly rows: Rows
+  readonly texts: ReadonlyMap<string, string>
+}
+
+export interface KeptCheckpoints {
+  /** In order of their positions. */
+  list(): Promise<KeptCheckpoint[]>
+  /** In one step, or not at all; over one of the same position. `rows` is read in slices, with the event loop let go in between. */
+  keep(kept: Omit<KeptCheckpoint, 'bytes'>, content: KeptContent<Iterable<string>>): Promise<void>
+  /** Undefined: there is none at this position, not any more. `rows` in pages. */
+  content(position: Position): Promise<KeptContent<AsyncIterable<string[]>> | undefined>
+  /** Unknown positions are ignored. */
+  drop(positions: readonly Position[]): Promise<void>
+}
+
 export interface Views extends Kept {
+  /** Absent: readers of the past start at the beginning of the log. */
+  readonly past?: KeptCheckpoints
   /** All that `read` is shown belongs together, whatever others save meanwhile: rows and the very checkpoint they are true of. */
   atOneMoment<Result>(read: (kept: Kept) => Promise<Result>): Promise<Result>
   /**

@@ -7,6 +7,7 @@ import { describe } from 'vitest'
 import { dependentTests } from './views/dependents.js'
 import { endedTests } from './views/ended.js'
 import type { ViewsFactory } from './views/harness.js'
+import { keptTests } from './views/kept.js'
 import { readTests } from './views/reading.js'
 import { removalTests } from './views/removal.js'
 import { saveTests } from './views/saving.js'
@@ -22,5 +23,6 @@ export function viewsSuite(name: string, factory: ViewsFactory): void {
     describe('jobs that have ended', () => endedTests(factory))
     describe('dependents', () => dependentTests(factory))
     describe('removing', () => removalTests(factory))
+    describe('checkpoints of the past', () => keptTests(factory))
   })
 }
