@@ -83,11 +83,14 @@ export type {
 export { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from './runtime/ports/event-store.js'
 export type { Ids } from './runtime/ports/ids.js'
 export type { Logger } from './runtime/ports/logger.js'
+export type { QueryRow } from './runtime/ports/read-models.js'
+export { QueryInvalid, QueryWrites } from './runtime/ports/read-models.js'
 export type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Tombstone, Views } from './runtime/ports/views.js'
 export type { QueueLimitOptions, QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/queues.js'
 export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'
 export type { ListFilter } from './runtime/read/listing.js'
 export type { HistoryEntry, JobPage, JobStatus, JobSummary, QueueCounts } from './runtime/read/queries.js'
+export type { QueryCall, QueryParameter } from './runtime/report/models.js'
 export type {
   PoolCeilings,
   PoolOptions,

@@ -7,6 +7,7 @@ import type { EventStore } from '../runtime/ports/event-store.js'
 import type { Gate } from '../runtime/ports/gate.js'
 import type { Ids } from '../runtime/ports/ids.js'
 import { type Logger, silentLogger } from '../runtime/ports/logger.js'
+import type { ReadModels } from '../runtime/ports/read-models.js'
 import type { Scope } from '../runtime/ports/scope.js'
 import type { Views } from '../runtime/ports/views.js'
 import type { JobContext } from '../runtime/work/run/context.js'
@@ -53,6 +54,7 @@ export interface OpenLedgerOptions extends LedgerOptions {
 export interface Storage {
   readonly store: EventStore
   readonly views: Views
+  readonly readModels?: () => Promise<ReadModels>
 }
 
 /** Opens, and where there is none yet creates, a ledger. Throws InvalidOption, StoreUnusable, StoreUnavailable. */
@@ -173,9 +175,10 @@ function checkStore(store: EventStore, others: Readonly<Record<string, unknown>>
 }
 
 async function lentStorage(store: EventStore, views: Views | undefined): Promise<Storage> {
-  if (views !== undefined) return { store, views }
+  const readModels = sqliteReadModels(':memory:')
+  if (views !== undefined) return { store, views, readModels }
   const { MemoryViews } = await import('./memory/views.js')
-  return { store, views: new MemoryViews() }
+  return { store, views: new MemoryViews(), readModels }
 }
 
 /** What the adapters of our own are told. */
@@ -213,7 +216,15 @@ async function openStorage(place: string | Pool, options: StoreOptions): Promise
 async function openMemory(): Promise<Storage> {
   const { MemoryEventStore } = await import('./memory/event-store.js')
   const { MemoryViews } = await import('./memory/views.js')
-  return { store: new MemoryEventStore(), views: new MemoryViews() }
+  return { store: new MemoryEventStore(), views: new MemoryViews(), readModels: sqliteReadModels(':memory:') }
+}
+
+/** Opened when first asked for: most processes need none. */
+function sqliteReadModels(path: string): () => Promise<ReadModels> {
+  return async () => {
+    const { openSqliteReadModels } = await import('./sqlite/read-models.js')
+    return openSqliteReadModels(path)
+  }
 }
 
 async function openPostgres(where: string | Pool, options: StoreOptions): Promise<Storage> {
@@ -226,7 +237,7 @@ async function openSqlite(path: string, { durability, onUnreadable }: StoreOptio
   const { openSqliteViews } = await import('./sqlite/views.js')
   const store = await openSqliteStore(path, { durability, onUnreadable })
   try {
-    return { store, views: await openSqliteViews(`${path}-views`) }
+    return { store, views: await openSqliteViews(`${path}-views`), readModels: sqliteReadModels(`${path}-reports`) }
   } catch (error) {
     await store.close()
     throw error
@@ -239,7 +250,8 @@ async function openEventStoreDB(url: string, options: StoreOptions): Promise<Sto
   const { openSqliteViews } = await import('./sqlite/views.js')
   const store = await openEventStore(url, options)
   try {
-    return { store, views: await openSqliteViews(viewsOf(url, store.logId)) }
+    const path = viewsOf(url, store.logId)
+    return { store, views: await openSqliteViews(path), readModels: sqliteReadModels(`${path}-reports`) }
   } catch (error) {
     await store.close()
     throw error

@@ -45,14 +45,15 @@ export interface AttemptRecord {
  * Of a stream whose beginning is gone it tells what can still be told; events of other types are passed over.
  */
 export function attemptsOf(events: readonly RecordedEvent[]): AttemptRecord[] {
-  const history = new History()
+  const history = new AttemptHistory()
   for (const event of events) history.apply(event as RecordedEvent & JobEvent)
   return history.records
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-class History {
+/** The runs of a job, event by event. One event changes the last record at most, or begins another one. */
+export class AttemptHistory {
   readonly records: Writable<AttemptRecord>[] = []
   /** The run in progress. */
   #open: Writable<AttemptRecord> | undefined

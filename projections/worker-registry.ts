@@ -71,6 +71,6 @@ export class WorkerRegistry {
 }
 
 /** A lease may also be ended by others: a cancel, the reaper. */
-function isByHolder({ type, data }: RecordedEvent): boolean {
+export function isByHolder({ type, data }: RecordedEvent): boolean {
   return type !== 'Cancelled' && !(type === 'Failed' && (data as Failed).cause === 'lease-lost')
 }

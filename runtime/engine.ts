@@ -13,12 +13,14 @@ import type { Ids } from './ports/ids.js'
 import type { Isolation } from './ports/isolation.js'
 import type { Logger } from './ports/logger.js'
 import { silentLogger } from './ports/logger.js'
+import type { ReadModels } from './ports/read-models.js'
 import type { Scope } from './ports/scope.js'
 import type { Views } from './ports/views.js'
 import { Dependencies } from './read/dependencies.js'
 import { Feed } from './read/feed.js'
 import { Outcomes } from './read/outcomes.js'
 import { Queries } from './read/queries.js'
+import { Models } from './report/models.js'
 import { checkTypes } from './start-options.js'
 import { Firer } from './trigger/firer.js'
 import { MissedCounts } from './trigger/missed-counts.js'
@@ -68,6 +70,8 @@ export interface LedgerPorts {
   readonly digest: Digest
   readonly scope: Scope<JobContext>
   readonly isolation: Isolation
+  /** Opens the tables for SQL, when they are first needed. Absent: there are none. */
+  readonly readModels?: (() => Promise<ReadModels>) | undefined
   /** Absent: always open. */
   readonly gate?: Gate
   /** Store and views belong to somebody else, who closes them. Default false. */
@@ -98,6 +102,7 @@ export class Engine {
   readonly firer: Firer
   readonly requests: Requests
   readonly relay: LogRelay
+  readonly models: Models
   readonly types: JobTypes
   readonly settings: LedgerSettings
   readonly #log: Logger
@@ -171,6 +176,10 @@ export class Engine {
     this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
     this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, definitions, runtime: this.#runtime })
     this.relay = new LogRelay(clock)
+    this.models = new Models({
+      ...{ open: ports.readModels, store, log: this.wholeLog, clock, logger },
+      search: () => types.searchPaths,
+    })
     this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)
     ports.gate?.onOpen(() => journal.wake())
@@ -226,6 +235,7 @@ export class Engine {
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
     if (this.settings.scheduler)
       this.#supervisor.start({ name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) })
+    if (this.settings.reports) this.#supervisor.start({ name: 'reports', run: (signal) => this.models.run(signal) })
     this.#supervisor.start({ name: 'retention', run: (signal) => this.retention.runForever(signal) })
     return this
   }
@@ -359,6 +369,7 @@ export class Engine {
     cancel()
     this.#supervisor.stop()
     await this.#checkpointer.save().catch((error) => this.#log.warn({ err: error }, 'views not saved'))
+    await this.models.close()
     this.outcomes.close()
     this.feed.close()
     if (lent) return

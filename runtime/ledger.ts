@@ -11,10 +11,12 @@ import { Engine } from './engine.js'
 import { JobSkipped, LedgerClosed } from './errors.js'
 import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './options.js'
 import { checkCancelOptions, checkCloseOptions, checkRemoveOptions, toRescheduleCommand } from './options.js'
+import type { QueryRow } from './ports/read-models.js'
 import { Queues } from './queues.js'
 import type { DependencyError } from './read/dependencies.js'
 import type { ListFilter } from './read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
+import type { QueryCall, QueryParameter } from './report/models.js'
 import type { StartOptions } from './start-options.js'
 import { checkStartOptions } from './start-options.js'
 import type { TransactionalLedger } from './transactional.js'
@@ -256,6 +258,14 @@ export class Ledger implements AsyncDisposable, Enqueueing {
    */
   async expunge(id: string): Promise<boolean> {
     return this.#engine.removal.expunge(id, 'operator', this.#speaker.metadata)
+  }
+
+  /**
+   * Reads the tables of docs/read-models.md, with all that is in the log by now. One statement, in the SQL of the store, with
+   * parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, InvalidOption, StoreUnusable, StoreUnavailable, LedgerClosed.
+   */
+  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> {
+    return this.#engine.models.query(sql, params, options)
   }
 
   readonly queues: Queues = new Queues(

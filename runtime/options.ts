@@ -40,6 +40,11 @@ export interface LedgerOptions {
   readonly autoStart?: boolean | StartOptions
   /** Whether this process fires triggers whose time has come. Default true: any number of processes may, each fires once. */
   readonly scheduler?: boolean
+  /**
+   * Keep the tables for `query`, `search` and reports up all the time, so that they lag by less than a second. Default false:
+   * they are brought up when they are asked for.
+   */
+  readonly reports?: boolean
   /** What this process says of a type, whatever the type says itself; by type. */
   readonly overrides?: Readonly<Record<string, TypeOverrideOptions>>
 }
@@ -54,6 +59,7 @@ export interface LedgerSettings {
   readonly conceal: boolean
   readonly autoStart: FleetPlan | undefined
   readonly scheduler: boolean
+  readonly reports: boolean
 }
 
 /** What `close` and `stop` take. */
@@ -96,6 +102,7 @@ const LEDGER_KEYS = new Set([
   'autoStart',
   'overrides',
   'scheduler',
+  'reports',
 ])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
 const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
@@ -111,6 +118,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     strict = false,
     conceal = false,
     scheduler = true,
+    reports = false,
   } = options
   if (logger !== undefined && LOGGER_METHODS.some((method) => typeof logger?.[method] !== 'function')) {
     throw new InvalidOption('openLedger.logger', `a logger with ${LOGGER_METHODS.join(', ')}`, logger)
@@ -125,6 +133,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     conceal: toFlag(conceal, 'openLedger.conceal'),
     autoStart: toAutoStart(options.autoStart),
     scheduler: toFlag(scheduler, 'openLedger.scheduler'),
+    reports: toFlag(reports, 'openLedger.reports'),
   }
 }
 

@@ -11,6 +11,12 @@ export interface Statement {
   raw(on: boolean): this
   pluck(on: boolean): this
   safeIntegers(on: boolean): this
+  /** Rows one by one; the statement is busy until the last was taken or the loop was left. */
+  iterate(...parameters: readonly unknown[]): IterableIterator<unknown>
+  columns(): readonly { readonly name: string }[]
+  /** Whether it answers with rows, and whether it leaves the file alone. */
+  readonly reader: boolean
+  readonly readonly: boolean
 }
 
 export interface Database {
@@ -41,12 +47,15 @@ const WANTED = '^12.11.1 || ^13.2.0'
 
 /**
  * Loads better-sqlite3 when the first file is opened, so that who uses another store need not have it.
- * Throws StoreUnusable when it is missing, does not fit this Node.js or was not built for it.
+ * Throws StoreUnusable when it is missing (`who` wants it), does not fit this Node.js or was not built for it.
  */
-export function loadDriver(): DatabaseConstructor {
+export function loadDriver(who = 'A sqlite: ledger needs'): DatabaseConstructor {
   const require = createRequire(import.meta.url)
   // Its version is read before it is loaded: the wrong one takes the process down.
-  const { version } = attempt(() => require('better-sqlite3/package.json') as { version: string }, notInstalled)
+  const { version } = attempt(
+    () => require('better-sqlite3/package.json') as { version: string },
+    (cause) => notInstalled(who, cause),
+  )
   const objection = objectionTo(version, process.versions.node)
   if (objection !== undefined) throw new StoreUnusable(objection)
   return attempt(() => require('better-sqlite3') as DatabaseConstructor, notBuilt)
@@ -68,10 +77,8 @@ function attempt<Result>(load: () => Result, explain: (cause: unknown) => StoreU
   }
 }
 
-function notInstalled(cause: unknown): StoreUnusable {
-  return new StoreUnusable('A sqlite: ledger needs the package better-sqlite3. Run: npm install better-sqlite3@12', {
-    cause,
-  })
+function notInstalled(who: string, cause: unknown): StoreUnusable {
+  return new StoreUnusable(`${who} the package better-sqlite3. Run: npm install better-sqlite3@12`, { cause })
 }
 
 function notBuilt(cause: unknown): StoreUnusable {

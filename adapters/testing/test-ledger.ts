@@ -84,7 +84,8 @@ export async function testLedger(options: TestLedgerOptions = {}): Promise<TestL
     job: () => own.scope.current()?.id,
     begin: () => begin(own.ledger),
   })
-  const before = ({ store, views }: Storage): Storage => ({
+  const before = ({ store, views, ...others }: Storage): Storage => ({
+    ...others,
     store: watched(store, conductor),
     views: watched(views, conductor),
   })

@@ -7,6 +7,7 @@ import { InvalidOption, InvalidPayload } from '../../../domain/errors.js'
 import type { Priority } from '../../checks.js'
 import { checkKeys, toCount, toLabel, toMaxAttempts, toName, toPriority, toTimeout } from '../../checks.js'
 import type { IsolatedModule, IsolatedRun, Isolation } from '../../ports/isolation.js'
+import { toSearchPaths } from '../../report/search-paths.js'
 import type { JobSettings, JobType } from '../../write/contract.js'
 import type { ConcurrencyOptions, RateLimitOptions, TypeConcurrency } from '../../write/limits.js'
 import { toRateLimit, toRoles, toTypeConcurrency } from '../../write/limits.js'
@@ -57,6 +58,11 @@ export interface JobDefaults<Payload, Value = unknown> extends JobSettings, Isol
   readonly requiredRole?: string | readonly string[]
   /** Enqueues per window of time, of this type in each channel. Default: no limit. */
   readonly rateLimit?: RateLimitOptions
+  /**
+   * Paths into the payload by whose values jobs can be searched for, as `['customer.id']`: texts, numbers and booleans. They are
+   * kept in clear text in the read models, until the job is expunged or removed. At most 20.
+   */
+  readonly search?: readonly string[]
   /** Counts the shapes of the payload, from 1. Raise it with a change that old payloads do not fit, and give `upcast`. */
   readonly version?: number
   /** Brings a payload that was stored with an older version into the present shape, before the schema sees it. */
@@ -95,6 +101,7 @@ export interface JobDefinition<Payload = unknown, Result = unknown> extends JobT
   readonly retainMs: number | null | undefined
   readonly requiredRoles: readonly string[] | undefined
   readonly rateLimit: RateLimit | undefined
+  readonly search: readonly string[] | undefined
   readonly version: number
   readonly upcast: ((payload: unknown, version: number) => unknown) | undefined
   readonly schema: StandardSchemaV1 | undefined
@@ -157,6 +164,7 @@ const KEYS = new Set([
   'rateLimit',
   'concurrencyKey',
   'concurrencyLimit',
+  'search',
   'version',
   'upcast',
   'schema',
@@ -209,6 +217,7 @@ export function defineJob(
       options.requiredRole === undefined ? undefined : toRoles(options.requiredRole, 'defineJob.requiredRole'),
     rateLimit: options.rateLimit === undefined ? undefined : toRateLimit(options.rateLimit, 'defineJob.rateLimit'),
     ...toTypeConcurrency(options as ConcurrencyOptions<never>),
+    search: toSearchPaths(options.search, 'defineJob.search'),
     version: toCount(version, 'defineJob.version', 1),
     upcast: toFunction(options.upcast, 'upcast') as JobDefinition['upcast'],
     schema,

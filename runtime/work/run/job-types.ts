@@ -1,5 +1,6 @@
 import type { RateLimit } from '../../../domain/claim/rate.js'
 import { InvalidOption } from '../../../domain/errors.js'
+import type { SearchPaths } from '../../../projections/read-models/payload-paths.js'
 import { DuplicateType } from '../../errors.js'
 import type { TypeOverride } from '../pool.js'
 import type { JobDefinition } from './definition.js'
@@ -61,6 +62,13 @@ export class JobTypes {
   /** Those that can be run here. */
   get runnable(): JobDefinition[] {
     return [...this.#definitions.values()].filter(isRunnable)
+  }
+
+  /** Of those that declare paths to search by. */
+  get searchPaths(): SearchPaths {
+    const declared = new Map<string, readonly string[]>()
+    for (const [type, { search }] of this.#definitions) if (search !== undefined) declared.set(type, search)
+    return declared
   }
 
   /** In the order in which they were made known. */

@@ -1,0 +1,188 @@
+/** The file of the tables for SQL. It is disposable: whatever is wrong with it, it is made anew. */
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import {
+  ATTEMPTS,
+  JOBS,
+  QUEUE_MINUTES,
+  READ_MODELS_VERSION,
+  type Table,
+  TRIGGERS,
+  WORKERS,
+} from '../../projections/read-models/tables.js'
+import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
+import { type Database, loadDriver } from './driver.js'
+import { isDamage, toStoreError } from './errors.js'
+import { useWal } from './open.js'
+
+/** 'Jlrp'. */
+const APPLICATION_ID = 0x4a6c7270
+
+const BUSY_MS = 100
+const OPENING_BUSY_MS = 5000
+
+/** A file that nobody else sees, and that goes with its handle. */
+export const IN_MEMORY = ':memory:'
+
+export const quotedName = (name: string): string => `"${name}"`
+
+function columnsOf({ columns }: Table): string {
+  return columns
+    .map(([name, type, absent]) => `${quotedName(name)} ${type.toUpperCase()}${absent ? '' : ' NOT NULL'}`)
+    .join(', ')
+}
+
+function tableSql(table: Table): string {
+  return `CREATE TABLE ${table.name} (${columnsOf(table)}, PRIMARY KEY (${table.key.join(', ')})) STRICT, WITHOUT ROWID`
+}
+
+/**
+ * `seq` is the rowid, so each index has it already, in 8 bytes, and is in the order of `seq` for equal values: a page of what
+ * is looked for is a piece of one index. Most jobs have no channel, and pay nothing for its indexes. The instants of a run carry
+ * along what else may be asked for: whoever walks them need not look at each job.
+ * The full-text index holds no text of its own; `secure-delete` makes it forget what is taken out.
+ */
+const TABLES = `
+  CREATE TABLE checkpoint (
+    one INTEGER PRIMARY KEY CHECK (one = 1), log_id TEXT NOT NULL, position TEXT NOT NULL, stream TEXT NOT NULL,
+    revision INTEGER NOT NULL, event_id TEXT NOT NULL, version INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE jobs (seq INTEGER PRIMARY KEY, ${columnsOf(JOBS)}, archived TEXT, UNIQUE (id)) STRICT;
+  CREATE INDEX jobs_type ON jobs (type);
+  CREATE INDEX jobs_queue ON jobs (queue);
+  CREATE INDEX jobs_state ON jobs (state);
+  CREATE INDEX jobs_type_queue ON jobs (type, queue);
+  CREATE INDEX jobs_type_state ON jobs (type, state);
+  CREATE INDEX jobs_queue_state ON jobs (queue, state);
+  CREATE INDEX jobs_channel ON jobs (channel) WHERE channel <> '';
+  CREATE INDEX jobs_type_channel ON jobs (type, channel) WHERE channel <> '';
+  CREATE INDEX jobs_queue_channel ON jobs (queue, channel) WHERE channel <> '';
+  CREATE INDEX jobs_channel_state ON jobs (channel, state) WHERE channel <> '';
+  CREATE INDEX jobs_queued ON jobs (queued_at);
+  CREATE INDEX jobs_started ON jobs (started_at, type, queue, channel, state) WHERE started_at IS NOT NULL;
+  CREATE INDEX jobs_ended ON jobs (ended_at, type, queue, channel, state) WHERE ended_at IS NOT NULL;
+  ${tableSql(ATTEMPTS)};
+  CREATE INDEX attempts_started ON attempts (started_at);
+  CREATE INDEX attempts_ended ON attempts (ended_at) WHERE ended_at IS NOT NULL;
+  ${tableSql(TRIGGERS)};
+  ${tableSql(WORKERS)};
+  ${tableSql(QUEUE_MINUTES)};
+  CREATE TABLE payload_paths (
+    path TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL, place TEXT NOT NULL, job_id TEXT NOT NULL,
+    PRIMARY KEY (path, value, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX payload_paths_job ON payload_paths (seq);
+  CREATE TABLE folds (stream TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE VIRTUAL TABLE error_texts USING fts5(error, error_message, content='jobs', content_rowid='seq');
+  INSERT INTO error_texts (error_texts, rank) VALUES ('secure-delete', 1);
+  CREATE TRIGGER jobs_error_new AFTER INSERT ON jobs WHEN new.error IS NOT NULL BEGIN
+    INSERT INTO error_texts (rowid, error, error_message) VALUES (new.seq, new.error, new.error_message);
+  END;
+  CREATE TRIGGER jobs_error_changed AFTER UPDATE OF error, error_message ON jobs
+  WHEN old.error IS NOT new.error OR old.error_message IS NOT new.error_message BEGIN
+    INSERT INTO error_texts (error_texts, rowid, error, error_message)
+      SELECT 'delete', old.seq, old.error, old.error_message WHERE old.error IS NOT NULL;
+    INSERT INTO error_texts (rowid, error, error_message)
+      SELECT new.seq, new.error, new.error_message WHERE new.error IS NOT NULL;
+  END;
+  CREATE TRIGGER jobs_error_gone AFTER DELETE ON jobs WHEN old.error IS NOT NULL BEGIN
+    INSERT INTO error_texts (error_texts, rowid, error, error_message)
+      VALUES ('delete', old.seq, old.error, old.error_message);
+  END;
+`
+
+/** All that `startOver` empties. */
+export const DROP_ALL = `
+  DELETE FROM jobs; DELETE FROM attempts; DELETE FROM triggers; DELETE FROM workers; DELETE FROM queue_minutes;
+  DELETE FROM payload_paths; DELETE FROM folds; DELETE FROM checkpoint`
+
+/** Opens the file; one that is damaged, of another version or no database at all is deleted and made anew. */
+export function openReportsFile(path: string): Database {
+  if (path === IN_MEMORY) return createIn(connectReports(path))
+  if (!existsSync(dirname(path))) throw new StoreUnavailable(`${path}: there is no directory ${dirname(path)}.`)
+  try {
+    return tryOpen(path) ?? recreate(path)
+  } catch (error) {
+    if (isDamage(error)) return recreate(path)
+    throw toStoreError(error, path)
+  }
+}
+
+export function deleteReportsFile(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+}
+
+function recreate(path: string): Database {
+  deleteReportsFile(path)
+  const db = tryOpen(path)
+  if (db === undefined) throw new StoreUnusable(`${path}: the file for read models was replaced while it was made.`)
+  return db
+}
+
+/** A handle that writes, on a file that is known to be sound. What it takes out leaves no bytes behind. */
+function connectReports(path: string, timeout: number = BUSY_MS): Database {
+  const db = connect(path, { timeout, readonly: false })
+  db.pragma('synchronous = NORMAL')
+  db.pragma('secure_delete = ON')
+  db.pragma('cache_size = -32768')
+  return db
+}
+
+/** A handle that only reads. */
+export function connectReader(path: string): Database {
+  return connect(path, { timeout: BUSY_MS, readonly: true })
+}
+
+function connect(path: string, options: { readonly timeout: number; readonly readonly: boolean }): Database {
+  const Driver = loadDriver('Read models, and so queries and reports, need')
+  return new Driver(path, { ...options, fileMustExist: path !== IN_MEMORY })
+}
+
+/** Undefined: a file of another version. */
+function tryOpen(path: string): Database | undefined {
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
+  const db = connectReports(path, OPENING_BUSY_MS)
+  try {
+    const fits = prepareFile(db, path)
+    db.pragma(`busy_timeout = ${BUSY_MS}`)
+    if (fits) return db
+    db.close()
+    return undefined
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function prepareFile(db: Database, path: string): boolean {
+  db.pragma('page_size = 8192')
+  useWal(db)
+  if (isEmpty(db)) createIn(db)
+  const id = db.pragma('application_id', { simple: true })
+  if (id !== APPLICATION_ID) {
+    throw new StoreUnusable(
+      `${path}: expected a file for read models, found another program's database (application id ${id}).`,
+    )
+  }
+  if (db.pragma('user_version', { simple: true }) !== READ_MODELS_VERSION) return false
+  // Reads a page of each table: gross damage shows here, not in the middle of a query.
+  for (const { name } of [JOBS, ATTEMPTS, TRIGGERS, WORKERS, QUEUE_MINUTES]) {
+    db.prepare(`SELECT * FROM ${name} LIMIT 1`).get()
+  }
+  return true
+}
+
+function isEmpty(db: Database): boolean {
+  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck(true).get()
+  return tables === 0 && db.pragma('application_id', { simple: true }) === 0
+}
+
+function createIn(db: Database): Database {
+  db.exec('BEGIN IMMEDIATE')
+  // Somebody else may have been faster.
+  if (isEmpty(db)) {
+    db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${READ_MODELS_VERSION}`)
+  }
+  db.exec('COMMIT')
+  return db
+}

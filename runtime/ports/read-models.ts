@@ -1,0 +1,65 @@
+/**
+ * Tables for SQL (projections/read-models/tables.ts), with the checkpoint up to which they are true. All of it can be made
+ * again from the log, but for the minutes of jobs that were removed. Several processes may keep one: each slice of the log
+ * comes into it once, whoever brings it.
+ */
+import { JobledgerError } from '../../domain/errors.js'
+import type { Position } from '../../domain/event.js'
+import type { Cell, RowChanges } from '../../projections/read-models/tables.js'
+import type { Checkpoint } from './views.js'
+
+export type SqlDialect = 'sqlite' | 'postgres'
+
+/** A row of an answer, by the names of its columns. */
+export type QueryRow = Readonly<Record<string, Cell>>
+
+export interface QueryOptions {
+  /** Stops waiting; where the store can, it also stops working. */
+  readonly signal?: AbortSignal | undefined
+  /** Rows at most. */
+  readonly limit: number
+}
+
+export interface Answer {
+  readonly columns: readonly string[]
+  readonly rows: QueryRow[]
+}
+
+export interface ReadModels {
+  readonly dialect: SqlDialect
+  /** Undefined before the first save, and whenever what was kept has been made anew. */
+  checkpoint(): Promise<Checkpoint | undefined>
+  /** `RowChanges.folds` as they are kept, of those of these streams that have one. */
+  folds(streams: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /**
+   * Rows, folds and checkpoint in one step, or nothing and false where what is kept is not at `since` any more (`''`: nothing
+   * is kept yet). Lets the event loop go in between.
+   */
+  save(slice: {
+    readonly since: Position
+    readonly checkpoint: Checkpoint
+    readonly changes: RowChanges
+  }): Promise<boolean>
+  /** Drops all rows, unless the checkpoint is not `found` any more: somebody else has done it. */
+  startOver(found: Checkpoint): Promise<void>
+  /**
+   * One statement that reads, with parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, StoreUnavailable, or the
+   * signal's reason.
+   */
+  query(sql: string, params: readonly Cell[], options: QueryOptions): Promise<Answer>
+  close(): Promise<void>
+}
+
+abstract class QueryError extends JobledgerError {
+  readonly family = 'ledger'
+}
+
+/** A statement that the database does not understand, or that does not go with its parameters, or that takes too long. */
+export class QueryInvalid extends QueryError {
+  readonly code = 'QUERY_INVALID'
+}
+
+/** A statement that is not only for reading. Nothing was changed. */
+export class QueryWrites extends QueryError {
+  readonly code = 'QUERY_WRITES'
+}

@@ -1,0 +1,132 @@
+import { InvalidOption } from '../../domain/errors.js'
+import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
+import type { Cell } from '../../projections/read-models/tables.js'
+import { checkKeys, toCount, toSignal, toText } from '../checks.js'
+import type { Clock } from '../ports/clock.js'
+import { delay } from '../ports/clock.js'
+import type { EventStore, LogReader } from '../ports/event-store.js'
+import { StoreUnusable } from '../ports/event-store.js'
+import type { Logger } from '../ports/logger.js'
+import type { Answer, QueryRow, ReadModels, SqlDialect } from '../ports/read-models.js'
+import { Follower } from './follower.js'
+
+export interface QueryCall {
+  readonly signal?: AbortSignal
+  /** Rows at most, from 1 to 1,000,000; default 10,000. */
+  readonly limit?: number
+}
+
+/** What a query may be given for its parameters; true and false are 1 and 0. */
+export type QueryParameter = string | number | boolean | null
+
+const QUERY_KEYS = new Set(['signal', 'limit'])
+const LIMIT = 10_000
+const LIMIT_MAX = 1_000_000
+
+/** How long changes are collected before they are brought in, while this process does so, and while another one does (ms). */
+const BEAT = 150
+const BEHIND = 700
+
+interface Opened {
+  readonly models: ReadModels
+  readonly follower: Follower
+}
+
+export interface ModelsOptions {
+  /** Opens them; called when they are first needed. */
+  readonly open: (() => Promise<ReadModels>) | undefined
+  readonly store: EventStore
+  readonly log: LogReader
+  readonly search: () => SearchPaths
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** The tables for SQL, brought up to the end of the log before they are read. */
+export class Models {
+  readonly #options: ModelsOptions
+  #opened: Promise<Opened> | undefined
+  /** One at a time. */
+  #following: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ModelsOptions) {
+    this.#options = options
+  }
+
+  /** Throws InvalidOption, QueryInvalid, QueryWrites, StoreUnusable, StoreUnavailable, or the signal's reason. */
+  async query(sql: string, params: readonly QueryParameter[] = [], call: QueryCall = {}): Promise<QueryRow[]> {
+    return (await this.answer(sql, params, call)).rows
+  }
+
+  /** With the names of the columns. */
+  async answer(sql: string, params: readonly QueryParameter[] = [], call: QueryCall = {}): Promise<Answer> {
+    checkKeys(call, QUERY_KEYS, 'query')
+    toText(sql, 'query.sql')
+    const signal = toSignal(call.signal, 'query.signal')
+    const limit = toCount(call.limit ?? LIMIT, 'query.limit', 1, LIMIT_MAX)
+    const cells = toCells(params)
+    const models = await this.caughtUp(signal)
+    return models.query(sql, cells, { signal, limit })
+  }
+
+  /** Whose SQL it is. Opens them. */
+  async dialect(): Promise<SqlDialect> {
+    return (await this.#open()).models.dialect
+  }
+
+  /** The tables, with all that was in the log when this was called. */
+  async caughtUp(signal?: AbortSignal): Promise<ReadModels> {
+    const { models, follower } = await this.#open()
+    const head = await this.#options.store.head()
+    await this.#inTurn(() => follower.catchUp(head, signal))
+    return models
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#following.then(work)
+    this.#following = done.catch(() => {})
+    return done
+  }
+
+  #open(): Promise<Opened> {
+    this.#opened ??= this.#tryOpen().catch((error) => {
+      this.#opened = undefined
+      throw error
+    })
+    return this.#opened
+  }
+
+  async #tryOpen(): Promise<Opened> {
+    const { open, store, log, search, logger } = this.#options
+    if (open === undefined) throw new StoreUnusable('This ledger was opened without read models.')
+    const models = await open()
+    return { models, follower: new Follower({ log, logId: store.logId, models, search, logger }) }
+  }
+
+  /** Keeps them up until `signal` aborts. Who finds that others are faster leaves it to them, and looks less often. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    for (;;) {
+      const { follower } = await this.#open()
+      const { lost } = follower
+      await this.caughtUp(signal)
+      await delay(clock, follower.lost > lost ? BEHIND : BEAT, signal)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#following
+    const opened = await this.#opened?.catch(() => undefined)
+    await opened?.models.close()
+  }
+}
+
+function toCells(params: readonly QueryParameter[]): Cell[] {
+  if (!Array.isArray(params)) throw new InvalidOption('query.params', 'an array', params)
+  return params.map((value: unknown, index) => {
+    if (typeof value === 'boolean') return value ? 1 : 0
+    if (value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value)))
+      return value
+    throw new InvalidOption(`query.params[${index}]`, 'a text, a finite number, true, false or null', value)
+  })
+}
