@@ -59,14 +59,37 @@ export class JobExpunged extends JobRejection {
   }
 }
 
-/** The job was removed, by an operator or by retention. What is left is how it ended. */
+/** Who has removed a job, when (ms) and why, as far as it is on record. */
+export interface RemovalFacts {
+  readonly at: number
+  readonly actor?: string
+  readonly reason?: string
+  /** Of retention; absent: an operator. */
+  readonly rule?: string
+}
+
+/** The job was removed, by an operator or by retention. What is left is how it ended, and who removed it. */
 export class JobRemoved extends JobRejection {
   readonly code = 'JOB_REMOVED'
   readonly outcome: string
-  constructor(jobId: string, outcome: string) {
-    super(jobId, `Job ${jobId} was removed; it had ${outcome === 'cancelled' ? 'been cancelled' : outcome}.`)
+  /** Only where somebody looked it up: `history` does. */
+  readonly removal: RemovalFacts | undefined
+  constructor(jobId: string, outcome: string, removal?: RemovalFacts) {
+    super(
+      jobId,
+      `Job ${jobId} was removed${who(removal)}; it had ${outcome === 'cancelled' ? 'been cancelled' : outcome}.`,
+    )
     this.outcome = outcome
+    this.removal = removal
   }
+}
+
+function who(removal: RemovalFacts | undefined): string {
+  if (removal === undefined) return ''
+  const { at, actor, reason, rule } = removal
+  const by = [rule !== undefined && ` by the rule ${show(rule)}`, actor !== undefined && ` by ${actor}`]
+  const said = [...by, reason !== undefined && ` (${reason})`].filter(Boolean).join('')
+  return ` at ${new Date(at).toISOString()}${said}`
 }
 
 /** Jobs that have not ended depend on this one: it is removed only by force. */

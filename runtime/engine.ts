@@ -17,6 +17,7 @@ import type { ReadModels } from './ports/read-models.js'
 import type { Scope } from './ports/scope.js'
 import type { Views } from './ports/views.js'
 import { Dependencies } from './read/dependencies.js'
+import { Explainer } from './read/explainer.js'
 import { Feed } from './read/feed.js'
 import { Outcomes } from './read/outcomes.js'
 import { Queries } from './read/queries.js'
@@ -93,6 +94,7 @@ export class Engine {
   readonly queries: Queries
   readonly dependencies: Dependencies
   readonly outcomes: Outcomes
+  readonly explainer: Explainer
   readonly retrier: Retrier
   readonly removal: Removal
   readonly retention: Retention
@@ -142,6 +144,9 @@ export class Engine {
     const { queries } = this
     this.dependencies = new Dependencies(store, queries)
     this.outcomes = new Outcomes(feed, queries)
+    const limits = this.#queueLimits()
+    const runtime = this.#runtime
+    this.explainer = new Explainer({ log: this.wholeLog, ...{ feed, queries, clock, maxBodyBytes, runtime, limits } })
     this.enqueuer = new Enqueuer({
       ...{ journal, clock, ids, maxBodyBytes, codeVersion, queues, strict, conceal },
       ...{ definitions: types.definitions, overrides: types.overrides },
@@ -186,21 +191,24 @@ export class Engine {
     this.#fleet = new Fleet({
       ...{ clock, feed, log: logger, supervisor: this.#supervisor },
       claims: new Claims({ feed, clock, host: ports.host, runtime: this.#runtime }),
-      surroundings: { overrides: types.overrides, shared: this.#sharedCaps() },
+      surroundings: { overrides: types.overrides, shared: this.#sharedCaps(limits) },
     })
   }
 
   /** Whatever pools there are: limits of a process. */
-  #sharedCaps(): Caps[] {
-    const queues = new Map<string, number>()
-    for (const [queue, { concurrency }] of this.settings.queues)
-      if (concurrency !== undefined) queues.set(queue, concurrency)
+  #sharedCaps(queues: QueueLimits): Caps[] {
     const types = new Map<string, number>()
     for (const [type, { concurrency }] of this.types.overrides)
       if (concurrency !== undefined) types.set(type, concurrency)
-    const limits = new QueueLimits(queues, this.feed)
     const byType = types.size === 0 ? [] : [new Caps(({ type }) => type, types)]
-    return [new Caps(({ queue }) => queue, limits), ...byType]
+    return [new Caps(({ queue }) => queue, queues), ...byType]
+  }
+
+  #queueLimits(): QueueLimits {
+    const queues = new Map<string, number>()
+    for (const [queue, { concurrency }] of this.settings.queues)
+      if (concurrency !== undefined) queues.set(queue, concurrency)
+    return new QueueLimits(queues, this.feed)
   }
 
   /** Brings the projections up to the end of the log, then begins its duties. Called once. */

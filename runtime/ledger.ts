@@ -13,7 +13,10 @@ import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } fr
 import { checkCancelOptions, checkCloseOptions, checkRemoveOptions, toRescheduleCommand } from './options.js'
 import type { QueryRow } from './ports/read-models.js'
 import { Queues } from './queues.js'
+import type { DeedFilter, DeedPage } from './read/deeds.js'
+import { deedsIn } from './read/deeds.js'
 import type { DependencyError } from './read/dependencies.js'
+import type { Explain } from './read/explainer.js'
 import type { ListFilter } from './read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
 import type { QueryCall, QueryParameter } from './report/models.js'
@@ -188,10 +191,20 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return this.#engine.queries.status(id)
   }
 
-  /** Every event of a job's life, oldest first. Throws JobUnknown, JobRemoved. */
+  /** Every event of a job's life, oldest first. Throws JobUnknown, JobRemoved, which says who removed it and why. */
   async history(id: string): Promise<HistoryEntry[]> {
-    return this.#engine.queries.history(id)
+    const { explainer, queries } = this.#engine
+    return explainer.withRemoval(id, queries.history(id))
   }
+
+  /** What operators and their rules have done, newest first. Throws InvalidOption. */
+  async deeds(filter?: DeedFilter): Promise<DeedPage> {
+    const { wholeLog, ports } = this.#engine
+    return deedsIn({ log: wholeLog, clock: ports.clock }, filter)
+  }
+
+  /** Why it stands as it does: a job, a unique key, a trigger. */
+  readonly explain: Explain = (async (asked: unknown) => this.#engine.explainer.explain(asked)) as Explain
 
   /** What each run of a job came to, oldest first. Throws JobUnknown, JobRemoved. */
   async attempts(id: string): Promise<AttemptRecord[]> {

@@ -42,7 +42,7 @@ export function orWord<Word extends string, Value>(word: Word, parse: Parse<Valu
 }
 
 /** ISO 8601 with a zone, or ms since the epoch. */
-function instant(flag: string): Parse<number> {
+export function instant(flag: string): Parse<number> {
   return (text) => toInstant(/^\d+$/.test(text) ? Number(text) : text, flag)
 }
 

@@ -5,9 +5,11 @@ import { addAttempts } from './attempts.js'
 import { addBackup } from './backup.js'
 import { addCopy } from './copy.js'
 import { addDead } from './dead.js'
+import { addDeeds } from './deeds.js'
 import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
 import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
+import { addExplain } from './explain.js'
 import { name } from './flags.js'
 import { addHistory, addList } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
@@ -26,7 +28,18 @@ import { addLeases, addWorkers } from './workers.js'
 /** In the order and under the headings of the help. */
 const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> = {
   'Run jobs:': [addEnqueue, addResult, addWork],
-  'Look into them:': [addStatus, addHistory, addAttempts, addList, addStats, addWorkers, addLeases, addDoctor],
+  'Look into them:': [
+    addStatus,
+    addHistory,
+    addAttempts,
+    addExplain,
+    addList,
+    addStats,
+    addDeeds,
+    addWorkers,
+    addLeases,
+    addDoctor,
+  ],
   'Act on them:': [
     addCancel,
     addRetry,

@@ -199,6 +199,10 @@ export interface UniqueFacts {
   readonly replaces: boolean
 }
 
+/** `within`: the name that `scope` asks for. `own`: which kind of key, and the key. */
+export const identityOf = (scope: string, within: string, own: readonly string[]): string =>
+  JSON.stringify([scope, within, ...own])
+
 /** Throws InvalidOption. `payload` is the stored form. */
 export function toUnique(given: UniqueOptions, facts: Queued, payload: () => string, path: string): UniqueFacts {
   checkKeys(given, UNIQUE_KEYS, path)
@@ -213,5 +217,5 @@ export function toUnique(given: UniqueOptions, facts: Queued, payload: () => str
   const own = key === undefined ? ['payload', payload()] : ['key', toName(key, `${path}.key`)]
   const windowMs = window === undefined ? undefined : toMs(window, `${path}.window`)
   if (windowMs === 0) throw new InvalidOption(`${path}.window`, 'a duration above 0', window)
-  return { identity: JSON.stringify([scope, within[scope], ...own]), windowMs, replaces: onDuplicate === 'replace' }
+  return { identity: identityOf(scope, within[scope], own), windowMs, replaces: onDuplicate === 'replace' }
 }

@@ -1,7 +1,6 @@
-import { v5 as uuidOf } from 'uuid'
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import { rateStream, uniqueStream } from '../../domain/claim/events.js'
+import { rateStream } from '../../domain/claim/events.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Queued } from '../../domain/job/events.js'
@@ -31,7 +30,7 @@ import { toConcurrency } from './limits.js'
 import type { Rate } from './rate.js'
 import type { Speaker } from './speaker.js'
 import type { Holder } from './unique.js'
-import { HolderUnseen } from './unique.js'
+import { claimName, HolderUnseen, storedText, uniqueStreamOf } from './unique.js'
 
 /** One element of a batch. */
 export interface EnqueueSpec {
@@ -45,9 +44,6 @@ type CheckedSpec = EnqueueSpec & { readonly job: JobDefinition }
 const SPEC_KEYS = new Set(['job', 'payload', 'options'])
 
 const NO_OPTIONS: EnqueueOptions = Object.freeze({})
-
-/** Namespace of the hashes that name claim streams. */
-const CLAIM_NAMESPACE = '3d1b3a9e-0c1f-4f0e-9a55-6f6a1f0f5c51'
 
 export interface EnqueuerOptions {
   readonly journal: Journal
@@ -218,9 +214,9 @@ export class Enqueuer {
     const rate = this.#rateOf(job, facts)
     const plain = rate === undefined ? { id, facts, payload: body } : { id, facts, payload: body, rate }
     if (options?.unique === undefined) return plain
-    const stored = (): string => (typeof body === 'string' ? body : `bytes:${hex(body)}`)
+    const stored = (): string => storedText(body)
     const { identity, windowMs, replaces } = toUnique(options.unique, facts, stored, `${path}.unique`)
-    const stream = uniqueStream(uuidOf(identity, CLAIM_NAMESPACE))
+    const stream = uniqueStreamOf(identity)
     const replace = replaces ? toReplacement(options, facts, setting.now) : undefined
     if (windowMs !== undefined) return { ...plain, unique: { stream, windowMs, replace } }
     // A claim that lasts until the end is made again by a retry.
@@ -240,12 +236,9 @@ export class Enqueuer {
     const limit = this.#options.definitions.get(type)?.rateLimit ?? job.rateLimit
     if (limit === undefined) return undefined
     const counted = JSON.stringify(['rate', type, channel, limit.perMs])
-    return { ...limit, stream: rateStream(uuidOf(counted, CLAIM_NAMESPACE)) }
+    return { ...limit, stream: rateStream(claimName(counted)) }
   }
 }
-
-const hex = (bytes: Uint8Array | undefined): string =>
-  Array.from(bytes ?? [], (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** Nothing of it can come back asking for more, or be refused by an answer. */
 const isPlain = (jobs: readonly NewJob[]): boolean =>

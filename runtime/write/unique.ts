@@ -1,11 +1,28 @@
 /** Claims to unique keys, as commands look at them. */
+import { v5 as uuidOf } from 'uuid'
 import type { ClaimState } from '../../domain/claim/claim.js'
 import { isTaken } from '../../domain/claim/claim.js'
+import { uniqueStream } from '../../domain/claim/events.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { Rescheduled } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import type { Seen } from './command.js'
+
+/** Namespace of the hashes that name claim streams. */
+const CLAIM_NAMESPACE = '3d1b3a9e-0c1f-4f0e-9a55-6f6a1f0f5c51'
+
+/** The name of what is told by this text, in a claim stream. */
+export const claimName = (text: string): string => uuidOf(text, CLAIM_NAMESPACE)
+
+export const uniqueStreamOf = (identity: string): string => uniqueStream(claimName(identity))
+
+/** A payload as a key. */
+export const storedText = (body: string | Uint8Array | undefined): string =>
+  typeof body === 'string' ? body : `bytes:${hex(body)}`
+
+const hex = (bytes: Uint8Array | undefined): string =>
+  Array.from(bytes ?? [], (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** The claim a job makes to be the only one of its key. */
 export interface UniqueClaim {
