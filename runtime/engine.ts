@@ -1,21 +1,13 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
 import { LedgerClosed, NoHandlers, ShuttingDown } from './errors.js'
+import type { LedgerPorts } from './ledger-ports.js'
 import type { LedgerOptions, LedgerSettings } from './options.js'
 import { checkLedgerOptions } from './options.js'
-import type { Clock } from './ports/clock.js'
-import type { Digest } from './ports/digest.js'
-import type { EventStore, LogReader } from './ports/event-store.js'
+import type { LogReader } from './ports/event-store.js'
 import { StoreUnavailable } from './ports/event-store.js'
-import type { Gate } from './ports/gate.js'
-import type { Host } from './ports/host.js'
-import type { Ids } from './ports/ids.js'
-import type { Isolation } from './ports/isolation.js'
 import type { Logger } from './ports/logger.js'
 import { silentLogger } from './ports/logger.js'
-import type { ReadModels } from './ports/read-models.js'
-import type { Scope } from './ports/scope.js'
-import type { Views } from './ports/views.js'
 import { Dependencies } from './read/dependencies.js'
 import { Explainer } from './read/explainer.js'
 import { Feed } from './read/feed.js'
@@ -46,7 +38,6 @@ import type { FleetPlan } from './work/fleet.js'
 import { Fleet } from './work/fleet.js'
 import { KeyRoom } from './work/key-room.js'
 import { QueueLimits } from './work/queue-limits.js'
-import type { JobContext } from './work/run/context.js'
 import type { JobDefinition } from './work/run/definition.js'
 import { checkDefinition, checkModule, isRunnable, toRunnable } from './work/run/definition.js'
 import { Inits } from './work/run/inits.js'
@@ -60,24 +51,6 @@ import { Enqueuer } from './write/enqueuer.js'
 import { OrderedAppends } from './write/in-order/ordered-appends.js'
 import { Journal } from './write/journal.js'
 import { Retrier } from './write/retrier.js'
-
-/** The world a ledger lives in. */
-export interface LedgerPorts {
-  readonly store: EventStore
-  readonly views: Views
-  readonly clock: Clock
-  readonly ids: Ids
-  readonly host: Host
-  readonly digest: Digest
-  readonly scope: Scope<JobContext>
-  readonly isolation: Isolation
-  /** Opens the tables for SQL, when they are first needed. Absent: there are none. */
-  readonly readModels?: (() => Promise<ReadModels>) | undefined
-  /** Absent: always open. */
-  readonly gate?: Gate
-  /** Store and views belong to somebody else, who closes them. Default false. */
-  readonly lent?: boolean
-}
 
 /** How long past its deadline `close` waits for the store to take what ends the runs (ms). */
 const LAST_WORDS = 5_000

@@ -1,25 +1,17 @@
-/** What a ledger offers. Everything that is decided or done is elsewhere. */
+/** What a ledger does, beside what it tells. Everything that is decided or done is elsewhere. */
 import type { Observable } from 'rxjs'
 import type { Duration } from '../domain/duration.js'
 import type { Metadata, RecordedEvent } from '../domain/event.js'
 import { JobUnknown } from '../domain/rejection.js'
-import type { AttemptRecord } from '../projections/attempts.js'
 import { toName } from './checks.js'
 import { DeadLetters } from './dead-letters.js'
-import type { LedgerPorts } from './engine.js'
 import { Engine } from './engine.js'
 import { JobSkipped, LedgerClosed } from './errors.js'
+import type { LedgerPorts } from './ledger-ports.js'
+import { LedgerReads } from './ledger-reads.js'
 import type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './options.js'
 import { checkCancelOptions, checkCloseOptions, checkRemoveOptions, toRescheduleCommand } from './options.js'
-import type { QueryRow } from './ports/read-models.js'
 import { Queues } from './queues.js'
-import type { DeedFilter, DeedPage } from './read/deeds.js'
-import { deedsIn } from './read/deeds.js'
-import type { DependencyError } from './read/dependencies.js'
-import type { Explain } from './read/explainer.js'
-import type { ListFilter } from './read/listing.js'
-import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
-import type { QueryCall, QueryParameter } from './report/models.js'
 import type { StartOptions } from './start-options.js'
 import { checkStartOptions } from './start-options.js'
 import type { TransactionalLedger } from './transactional.js'
@@ -41,11 +33,12 @@ import type { EnqueueSpec } from './write/enqueuer.js'
 import type { Actor, Speaker } from './write/speaker.js'
 import { speakerOf, toActor } from './write/speaker.js'
 
-export class Ledger implements AsyncDisposable, Enqueueing {
+export class Ledger extends LedgerReads implements AsyncDisposable, Enqueueing {
   readonly #own: Engine
   readonly #actor: Actor | undefined
 
   private constructor(engine: Engine, actor?: Actor) {
+    super(() => this.#engine)
     this.#own = engine
     this.#actor = actor
   }
@@ -186,43 +179,6 @@ export class Ledger implements AsyncDisposable, Enqueueing {
     return this.#engine.outcomes.result(id, options.signal)
   }
 
-  /** Throws JobUnknown, JobRemoved. */
-  async status(id: string): Promise<JobStatus> {
-    return this.#engine.queries.status(id)
-  }
-
-  /** Every event of a job's life, oldest first. Throws JobUnknown, JobRemoved, which says who removed it and why. */
-  async history(id: string): Promise<HistoryEntry[]> {
-    const { explainer, queries } = this.#engine
-    return explainer.withRemoval(id, queries.history(id))
-  }
-
-  /** What operators and their rules have done, newest first. Throws InvalidOption. */
-  async deeds(filter?: DeedFilter): Promise<DeedPage> {
-    const { wholeLog, ports } = this.#engine
-    return deedsIn({ log: wholeLog, clock: ports.clock }, filter)
-  }
-
-  /** Why it stands as it does: a job, a unique key, a trigger. */
-  readonly explain: Explain = (async (asked: unknown) => this.#engine.explainer.explain(asked)) as Explain
-
-  /** What each run of a job came to, oldest first. Throws JobUnknown, JobRemoved. */
-  async attempts(id: string): Promise<AttemptRecord[]> {
-    return this.#engine.queries.attempts(id)
-  }
-
-  /** Its dependencies that failed or were cancelled, each with what failed before it. Throws JobUnknown, JobRemoved. */
-  async dependencyErrors(id: string): Promise<DependencyError[]> {
-    const { queries, dependencies } = this.#engine
-    const { state } = await queries.read(id)
-    return dependencies.errors(state)
-  }
-
-  /** Jobs, newest first. Throws InvalidOption. */
-  async list(filter?: ListFilter): Promise<JobPage> {
-    return this.#engine.queries.list(filter)
-  }
-
   /**
    * Ends a job that has not ended; a running one is told through its signal and its result is refused.
    * True: cancelled. Throws JobUnknown, JobEnded, JobRunning.
@@ -271,14 +227,6 @@ export class Ledger implements AsyncDisposable, Enqueueing {
    */
   async expunge(id: string): Promise<boolean> {
     return this.#engine.removal.expunge(id, 'operator', this.#speaker.metadata)
-  }
-
-  /**
-   * Reads the tables of docs/read-models.md, with all that is in the log by now. One statement, in the SQL of the store, with
-   * parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, InvalidOption, StoreUnusable, StoreUnavailable, LedgerClosed.
-   */
-  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> {
-    return this.#engine.models.query(sql, params, options)
   }
 
   readonly queues: Queues = new Queues(

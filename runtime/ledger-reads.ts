@@ -1,0 +1,65 @@
+/** What a ledger tells: nothing here changes anything. */
+import type { AttemptRecord } from '../projections/attempts.js'
+import type { Engine } from './engine.js'
+import type { QueryRow } from './ports/read-models.js'
+import type { DeedFilter, DeedPage } from './read/deeds.js'
+import { deedsIn } from './read/deeds.js'
+import type { DependencyError } from './read/dependencies.js'
+import type { Explain } from './read/explainer.js'
+import type { ListFilter } from './read/listing.js'
+import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
+import type { QueryCall, QueryParameter } from './report/models.js'
+
+export class LedgerReads {
+  readonly #engine: () => Engine
+
+  /** `engine` throws LedgerClosed. */
+  constructor(engine: () => Engine) {
+    this.#engine = engine
+  }
+
+  /** Throws JobUnknown, JobRemoved. */
+  async status(id: string): Promise<JobStatus> {
+    return this.#engine().queries.status(id)
+  }
+
+  /** Every event of a job's life, oldest first. Throws JobUnknown, JobRemoved, which says who removed it and why. */
+  async history(id: string): Promise<HistoryEntry[]> {
+    const { explainer, queries } = this.#engine()
+    return explainer.withRemoval(id, queries.history(id))
+  }
+
+  /** What operators and their rules have done, newest first. Throws InvalidOption. */
+  async deeds(filter?: DeedFilter): Promise<DeedPage> {
+    const { wholeLog, ports } = this.#engine()
+    return deedsIn({ log: wholeLog, clock: ports.clock }, filter)
+  }
+
+  /** Why it stands as it does: a job, a unique key, a trigger. */
+  readonly explain: Explain = (async (asked: unknown) => this.#engine().explainer.explain(asked)) as Explain
+
+  /** What each run of a job came to, oldest first. Throws JobUnknown, JobRemoved. */
+  async attempts(id: string): Promise<AttemptRecord[]> {
+    return this.#engine().queries.attempts(id)
+  }
+
+  /** Its dependencies that failed or were cancelled, each with what failed before it. Throws JobUnknown, JobRemoved. */
+  async dependencyErrors(id: string): Promise<DependencyError[]> {
+    const { queries, dependencies } = this.#engine()
+    const { state } = await queries.read(id)
+    return dependencies.errors(state)
+  }
+
+  /** Jobs, newest first. Throws InvalidOption. */
+  async list(filter?: ListFilter): Promise<JobPage> {
+    return this.#engine().queries.list(filter)
+  }
+
+  /**
+   * Reads the tables of docs/read-models.md, with all that is in the log by now. One statement, in the SQL of the store, with
+   * parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, InvalidOption, StoreUnusable, StoreUnavailable, LedgerClosed.
+   */
+  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> {
+    return this.#engine().models.query(sql, params, options)
+  }
+}
