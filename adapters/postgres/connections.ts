@@ -38,6 +38,19 @@ export async function run(on: Queryable, text: string, values: readonly Value[] 
   return rows as Row[]
 }
 
+/** One statement, whatever it says, with the columns of its answer; errors are the driver's. */
+export async function ask(
+  on: Queryable,
+  text: string,
+  values: readonly Value[],
+): Promise<{
+  readonly columns: readonly { readonly name: string; readonly dataTypeID: number }[]
+  readonly rows: Row[]
+}> {
+  const { rows, fields = [] } = await on.query({ ...toQuery(text), values, queryMode: 'extended' })
+  return { columns: fields, rows: rows as Row[] }
+}
+
 /** A connection that was lost says so to nobody in particular: the statement under way, or the next one, fails of it. */
 const ignore = (): void => {}
 /** From its first moment on: what cuts it may come in one piece with the word that it is there. */

@@ -8,6 +8,8 @@ export interface Query {
   readonly text: string
   readonly values?: readonly Value[]
   readonly rowMode: 'array'
+  /** Given, it is one statement, also without values. */
+  readonly queryMode?: 'extended'
   /** Milliseconds after which the client gives up on an answer. */
   readonly query_timeout: number
   readonly types: { getTypeParser(): (text: string) => string }
@@ -15,7 +17,11 @@ export interface Query {
 
 export interface Queryable {
   /** `command`: the tag of what the server has done. */
-  query(query: Query): Promise<{ readonly rows: unknown[]; readonly command?: string }>
+  query(query: Query): Promise<{
+    readonly rows: unknown[]
+    readonly command?: string
+    readonly fields?: readonly { readonly name: string; readonly dataTypeID: number }[]
+  }>
 }
 
 export interface Client extends Queryable {

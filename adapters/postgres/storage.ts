@@ -2,6 +2,7 @@
 import type { Pool } from './driver.js'
 import { PostgresEventStore } from './event-store.js'
 import { openLog, type PostgresOptions } from './open.js'
+import { openPostgresReadModels, type PostgresReadModels } from './read-models.js'
 import { openPostgresViews, type PostgresViews } from './views.js'
 
 /**
@@ -11,11 +12,16 @@ import { openPostgresViews, type PostgresViews } from './views.js'
 export async function openPostgresStorage(
   where: string | Pool,
   options: PostgresOptions = {},
-): Promise<{ readonly store: PostgresEventStore; readonly views: PostgresViews }> {
+): Promise<{
+  readonly store: PostgresEventStore
+  readonly views: PostgresViews
+  /** Opened when first asked for. */
+  readonly readModels: () => Promise<PostgresReadModels>
+}> {
   const log = await openLog(where, options)
   const store = new PostgresEventStore(log, options)
   try {
-    return { store, views: await openPostgresViews(log) }
+    return { store, views: await openPostgresViews(log), readModels: () => openPostgresReadModels(log) }
   } catch (error) {
     await store.close()
     throw error

@@ -72,6 +72,13 @@ const TABLES = `
     PRIMARY KEY (path, value, seq)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX payload_paths_job ON payload_paths (seq);
+  CREATE TABLE projections (
+    name TEXT PRIMARY KEY, version INTEGER NOT NULL, log_id TEXT NOT NULL, position TEXT NOT NULL, stream TEXT NOT NULL,
+    revision INTEGER NOT NULL, event_id TEXT NOT NULL, failure TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE projection_rows (
+    projection TEXT NOT NULL, key TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (projection, key)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE folds (stream TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE VIRTUAL TABLE error_texts USING fts5(error, error_message, content='jobs', content_rowid='seq');
   INSERT INTO error_texts (error_texts, rank) VALUES ('secure-delete', 1);
