@@ -13,6 +13,7 @@ export {
   DependencyCycle,
   DependencyUnknown,
   FiringMissed,
+  JobArchived,
   JobEnded,
   JobExists,
   JobExpunged,
@@ -46,6 +47,9 @@ export type { Explanation, Reason } from './projections/explanation.js'
 export type { JobStatusName } from './projections/job-status.js'
 export type { KeyExplanation, Skipped, TriggerExplanation } from './projections/why-refused.js'
 export type { WaitReason } from './projections/why-waiting.js'
+export type { ArchiveReport, ArchiveRun } from './runtime/archive/archiver.js'
+export { ArchiveMissing, SegmentDamaged, SegmentMissing } from './runtime/archive/errors.js'
+export type { Archives } from './runtime/archives.js'
 export type { Priority } from './runtime/checks.js'
 export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from './runtime/dead-letters.js'
 export {

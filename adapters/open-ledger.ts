@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { InvalidOption } from '../domain/errors.js'
+import { toText } from '../runtime/checks.js'
 import { Ledger } from '../runtime/ledger.js'
 import type { LedgerOptions } from '../runtime/options.js'
 import { checkLedgerOptions } from '../runtime/options.js'
@@ -14,11 +16,12 @@ import type { JobContext } from '../runtime/work/run/context.js'
 import { systemClock } from './node/clock.js'
 import { currentJobScope, noScope } from './node/current-job.js'
 import { nodeDigest } from './node/digest.js'
+import { NodeFolder } from './node/folder.js'
 import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
 import { ChildPool } from './node/isolation/pool.js'
 import type { Pool } from './postgres/driver.js'
-import { URL_FORMS, withoutPassword } from './shared/urls.js'
+import { archiveOf, sqlitePath, URL_FORMS, withoutPassword } from './shared/urls.js'
 
 export interface OpenLedgerOptions extends LedgerOptions {
   /**
@@ -41,6 +44,11 @@ export interface OpenLedgerOptions extends LedgerOptions {
    */
   readonly durability?: 'full' | 'normal'
   /**
+   * The folder with the sealed segments of `archive.run`; made when there are any. It is read wherever the log is: without it
+   * what lies there cannot be. Default: for `sqlite:<path>` the folder `<path>-archive`, if it is there.
+   */
+  readonly archive?: string
+  /**
    * Whether `currentJob()` answers inside handlers, and what they enqueue through a ledger inherits user, trace and
    * correlation. Default true; Node's bookkeeping for it costs a short asynchronous run up to a third of its speed.
    */
@@ -60,7 +68,7 @@ export interface Storage {
 /** Opens, and where there is none yet creates, a ledger. Throws InvalidOption, StoreUnusable, StoreUnavailable. */
 export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledger> {
   if (typeof options !== 'object' || options === null) throw new InvalidOption('openLedger', 'an object', options)
-  const { url, pool, store, views, durability, currentJob = true, ...others } = options
+  const { url, pool, store, views, durability, archive, currentJob = true, ...others } = options
   const { clock = systemClock, ids = randomIds(clock), ...rest } = others
   if (durability !== undefined && durability !== 'full' && durability !== 'normal') {
     throw new InvalidOption('openLedger.durability', '"full" or "normal"', durability)
@@ -71,6 +79,8 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   checkMethods(clock, ['now', 'at', 'soon'], 'openLedger.clock')
   checkMethods(ids, ['uuid', 'draw', 'salt'], 'openLedger.ids')
   checkPlace(options)
+  if (archive !== undefined && toText(archive, 'openLedger.archive') === '')
+    throw new InvalidOption('openLedger.archive', 'the path of a folder', archive)
   const place = pool ?? url ?? 'sqlite:./jobledger.db'
   const storage =
     store === undefined
@@ -79,11 +89,19 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   try {
     const scope = currentJob ? currentJobScope : noScope
     const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope, isolation: new ChildPool(clock) }
-    return await Ledger.open({ ...storage, ...world, lent: store !== undefined }, rest)
+    const folder = archive ?? (store === undefined ? archiveBeside(place) : undefined)
+    const lent = { lent: store !== undefined, ...(folder !== undefined && { archive: new NodeFolder(folder) }) }
+    return await Ledger.open({ ...storage, ...world, ...lent }, rest)
   } catch (error) {
     if (store === undefined) await closeStorage(storage)
     throw error
   }
+}
+
+/** Of a SQLite ledger, if somebody has made one. */
+function archiveBeside(place: string | Pool): string | undefined {
+  const path = typeof place === 'string' ? sqlitePath(place) : undefined
+  return path !== undefined && existsSync(archiveOf(path)) ? archiveOf(path) : undefined
 }
 
 async function closeStorage({ store, views }: Storage): Promise<void> {
@@ -138,7 +156,7 @@ const LEAST_CONNECTIONS = 4
 const POOL = ['connect', 'end', 'on']
 const READING = ['readStream', 'readAll', 'subscribe', 'head', 'positionAt', 'sizes', 'ping']
 const STORE = ['append', ...READING, 'erase', 'remove', 'truncate', 'within', 'close']
-const KEPT = ['checkpoint', 'live', 'texts', 'atOneMoment', 'list', 'ended', 'dependents', 'removed']
+const KEPT = ['checkpoint', 'live', 'texts', 'atOneMoment', 'list', 'ended', 'dependents', 'removed', 'segments']
 const VIEWS = [...KEPT, 'save', 'close']
 
 /** Where the log is, is said once. */
@@ -207,7 +225,8 @@ async function openStorage(place: string | Pool, options: StoreOptions): Promise
   if (typeof place === 'object' && place !== null) return openPostgres(place, options)
   const [, scheme, rest = ''] = /^([a-z+]+):(.*)$/s.exec(typeof place === 'string' ? place : '') ?? []
   if (scheme === 'memory' && rest === '') return openMemory()
-  if (scheme === 'sqlite' && rest !== '') return openSqlite(rest.replace(/^\/\/(?=\/)/, ''), options)
+  const path = sqlitePath(place)
+  if (path !== undefined) return openSqlite(path, options)
   if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(place, options)
   if (scheme === 'esdb' || scheme === 'esdb+discover') return openEventStoreDB(place, options)
   throw new InvalidOption('openLedger.url', URL_FORMS, withoutPassword(place))

@@ -92,6 +92,16 @@ function who(removal: RemovalFacts | undefined): string {
   return ` at ${new Date(at).toISOString()}${said}`
 }
 
+/** Its events lie in a segment of the archive, where they can be read: nothing can be done to it any more. */
+export class JobArchived extends JobRejection {
+  readonly code = 'JOB_ARCHIVED'
+  readonly segment: string
+  constructor(jobId: string, segment: string) {
+    super(jobId, `Job ${jobId} is archived (segment ${segment}): it can be read, and nothing else.`)
+    this.segment = segment
+  }
+}
+
 /** Jobs that have not ended depend on this one: it is removed only by force. */
 export class JobNeeded extends JobRejection {
   readonly code = 'JOB_NEEDED'

@@ -1,4 +1,4 @@
-import type { JobsRemoved, RemovedJob } from '../domain/audit/events.js'
+import type { ArchivedJob, JobsRemoved } from '../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../domain/event.js'
 import { START } from '../domain/event.js'
 import type { JobEvent, Rescheduled } from '../domain/job/events.js'
@@ -44,7 +44,7 @@ export class JobBoard {
   readonly #cancelled = new Map<string, CancelledLease>()
   readonly #doomed = new Map<string, string>()
   #dirty = new Map<string, JobState>()
-  #removed = new Map<string, RemovedJob>()
+  #removed = new Map<string, ArchivedJob>()
   #expunged = new Map<string, number>()
   /** Where the end of the log was last reached, and the jobs whose end was read since, the latest `RECENT`. */
   #seenTo: Position = START
@@ -186,6 +186,7 @@ export class JobBoard {
    */
   applyRemoved({ data, at }: { readonly data: JobsRemoved; readonly at: number }): Omit<JobChange, 'event'>[] {
     const changes: Omit<JobChange, 'event'>[] = []
+    const { segment } = data
     for (const removed of data.jobs) {
       const { id, outcome } = removed
       const before = this.#jobs.get(id)
@@ -204,24 +205,24 @@ export class JobBoard {
         this.#settle(id, outcome, at)
       }
       this.#dirty.delete(id)
-      this.#removed.set(id, removed)
+      this.#removed.set(id, segment === undefined ? removed : { ...removed, segment })
     }
     return changes
   }
 
   /** How a job ended that was removed since the last `takeRemoved`. */
-  removed(id: string): RemovedJob | undefined {
+  removed(id: string): ArchivedJob | undefined {
     return this.#removed.get(id)
   }
 
   /** Jobs removed since the last call. */
-  takeRemoved(): ReadonlyMap<string, RemovedJob> {
+  takeRemoved(): ReadonlyMap<string, ArchivedJob> {
     const removed = this.#removed
     this.#removed = new Map()
     return removed
   }
 
-  markRemoved(jobs: ReadonlyMap<string, RemovedJob>): void {
+  markRemoved(jobs: ReadonlyMap<string, ArchivedJob>): void {
     for (const [id, job] of jobs) this.#removed.set(id, job)
   }
 

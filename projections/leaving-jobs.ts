@@ -1,13 +1,12 @@
-import type { JobsRemoved, StreamsRemoved } from '../domain/audit/events.js'
+import type { Cause, JobsRemoved, StreamsRemoved } from '../domain/audit/events.js'
 import { AUDIT_STREAM } from '../domain/audit/events.js'
 import type { RecordedEvent } from '../domain/event.js'
 import type { Condemned } from '../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../domain/job/events.js'
 
 /** A job whose stream leaves the log. */
-export interface LeavingJob {
+export interface LeavingJob extends Cause {
   readonly id: string
-  readonly rule?: string
   /** When that was seen (ms, by the clock of whoever folds). */
   readonly seenAt: number
   /** `JobsRemoved` tells of it. */
@@ -28,9 +27,9 @@ export class LeavingJobs {
 
   apply({ stream, type, data }: RecordedEvent, now: number): void {
     if (type === 'Condemned' && isJobStream(stream)) {
-      const { leaves, rule } = data as Condemned
+      const { leaves, ...cause } = data as Condemned
       const id = jobIdOf(stream)
-      if (leaves) this.#jobs.set(id, { id, seenAt: now, ...(rule !== undefined && { rule }) })
+      if (leaves) this.#jobs.set(id, { id, seenAt: now, ...cause })
     }
     if (stream !== AUDIT_STREAM || this.#jobs.size === 0) return
     if (type === 'JobsRemoved') for (const { id } of (data as JobsRemoved).jobs) this.#record(id)

@@ -12,6 +12,8 @@ import type { SavedGroups } from './open-groups.js'
 import { OpenGroups } from './open-groups.js'
 import { QueueRegistry } from './queue-registry.js'
 import type { SavedStats } from './queue-stats.js'
+import type { SavedSegments } from './segments.js'
+import { Segments } from './segments.js'
 import type { SavedTriggers } from './trigger-registry.js'
 import { TriggerRegistry } from './trigger-registry.js'
 import { WorkerRegistry } from './worker-registry.js'
@@ -20,6 +22,7 @@ import { WorkerRegistry } from './worker-registry.js'
 export const TRIGGERS = 'triggers'
 
 const NO_TRIGGERS = '{"triggers":[],"records":[],"owed":[],"bad":[]}'
+const NO_SEGMENTS = '{"revision":-1,"segments":[],"replaced":[]}'
 const NO_GROUPS = '{"open":[],"parts":[]}'
 
 /**
@@ -34,6 +37,8 @@ export class LedgerState {
   /** What was decided and is not done yet: only on a store that appends to one stream at a time. */
   readonly groups: OpenGroups = new OpenGroups((stream) => this.board.pending.freed(keyOf(stream)))
   readonly leaving: LeavingJobs = new LeavingJobs()
+  /** Of the archive. */
+  readonly segments: Segments = new Segments()
   readonly #onChange: (change: JobChange) => void
 
   /** `onChange`: what an event did to its job; of a removal that was read before the job's end: that it has ended. */
@@ -52,9 +57,11 @@ export class LedgerState {
     } else if (event.stream === AUDIT_STREAM && event.type === 'JobsRemoved') {
       const changes = this.board.applyRemoved(event as RecordedEvent<'JobsRemoved', JobsRemoved>)
       for (const removal of changes) this.#onChange({ event, ...removal })
+      this.segments.apply(event)
       this.groups.apply(event, now)
       this.leaving.apply(event, now)
     } else {
+      this.segments.apply(event)
       this.workers.apply(event)
       this.queues.apply(event)
       this.triggers.apply(event)
@@ -71,6 +78,7 @@ export class LedgerState {
       ['workers', JSON.stringify(this.workers)],
       ['open-groups', JSON.stringify(this.groups)],
       ['leaving-jobs', JSON.stringify(this.leaving)],
+      ['segments', JSON.stringify(this.segments)],
       ['cancelled-leases', JSON.stringify([...this.board.cancelledLeases])],
     ])
   }
@@ -88,6 +96,7 @@ export class LedgerState {
     this.workers.restore(JSON.parse(texts.get('workers') ?? '[]') as WorkerState[])
     this.leaving.restore(JSON.parse(texts.get('leaving-jobs') ?? '[]') as LeavingJob[])
     this.groups.restore(JSON.parse(texts.get('open-groups') ?? NO_GROUPS) as SavedGroups)
+    this.segments.restore(JSON.parse(texts.get('segments') ?? NO_SEGMENTS) as SavedSegments)
     this.triggers.restore(JSON.parse(texts.get(TRIGGERS) ?? NO_TRIGGERS) as SavedTriggers)
     this.board.restoreCancelledLeases(
       JSON.parse(texts.get('cancelled-leases') ?? '[]') as readonly [string, CancelledLease][],

@@ -1,5 +1,6 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
+import { Archive } from './archive/archive.js'
 import { LedgerClosed, NoHandlers, ShuttingDown } from './errors.js'
 import type { LedgerPorts } from './ledger-ports.js'
 import type { LedgerOptions, LedgerSettings } from './options.js'
@@ -61,6 +62,7 @@ export class Engine {
   readonly ports: LedgerPorts
   /** All there ever was, wherever it lies now. */
   readonly wholeLog: LogReader
+  readonly archive: Archive
   readonly feed: Feed
   readonly journal: Journal
   readonly enqueuer: Enqueuer
@@ -101,21 +103,23 @@ export class Engine {
     const { store, views, clock, ids, digest } = ports
     const { logger = silentLogger, codeVersion } = options
     this.ports = ports
-    this.wholeLog = store
+    this.archive = new Archive({ store, folder: ports.archive, segmentOf: (id) => this.queries.segmentOf(id) })
+    const { log, streams } = this.archive
+    this.wholeLog = log
     this.settings = settings
     this.types = types
     this.#runtime = ids.uuid()
     this.#log = logger
-    this.feed = new Feed({ store, clock, logger })
+    this.feed = new Feed({ store: streams, clock, logger })
     const { feed } = this
-    this.#ordered = new OrderedAppends({ store, known: feed, clock, ids })
-    const appending = store.capabilities.atomicGroups ? store : this.#ordered
+    this.#ordered = new OrderedAppends({ store: streams, known: feed, clock, ids })
+    const appending = store.capabilities.atomicGroups ? streams : this.#ordered
     this.journal = new Journal({ store: appending, memory: feed, clock, ids })
     const { journal } = this
-    this.#checkpointer = new Checkpointer({ store, views, feed, clock, logger })
-    this.queries = new Queries({ store, views, feed, clock, sync: () => this.#checkpointer.rowsLeft() })
+    this.#checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })
+    this.queries = new Queries({ store, log, views, feed, clock, sync: () => this.#checkpointer.rowsLeft() })
     const { queries } = this
-    this.dependencies = new Dependencies(store, queries)
+    this.dependencies = new Dependencies(log, queries)
     this.outcomes = new Outcomes(feed, queries)
     const limits = this.#queueLimits()
     const runtime = this.#runtime
@@ -149,7 +153,7 @@ export class Engine {
     const { desk, enqueuer } = this
     const missed = new MissedCounts(clock)
     this.#missed = missed
-    this.firer = new Firer({ store, journal, feed, enqueuer, definitions, maxBodyBytes, missed, log: logger })
+    this.firer = new Firer({ store: streams, journal, feed, enqueuer, definitions, maxBodyBytes, missed, log: logger })
     const { firer } = this
     this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
     this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, definitions, runtime: this.#runtime })
@@ -189,6 +193,7 @@ export class Engine {
     const { clock, host } = this.ports
     const { feed, journal } = this
     await this.#checkpointer.load()
+    await this.archive.load(feed)
     await this.#catchUp()
     const { board } = feed
     const bell = new Bell()

@@ -7,6 +7,7 @@ import type { Ids } from './ports/ids.js'
 import type { Isolation } from './ports/isolation.js'
 import type { ReadModels } from './ports/read-models.js'
 import type { Scope } from './ports/scope.js'
+import type { Folder } from './ports/segments.js'
 import type { Views } from './ports/views.js'
 import type { JobContext } from './work/run/context.js'
 
@@ -22,6 +23,8 @@ export interface LedgerPorts {
   readonly isolation: Isolation
   /** Opens the tables for SQL, when they are first needed. Absent: there are none. */
   readonly readModels?: (() => Promise<ReadModels>) | undefined
+  /** Where the segments of the archive are. Absent: nobody has said. */
+  readonly archive?: Folder
   /** Absent: always open. */
   readonly gate?: Gate
   /** Store and views belong to somebody else, who closes them. Default false. */

@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs'
 import type { Duration } from '../domain/duration.js'
 import type { Metadata, RecordedEvent } from '../domain/event.js'
 import { JobUnknown } from '../domain/rejection.js'
+import { Archives } from './archives.js'
 import { toName } from './checks.js'
 import { DeadLetters } from './dead-letters.js'
 import { Engine } from './engine.js'
@@ -36,6 +37,9 @@ import { speakerOf, toActor } from './write/speaker.js'
 export class Ledger extends LedgerReads implements AsyncDisposable, Enqueueing {
   readonly #own: Engine
   readonly #actor: Actor | undefined
+
+  /** Of each family of calls. */
+  readonly #parts: readonly [engine: () => Engine, speaker: () => Speaker] = [() => this.#engine, () => this.#speaker]
 
   private constructor(engine: Engine, actor?: Actor) {
     super(() => this.#engine)
@@ -168,8 +172,8 @@ export class Ledger extends LedgerReads implements AsyncDisposable, Enqueueing {
     try {
       return await deed
     } catch (error) {
-      // Throws JobRemoved if that is why.
-      if (error instanceof JobUnknown && error.jobId === id) await this.#own.queries.read(id)
+      // Throws JobRemoved or JobArchived if that is why.
+      if (error instanceof JobUnknown && error.jobId === id) await this.#own.queries.readLive(id)
       throw error
     }
   }
@@ -234,10 +238,7 @@ export class Ledger extends LedgerReads implements AsyncDisposable, Enqueueing {
     () => this.#speaker,
   )
 
-  readonly triggers: Triggers = new Triggers(
-    () => this.#engine,
-    () => this.#speaker,
-  )
+  readonly triggers: Triggers = new Triggers(...this.#parts)
 
   /**
    * Something has happened to a document of yours: triggers of kind `event` that it matches fire. Resolves once each has
@@ -248,14 +249,13 @@ export class Ledger extends LedgerReads implements AsyncDisposable, Enqueueing {
     return this.#engine.requests.publish(event, this.#speaker)
   }
 
-  readonly deadLetters: DeadLetters = new DeadLetters(
-    () => this.#engine,
-    () => this.#speaker,
-  )
+  readonly deadLetters: DeadLetters = new DeadLetters(...this.#parts)
 
   readonly retention: { run(options?: RetentionRun): Promise<RetentionReport> } = {
     run: async (options) => this.#engine.retention.run(options, this.#speaker.metadata),
   }
+
+  readonly archive: Archives = new Archives(...this.#parts)
 
   /** Who speaks, for the events of a deed. */
   get #spoken(): Metadata | undefined {

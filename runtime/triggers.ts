@@ -232,11 +232,11 @@ export class Triggers {
 
   /** Also of one that was removed; undefined: there never was one. */
   async #stored(id: string): Promise<TriggerState | undefined> {
-    const { queries, feed, ports } = this.#engine()
+    const { queries, feed, wholeLog } = this.#engine()
     await queries.catchUp()
     let state: StreamState | undefined = feed.triggers.get(id)
     if (state !== undefined) return state as TriggerState
-    for await (const page of ports.store.readStream(triggerStream(id)))
+    for await (const page of wholeLog.readStream(triggerStream(id)))
       for (const event of page) state = feed.evolve(state, event)
     return state as TriggerState | undefined
   }

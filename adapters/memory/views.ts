@@ -2,7 +2,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
+import type {
+  Checkpoint,
+  EndedFilter,
+  JobRow,
+  JobRowFilter,
+  Kept,
+  Tombstone,
+  Views,
+} from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
 import { MemoryKeptCheckpoints } from './kept-checkpoints.js'
@@ -18,7 +26,7 @@ export class MemoryViews implements Views {
   readonly #rows = new Map<string, JobRow>()
   /** Ids of the jobs that depend on one, by its id. */
   readonly #dependents = new Map<string, Set<string>>()
-  readonly #removed = new Map<string, Outcome>()
+  readonly #removed = new Map<string, Tombstone>()
   /** Places of rows whose job has lost its bodies. */
   readonly #expunged = new Set<string>()
   readonly #texts = new Map<string, string>()
@@ -70,9 +78,9 @@ export class MemoryViews implements Views {
     if (changes.since === 'all') this.#clear()
     for (const row of rows) this.#put(row)
     for (const place of changes.expunged) if (this.#rows.has(place)) this.#expunged.add(place)
-    for (const [id, { outcome, place }] of changes.removed) {
-      this.#drop(place)
-      this.#removed.set(id, outcome)
+    for (const [id, tombstone] of changes.removed) {
+      this.#drop(tombstone.place)
+      this.#removed.set(id, tombstone)
     }
     for (const [name, text] of changes.texts) this.#texts.set(name, text)
     this.#checkpoint = changes.checkpoint
@@ -103,13 +111,25 @@ export class MemoryViews implements Views {
     return [...(this.#dependents.get(id) ?? [])]
   }
 
-  async removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+  removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    return this.#ofTombstones(ids, ({ outcome }) => outcome)
+  }
+
+  segments(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#ofTombstones(ids, ({ segment }) => segment)
+  }
+
+  async #ofTombstones<Fact>(
+    ids: readonly string[],
+    fact: (tombstone: Tombstone) => Fact | undefined,
+  ): Promise<ReadonlyMap<string, Fact>> {
     this.#checkOpen()
-    const found = new Map<string, Outcome>()
+    const found = new Map<string, Fact>()
     for (const [index, id] of ids.entries()) {
       if (index > 0 && index % PAGE_SIZE === 0) await nextTurn()
-      const outcome = this.#removed.get(id)
-      if (outcome !== undefined) found.set(id, outcome)
+      const tombstone = this.#removed.get(id)
+      const told = tombstone && fact(tombstone)
+      if (told !== undefined) found.set(id, told)
     }
     return found
   }

@@ -6,7 +6,7 @@ import { sqlState } from './errors.js'
 import { LOCK_SCHEMAS, quoted } from './schema.js'
 
 /** Raise it when a table changes: tables of any other version are dropped. */
-export const VIEWS_VERSION = 2
+export const VIEWS_VERSION = 3
 
 /** How long to wait for who makes the tables, or reads those that are to go. */
 const PATIENCE = '5s'
@@ -38,7 +38,9 @@ function tables(schema: string): string {
   CREATE INDEX view_jobs_ended ON ${s}.view_jobs (end_place) WHERE end_place <> '' AND keep_until IS NULL;
   CREATE INDEX view_jobs_own_say ON ${s}.view_jobs (end_place) WHERE end_place <> '' AND keep_until IS NOT NULL;
   CREATE INDEX view_jobs_needed ON ${s}.view_jobs USING gin (depends_on) WHERE depends_on <> '{}';
-  CREATE TABLE ${s}.view_tombstones (id text COLLATE "C" PRIMARY KEY, outcome text NOT NULL, place text COLLATE "C" NOT NULL);
+  CREATE TABLE ${s}.view_tombstones (
+    id text COLLATE "C" PRIMARY KEY, outcome text NOT NULL, place text COLLATE "C" NOT NULL, segment text
+  );
   CREATE TABLE ${s}.view_texts (name text COLLATE "C" PRIMARY KEY, text text NOT NULL);
   CREATE TABLE ${s}.view_kept (position text COLLATE "C" PRIMARY KEY, about text NOT NULL);
   CREATE TABLE ${s}.view_kept_parts (

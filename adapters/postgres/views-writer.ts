@@ -68,12 +68,13 @@ export class ViewsWriter {
 
   async #bury(removed: readonly (readonly [id: string, Tombstone])[]): Promise<void> {
     await this.#inSlices(removed, (slice) => [
-      `INSERT INTO ${this.#s}.view_tombstones (id, outcome, place) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
-       ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, place = excluded.place`,
+      `INSERT INTO ${this.#s}.view_tombstones (id, outcome, place, segment) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+       ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, place = excluded.place, segment = excluded.segment`,
       [
         slice.map(([id]) => toText(id)),
         slice.map(([, { outcome }]) => outcome),
         slice.map(([, { place }]) => toText(place)),
+        slice.map(([, { segment }]) => segment ?? null),
       ],
     ])
     await this.#inSlices(removed, (slice) => [

@@ -133,13 +133,24 @@ export class PostgresViews implements Views {
     return (await this.#query(sql, [toText(id)])).map(([dependent]) => fromText(dependent ?? ''))
   }
 
-  async removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
-    const found = new Map<string, Outcome>()
+  removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    return this.#ofTombstones<Outcome>('outcome', ids)
+  }
+
+  segments(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#ofTombstones('segment', ids)
+  }
+
+  async #ofTombstones<Fact extends string>(
+    column: 'outcome' | 'segment',
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, Fact>> {
+    const found = new Map<string, Fact>()
     // At least once, so that closed views say so.
     for (let start = 0; start === 0 || start < ids.length; start += PAGE_SIZE) {
       const page = ids.slice(start, start + PAGE_SIZE).map(toText)
-      const sql = `SELECT id, outcome FROM ${this.#s}.view_tombstones WHERE id = ANY ($1::text[])`
-      for (const [id, outcome] of await this.#query(sql, [page])) found.set(fromText(id ?? ''), outcome as Outcome)
+      const sql = `SELECT id, ${column} FROM ${this.#s}.view_tombstones WHERE id = ANY ($1::text[]) AND ${column} IS NOT NULL`
+      for (const [id, fact] of await this.#query(sql, [page])) found.set(fromText(id ?? ''), fact as Fact)
     }
     return found
   }

@@ -5,3 +5,9 @@ export const URL_FORMS = '"memory:", "sqlite:<path>", "postgres://..." or "esdb:
 export function withoutPassword(url: unknown): unknown {
   return typeof url === 'string' ? url.replace(/^([a-z+]*:(?:\/\/)?)?.*@/s, '$1...@').replace(/\?.*/s, '?...') : url
 }
+
+/** The file of a SQLite ledger; undefined for another one. */
+export const sqlitePath = (url: string): string | undefined => /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1]
+
+/** Where the archive of a SQLite ledger is, unless somebody says otherwise. */
+export const archiveOf = (path: string): string => `${path}-archive`

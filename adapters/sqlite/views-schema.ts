@@ -8,7 +8,7 @@ import { useWal } from './open.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
-export const VIEWS_VERSION = 4
+export const VIEWS_VERSION = 5
 
 /** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
 const BUSY_MS = 100
@@ -39,7 +39,9 @@ const TABLES = `
   CREATE TABLE edges (
     dependency TEXT NOT NULL, dependent TEXT NOT NULL, PRIMARY KEY (dependency, dependent)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE tombstones (id TEXT PRIMARY KEY, outcome TEXT NOT NULL, place TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE tombstones (
+    id TEXT PRIMARY KEY, outcome TEXT NOT NULL, place TEXT NOT NULL, segment TEXT
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE kept (position TEXT PRIMARY KEY, about TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE kept_parts (

@@ -32,7 +32,7 @@ const SET_CHECKPOINT = `
 const TEXTS = 'SELECT name, text FROM texts'
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
 const EXPUNGE = 'UPDATE jobs SET expunged = 1 WHERE place = ?'
-const SET_TOMBSTONE = 'INSERT OR REPLACE INTO tombstones (id, outcome, place) VALUES (?, ?, ?)'
+const SET_TOMBSTONE = 'INSERT OR REPLACE INTO tombstones (id, outcome, place, segment) VALUES (?, ?, ?, ?)'
 const DROP_ALL = 'DELETE FROM jobs; DELETE FROM edges; DELETE FROM tombstones; DELETE FROM texts'
 const LIVE = `
   SELECT place, state FROM jobs WHERE phase IN ('waiting', 'leased') AND place > ? ORDER BY place LIMIT ${PAGE_SIZE}`
@@ -46,6 +46,8 @@ const OF_NO_TRIGGER = 'FROM jobs WHERE trigger = ?'
 const AFTER_ALL = '\u{10FFFF}'
 const DEPENDENTS = 'SELECT dependent FROM edges WHERE dependency = ?'
 const REMOVED = 'SELECT id, outcome FROM tombstones WHERE id IN (SELECT value FROM json_each(?))'
+const SEGMENTS =
+  'SELECT id, segment FROM tombstones WHERE segment IS NOT NULL AND id IN (SELECT value FROM json_each(?))'
 
 /**
  * Opens the views file, or makes it anew when it is missing, damaged, of another version or no database.
@@ -164,14 +166,22 @@ export class SqliteViews implements Views {
     return this.#read((db) => db.prepare(DEPENDENTS).pluck(true).all(id) as string[])
   }
 
-  async removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
-    const found = new Map<string, Outcome>()
+  removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    return this.#pairs<Outcome>(REMOVED, ids)
+  }
+
+  segments(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#pairs(SEGMENTS, ids)
+  }
+
+  async #pairs<Fact extends string>(sql: string, ids: readonly string[]): Promise<ReadonlyMap<string, Fact>> {
+    const found = new Map<string, Fact>()
     // At least once, so that closed views say so.
     for (let start = 0; start === 0 || start < ids.length; start += PAGE_SIZE) {
       if (start > 0) await nextTurn()
       const page = JSON.stringify(ids.slice(start, start + PAGE_SIZE))
-      const pairs = this.#read((db) => db.prepare(REMOVED).raw(true).all(page) as [string, Outcome][])
-      for (const [id, outcome] of pairs) found.set(id, outcome)
+      const pairs = this.#read((db) => db.prepare(sql).raw(true).all(page) as [string, Fact][])
+      for (const [id, fact] of pairs) found.set(id, fact)
     }
     return found
   }
@@ -295,8 +305,8 @@ async function write(db: Database, changes: Changes): Promise<void> {
     if (written >= SLICE) written = await nextTurn(0)
   }
   const setTombstone = db.prepare(SET_TOMBSTONE)
-  for (const [id, { outcome, place }] of removed) {
-    setTombstone.run(id, outcome, place)
+  for (const [id, { outcome, place, segment }] of removed) {
+    setTombstone.run(id, outcome, place, segment ?? null)
     written += 1 + jobs.drop(place)
     if (written >= SLICE) written = await nextTurn(0)
   }

@@ -13,6 +13,11 @@ export interface RemovedJob {
   readonly position: Position
 }
 
+/** And where its events are, if they were archived. */
+export interface ArchivedJob extends RemovedJob {
+  readonly segment?: string
+}
+
 /**
  * Recorded in the very commit that takes the streams of these jobs out of the log; where a store appends to one stream at a
  * time, before that, and perhaps twice. Their names stay burnt.
@@ -20,7 +25,43 @@ export interface RemovedJob {
 export interface JobsRemoved {
   /** Name of the retention rule; absent: an operator. */
   readonly rule?: string
+  /** Name of the archived segment that holds all events of these jobs; absent: nobody has them any more. */
+  readonly segment?: string
   readonly jobs: readonly RemovedJob[]
+}
+
+/** Why jobs go, and where to. */
+export type Cause = Pick<JobsRemoved, 'rule' | 'segment'>
+
+/** Events of one stream, from one revision to another, both included. */
+export type StreamRange = readonly [stream: string, from: number, to: number]
+
+/**
+ * A file of events is sealed: what lies in it may leave the log from here on. It holds either whole streams of jobs, which leave
+ * with the `JobsRemoved` that name it, or the beginnings of other streams.
+ */
+export interface SegmentSealed {
+  /** Of the file, in the folder of the archive. */
+  readonly name: string
+  /** Of the log whose positions are in it: another log that holds a copy of this event has the events themselves. */
+  readonly logId: string
+  /** Of the file as it lies there: hex, and its length in bytes. */
+  readonly sha256: string
+  readonly bytes: number
+  readonly events: number
+  /** How many jobs; 0 for the beginnings of other streams. */
+  readonly jobs: number
+  /** Positions of the first event and of the last. */
+  readonly from: Position
+  readonly to: Position
+  /** The least `at` of all events, and the greatest (ms). */
+  readonly since: number
+  readonly until: number
+  /** The beginnings of streams that are in it. */
+  readonly cut?: readonly StreamRange[]
+  /** The segment in whose place it is: bodies of this job have been erased from it. */
+  readonly replaces?: string
+  readonly expunged?: string
 }
 
 /** On a store that appends to one stream at a time: the streams of these jobs, which are removed, are out of the log. */
@@ -29,3 +70,7 @@ export interface StreamsRemoved {
 }
 
 export const AUDIT_STREAM = 'audit'
+
+/** Each with the segment that has it. */
+export const archivedIn = ({ jobs, segment }: JobsRemoved): readonly ArchivedJob[] =>
+  segment === undefined ? jobs : jobs.map((job) => ({ ...job, segment }))

@@ -2,6 +2,7 @@
  * Deciders: state and command in, facts or a refusal out. They may be run again on a newer state. Instants, tokens and
  * random draws come in with the command.
  */
+import type { Cause } from '../audit/events.js'
 import { backoffDelay, expiresAt, tries } from '../backoff.js'
 import type { JobledgerError } from '../errors.js'
 import type { Draft } from '../event.js'
@@ -282,12 +283,12 @@ export function condemn(id: string, state: JobState | undefined, rule: string | 
 }
 
 /** A condemned job is not kept after all by anything that comes now. Once: who comes second finds it gone. */
-export function leave(id: string, state: JobState | undefined, rule: string | undefined): Decision {
+export function leave(id: string, state: JobState | undefined, cause: Cause): Decision {
   if (state === undefined) return new JobUnknown(id)
   const { condemned } = state.rare ?? {}
   if (condemned === undefined || state.phase !== 'ended') return new JobNotEnded(id, 'not condemned')
   if (condemned === 'leaving') return new JobRemoved(id, state.outcome as string)
-  return [draft(id, 'Condemned', { ...(rule !== undefined && { rule }), leaves: true })]
+  return [draft(id, 'Condemned', { ...cause, leaves: true })]
 }
 
 /** `hashes`: of the bodies it has, by revision. A job without any, or expunged already, is left as it is. */

@@ -181,6 +181,8 @@ export interface Expunged {
 export interface Condemned {
   /** Name of the retention rule; absent: an operator. */
   readonly rule?: string
+  /** The archived segment that has all of its events but this one. */
+  readonly segment?: string
   /** On a store that appends to one stream at a time: its stream leaves the log, and nothing calls that off any more. */
   readonly leaves?: true
 }

@@ -53,6 +53,8 @@ export interface Tombstone {
   readonly outcome: Outcome
   /** `place` of its row. */
   readonly place: string
+  /** The archived segment that its events are in; absent: they are nowhere. */
+  readonly segment?: string
 }
 
 /** What a runtime starts from. */
@@ -120,5 +122,7 @@ export interface Views extends Kept {
   dependents(id: string): Promise<string[]>
   /** How those of these jobs ended that were removed. */
   removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>>
+  /** The segments of those of these jobs that were archived. */
+  segments(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   close(): Promise<void>
 }

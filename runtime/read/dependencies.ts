@@ -5,7 +5,7 @@ import { jobStream } from '../../domain/job/events.js'
 import type { JobState, Outcome } from '../../domain/job/evolve.js'
 import { JobRemoved } from '../../domain/rejection.js'
 import { upcast } from '../../domain/upcast.js'
-import type { EventStore } from '../ports/event-store.js'
+import type { LogReader } from '../ports/event-store.js'
 import { decode, messageOf } from '../write/codec.js'
 import type { Queries } from './queries.js'
 
@@ -38,11 +38,12 @@ type Known = Map<string, DependencyError | undefined>
 const AFTERWARDS = new Set(['Expunged', 'Condemned'])
 
 export class Dependencies {
-  readonly #store: EventStore
+  readonly #log: LogReader
   readonly #queries: Queries
 
-  constructor(store: EventStore, queries: Queries) {
-    this.#store = store
+  /** `log`: with its archive. */
+  constructor(log: LogReader, queries: Queries) {
+    this.#log = log
     this.#queries = queries
   }
 
@@ -93,7 +94,7 @@ export class Dependencies {
   /** The events of the last decision, newest first; those that say only what became of its bodies are left out. */
   async #tail(id: string): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = []
-    for await (const page of this.#store.readStream(jobStream(id), { backwards: true, limit: 5, bodies: true })) {
+    for await (const page of this.#log.readStream(jobStream(id), { backwards: true, limit: 5, bodies: true })) {
       for (const event of page) if (!AFTERWARDS.has(event.type)) events.push(upcast(event))
     }
     return events

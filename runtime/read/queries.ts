@@ -1,10 +1,10 @@
 import type { Outcome } from '../../domain/job/evolve.js'
-import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
+import { JobArchived, JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import type { AttemptRecord } from '../../projections/attempts.js'
 import { attemptsOf } from '../../projections/attempts.js'
 import { fromRow } from '../../projections/job-row.js'
 import type { Clock } from '../ports/clock.js'
-import type { EventStore } from '../ports/event-store.js'
+import type { EventStore, LogReader } from '../ports/event-store.js'
 import type { JobRow, JobRowFilter, Views } from '../ports/views.js'
 import type { Feed } from './feed.js'
 import type { ListFilter } from './listing.js'
@@ -22,6 +22,7 @@ export interface JobPage {
 
 export class Queries {
   readonly #store: EventStore
+  readonly #log: LogReader
   readonly #views: Views
   readonly #feed: Feed
   readonly #clock: Clock
@@ -30,12 +31,15 @@ export class Queries {
 
   constructor(options: {
     readonly store: EventStore
+    /** With its archive. */
+    readonly log: LogReader
     readonly views: Views
     readonly feed: Feed
     readonly clock: Clock
     readonly sync: () => Promise<ReadonlyMap<string, JobRow>>
   }) {
     this.#store = options.store
+    this.#log = options.log
     this.#views = options.views
     this.#feed = options.feed
     this.#clock = options.clock
@@ -61,9 +65,9 @@ export class Queries {
     return attemptsOf(events)
   }
 
-  /** State and events, bodies included. Throws JobUnknown, JobRemoved. */
+  /** State and events, bodies included, also of one that is archived. Throws JobUnknown, JobRemoved. */
   async read(id: string): Promise<Life> {
-    const life = await readLife(this.#store, id)
+    const life = await readLife(this.#log, id)
     if (life !== undefined) return life
     const outcome = (await this.removed([id])).get(id)
     throw outcome === undefined ? new JobUnknown(id) : new JobRemoved(id, outcome)
@@ -83,6 +87,20 @@ export class Queries {
       if (removed !== undefined) found.set(id, removed.outcome)
     }
     return found
+  }
+
+  /** The segment with the events of a job that was archived. */
+  async segmentOf(id: string): Promise<string | undefined> {
+    await this.catchUp()
+    return this.#feed.board.removed(id)?.segment ?? (await this.#views.segments([id])).get(id)
+  }
+
+  /** As `read`, of a job that something is to be done to. Throws JobUnknown, JobRemoved, JobArchived. */
+  async readLive(id: string): ReturnType<Queries['read']> {
+    const found = await this.read(id)
+    const segment = found.state.phase === 'ended' ? await this.segmentOf(id) : undefined
+    if (segment === undefined) return found
+    throw new JobArchived(id, segment)
   }
 
   /** Waits for what is being written to the views just now. */

@@ -1,5 +1,5 @@
-import type { JobsRemoved, RemovedJob } from '../../domain/audit/events.js'
-import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { ArchivedJob, JobsRemoved } from '../../domain/audit/events.js'
+import { AUDIT_STREAM, archivedIn } from '../../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
 import { jobIdOf, jobStream } from '../../domain/job/events.js'
@@ -179,7 +179,7 @@ export class Checkpointer {
     for await (const page of this.#store.readAll({ until, types: ['JobsRemoved', 'Expunged'] })) {
       for (const { type, data, stream } of page.filter(isKnown)) {
         if (type === 'JobsRemoved') {
-          for (const [id, tombstone] of tombstones((data as JobsRemoved).jobs)) removed.set(id, tombstone)
+          for (const [id, tombstone] of tombstones(archivedIn(data as JobsRemoved))) removed.set(id, tombstone)
         } else expunged.push(placeAt((data as Expunged).queuedAt ?? 0, jobIdOf(stream)))
       }
     }
@@ -209,9 +209,11 @@ export class Checkpointer {
   }
 }
 
-function tombstones(jobs: Iterable<RemovedJob>): Map<string, Tombstone> {
+function tombstones(jobs: Iterable<ArchivedJob>): Map<string, Tombstone> {
   const found = new Map<string, Tombstone>()
-  for (const { id, outcome, queuedAt } of jobs) found.set(id, { outcome, place: placeAt(queuedAt, id) })
+  for (const { id, outcome, queuedAt, segment } of jobs) {
+    found.set(id, { outcome, place: placeAt(queuedAt, id), ...(segment !== undefined && { segment }) })
+  }
   return found
 }
 

@@ -1,5 +1,5 @@
 /** How jobs leave a log whose store appends to one stream at a time. */
-import type { RemovedJob } from '../../domain/audit/events.js'
+import type { Cause, RemovedJob } from '../../domain/audit/events.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { Metadata } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
@@ -32,15 +32,20 @@ export class Departures {
     this.#options = options
   }
 
-  /** How many of these condemned jobs could be taken. Throws what refuses them if none. */
-  async take(jobs: readonly RemovedJob[], rule: string | undefined, metadata: Metadata | undefined): Promise<number> {
+  /** How many of these condemned jobs could be taken. Throws what refuses them if none. `at`: see `commands.remove`. */
+  async take(
+    jobs: readonly RemovedJob[],
+    cause: Cause,
+    metadata: Metadata | undefined,
+    at?: commands.Revisions,
+  ): Promise<number> {
     for (const { id } of jobs) this.#underWay.add(id)
     try {
-      const told = await Promise.all(jobs.map((job) => this.#leave(job, rule, metadata)))
+      const told = await Promise.all(jobs.map((job) => this.#leave(job, cause, metadata, at)))
       const leaving = told.filter((each): each is RemovedJob => !(each instanceof Error))
       const refusal = told.find((each): each is Error => each instanceof Error)
       if (leaving.length === 0 && refusal !== undefined) throw refusal
-      await this.#options.journal.submit(commands.recordRemoved(leaving, rule), metadata)
+      await this.#options.journal.submit(commands.recordRemoved(leaving, cause), metadata)
       await this.#remove(leaving.map(({ id }) => id))
       return leaving.length
     } finally {
@@ -48,9 +53,14 @@ export class Departures {
     }
   }
 
-  async #leave(job: RemovedJob, rule: string | undefined, metadata: Metadata | undefined): Promise<RemovedJob | Error> {
+  async #leave(
+    job: RemovedJob,
+    cause: Cause,
+    metadata: Metadata | undefined,
+    at: commands.Revisions | undefined,
+  ): Promise<RemovedJob | Error> {
     try {
-      return await this.#options.journal.submit(commands.leave(job, rule), metadata)
+      return await this.#options.journal.submit(commands.leave(job, cause, at), metadata)
     } catch (error) {
       if (error instanceof JobledgerError && error.family === 'job') return error
       throw error
@@ -75,9 +85,9 @@ export class Departures {
     // Perhaps another one has just done it.
     await queries.catchUp()
     const left = jobs.flatMap(({ id }) => feed.leaving.get(id) ?? [])
-    for (const { id, rule, recorded } of left) {
+    for (const { id, seenAt, recorded, ...cause } of left) {
       const job = recorded ? undefined : await this.#find(id)
-      if (job !== undefined) await journal.submit(commands.recordRemoved([job], rule))
+      if (job !== undefined) await journal.submit(commands.recordRemoved([job], cause))
     }
     if (left.length > 0) await this.#remove(left.map(({ id }) => id))
   }

@@ -1,4 +1,4 @@
-import type { RemovedJob } from '../../domain/audit/events.js'
+import type { Cause, RemovedJob } from '../../domain/audit/events.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { Body, Metadata } from '../../domain/event.js'
 import type { JobState } from '../../domain/job/evolve.js'
@@ -77,14 +77,14 @@ export class Removal {
   }
 
   async #one(id: string, force: boolean, metadata: Metadata | undefined): Promise<JobState> {
-    const { state } = await this.#queries.read(id)
+    const { state } = await this.#queries.readLive(id)
     if (state.phase === 'leased' && !force) throw new JobRunning(id)
     this.#refuseNeeded(id, force)
     if (state.phase !== 'ended') await this.#cancel(id, force, metadata)
     await this.#journal.submit(commands.condemn(id, undefined), metadata)
     this.#refuseNeeded(id, force)
     const { state: ended } = await this.#queries.read(id)
-    await this.#take([removedJob(ended)], undefined, metadata)
+    await this.#take([removedJob(ended)], {}, metadata)
     return ended
   }
 
@@ -117,24 +117,52 @@ export class Removal {
   }
 
   async #removeChunk(jobs: readonly JobState[], rule: string | undefined, metadata?: Metadata): Promise<number> {
+    const doomed = await this.condemnAll(jobs, rule, metadata)
+    return this.#takeChunk(doomed, rule === undefined ? {} : { rule }, metadata)
+  }
+
+  /** Those of these ended jobs that nobody needs, and that nobody can come to need any more. */
+  async condemnAll(jobs: readonly JobState[], rule: string | undefined, metadata?: Metadata): Promise<JobState[]> {
     const isFree = ({ id }: JobState): boolean => !this.isNeeded(id)
     const condemned = await Promise.all(jobs.filter(isFree).map((job) => this.#condemn(job, rule, metadata)))
-    const doomed = condemned.filter((job) => job !== undefined).filter(isFree)
+    return condemned.filter((job) => job !== undefined).filter(isFree)
+  }
+
+  /** How many of these condemned jobs could be taken out, as they were when their events were put elsewhere. */
+  async takeAll(jobs: readonly JobState[], cause: Cause, at: commands.Revisions, metadata?: Metadata): Promise<number> {
+    let taken = 0
+    for (let from = 0; from < jobs.length; from += CHUNK) {
+      taken += await this.#takeChunk(jobs.slice(from, from + CHUNK), cause, metadata, at)
+    }
+    return taken
+  }
+
+  async #takeChunk(
+    doomed: readonly JobState[],
+    cause: Cause,
+    metadata: Metadata | undefined,
+    at?: commands.Revisions,
+  ): Promise<number> {
     if (doomed.length === 0) return 0
     try {
-      return await this.#take(doomed.map(removedJob), rule, metadata)
+      return await this.#take(doomed.map(removedJob), cause, metadata, at)
     } catch (error) {
       if (!isRefusal(error)) throw error
       // One of them was removed by another process, or sent round again: the others go one by one.
-      const each = await Promise.all(doomed.map((job) => this.#removeOne(job, rule, metadata)))
+      const each = await Promise.all(doomed.map((job) => this.#removeOne(job, cause, metadata, at)))
       return each.filter(Boolean).length
     }
   }
 
   /** How many: in one commit all or none; else as many as could be, if any. */
-  async #take(jobs: readonly RemovedJob[], rule: string | undefined, metadata: Metadata | undefined): Promise<number> {
-    if (this.#departures !== undefined) return this.#departures.take(jobs, rule, metadata)
-    await this.#journal.submit(commands.remove(jobs, rule), metadata)
+  async #take(
+    jobs: readonly RemovedJob[],
+    cause: Cause,
+    metadata: Metadata | undefined,
+    at?: commands.Revisions,
+  ): Promise<number> {
+    if (this.#departures !== undefined) return this.#departures.take(jobs, cause, metadata, at)
+    await this.#journal.submit(commands.remove(jobs, cause, at), metadata)
     return jobs.length
   }
 
@@ -148,9 +176,14 @@ export class Removal {
     }
   }
 
-  async #removeOne(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<boolean> {
+  async #removeOne(
+    job: JobState,
+    cause: Cause,
+    metadata: Metadata | undefined,
+    at: commands.Revisions | undefined,
+  ): Promise<boolean> {
     try {
-      await this.#take([removedJob(job)], rule, metadata)
+      await this.#take([removedJob(job)], cause, metadata, at)
       return true
     } catch (error) {
       if (isRefusal(error)) return false
@@ -160,7 +193,7 @@ export class Removal {
 
   /** Erases the bodies of an ended job. False: there were none left. Throws JobUnknown, JobRemoved, JobNotEnded. */
   async expunge(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
-    await this.#queries.read(id)
+    await this.#queries.readLive(id)
     return this.#expunge(id, rule, undefined, metadata)
   }
 

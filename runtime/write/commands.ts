@@ -1,6 +1,6 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
 
-import type { JobsRemoved, RemovedJob, StreamsRemoved } from '../../domain/audit/events.js'
+import type { Cause, JobsRemoved, RemovedJob, SegmentSealed, StreamsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { ClaimState } from '../../domain/claim/claim.js'
 import { claim } from '../../domain/claim/claim.js'
@@ -263,15 +263,24 @@ export function expunge(id: string, rule: string, hash: (body: Body) => string, 
   }
 }
 
+/** Of jobs whose events have been put elsewhere, up to these: one that has got more since is refused. By id. */
+export type Revisions = ReadonlyMap<string, number>
+
+function hasMore({ id, revision }: JobState, at: Revisions | undefined): JobNotEnded | undefined {
+  if (at === undefined || at.get(id) === revision) return undefined
+  return new JobNotEnded(id, 'changed since it was archived')
+}
+
 /** See `decide.leave`. Answers with what there is to record of the job. */
-export function leave(job: RemovedJob, rule: string | undefined): Command<RemovedJob> {
+export function leave(job: RemovedJob, cause: Cause, at?: Revisions): Command<RemovedJob> {
   const { id } = job
   const stream = jobStream(id)
   return {
     streams: [stream],
     decide(seen) {
       const state = jobIn(seen, id)
-      const decision = decide.leave(id, state, rule)
+      const more = state && hasMore(state, at)
+      const decision = more ?? decide.leave(id, state, cause)
       return decision instanceof Error || state === undefined
         ? (decision as JobledgerError)
         : verdict(decision, asRemoved(job, state))
@@ -287,24 +296,22 @@ const asRemoved = (job: RemovedJob, { outcome, position }: JobState): RemovedJob
 })
 
 /** What has become of jobs that leave the log. */
-export const recordRemoved = (jobs: readonly RemovedJob[], rule: string | undefined): Command<void> =>
-  audit('JobsRemoved', removalOf(jobs, rule))
+export const recordRemoved = (jobs: readonly RemovedJob[], cause: Cause): Command<void> =>
+  audit('JobsRemoved', { ...cause, jobs })
 
 /** Nothing is left to do about them. */
 export const recordGone = (ids: readonly string[]): Command<void> => audit('StreamsRemoved', { ids })
 
-const audit = (type: string, data: JobsRemoved | StreamsRemoved): Command<void> => ({
+/** What is in this file may go. */
+export const recordSealed = (segment: SegmentSealed): Command<void> => audit('SegmentSealed', segment)
+
+const audit = (type: string, data: JobsRemoved | StreamsRemoved | SegmentSealed): Command<void> => ({
   streams: [AUDIT_STREAM],
   decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data }], answer: undefined }),
 })
 
-const removalOf = (jobs: readonly RemovedJob[], rule: string | undefined): JobsRemoved => ({
-  ...(rule !== undefined && { rule }),
-  jobs,
-})
-
 /** Takes condemned jobs out of the log. Those that others have come to need, or that run again, are refused. */
-export function remove(jobs: readonly RemovedJob[], rule: string | undefined): Command<void> {
+export function remove(jobs: readonly RemovedJob[], cause: Cause, at?: Revisions): Command<void> {
   const streams = jobs.map((job) => jobStream(job.id))
   return {
     streams: [AUDIT_STREAM, ...streams],
@@ -316,9 +323,11 @@ export function remove(jobs: readonly RemovedJob[], rule: string | undefined): C
         const state = jobIn(seen, job.id)
         if (state === undefined) return new JobUnknown(job.id)
         if (!state.rare?.condemned) return new JobNotEnded(job.id, 'not condemned')
+        const more = hasMore(state, at)
+        if (more !== undefined) return more
         gone.push(asRemoved(job, state))
       }
-      const data = removalOf(gone, rule)
+      const data: JobsRemoved = { ...cause, jobs: gone }
       return { drafts: [{ stream: AUDIT_STREAM, type: 'JobsRemoved', data }], answer: undefined, remove: streams }
     },
   }

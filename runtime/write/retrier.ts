@@ -18,9 +18,9 @@ export class Retrier {
     this.#queries = queries
   }
 
-  /** Throws JobUnknown, JobNotEnded, JobExpunged, JobNotUnique. */
+  /** Throws JobUnknown, JobArchived, JobNotEnded, JobExpunged, JobNotUnique. */
   async retry(id: string, metadata: Metadata | undefined): Promise<void> {
-    const { state, queued } = await this.#queries.read(id)
+    const { state, queued } = await this.#queries.readLive(id)
     const dependencies = state.dependsOn.map((edge) => edge.id)
     const find = async () => (dependencies.length > 0 ? this.#queries.removed(dependencies) : new Map())
     let removed: ReadonlyMap<string, Outcome> = await find()

@@ -108,7 +108,7 @@ describe('jobs that are removed', () => {
     const { store, journal, running, typesOf } = open()
     await running('a', 'b')
     for (const id of ['a', 'b']) await Promise.all([journal.submit(finish(id)), journal.submit(condemn(id))])
-    await journal.submit(commands.remove([gone('a'), gone('b')], 'r'))
+    await journal.submit(commands.remove([gone('a'), gone('b')], { rule: 'r' }))
     expect(store.groups.at(-1)?.remove).toEqual(['a', 'b'].map(jobStream))
     expect(await typesOf(AUDIT_STREAM)).toEqual(['JobsRemoved'])
     expect(await typesOf(jobStream('a'))).toEqual([])
@@ -123,7 +123,7 @@ describe('jobs that are removed', () => {
     await journal.submit(retry('j'))
     await Promise.all([journal.submit(lease('j')), journal.submit(finish('j')), journal.submit(condemn('j'))])
     const [first] = await readAll(inner, jobStream('j'))
-    await journal.submit(commands.remove([{ ...gone('j'), outcome: 'cancelled', position: '9' }], 'r'))
+    await journal.submit(commands.remove([{ ...gone('j'), outcome: 'cancelled', position: '9' }], { rule: 'r' }))
     const [event] = await readAll(inner, AUDIT_STREAM)
     expect(event?.data).toMatchObject({ jobs: [{ id: 'j', outcome: 'succeeded', position: first?.position }] })
   })
@@ -133,7 +133,9 @@ describe('jobs that are removed', () => {
     await running('a', 'b')
     for (const id of ['a', 'b']) await Promise.all([journal.submit(finish(id)), journal.submit(condemn(id))])
     await journal.submit(retry('b'))
-    await expect(journal.submit(commands.remove([gone('a'), gone('b')], 'r'))).rejects.toThrow('Job b has not ended')
+    await expect(journal.submit(commands.remove([gone('a'), gone('b')], { rule: 'r' }))).rejects.toThrow(
+      'Job b has not ended',
+    )
     expect(await typesOf(jobStream('a'))).toContain('Condemned')
     expect(await typesOf(AUDIT_STREAM)).toEqual([])
   })
@@ -142,7 +144,7 @@ describe('jobs that are removed', () => {
     const { feed, journal, running, typesOf } = open()
     await running('a')
     await Promise.all([journal.submit(finish('a')), journal.submit(condemn('a'))])
-    const removing = journal.submit(commands.remove([gone('a')], 'r'))
+    const removing = journal.submit(commands.remove([gone('a')], { rule: 'r' }))
     await expect(journal.submit(retry('a'))).rejects.toMatchObject({ family: 'job' })
     await removing
     expect(await typesOf(jobStream('a'))).toEqual([])

@@ -50,6 +50,17 @@ export function removalTests(factory: ViewsFactory): void {
     expect(await removedOf(views)).toEqual({})
   })
 
+  it('knows the segments of those that were archived, and only of those', async () => {
+    const { views } = under()
+    const archived = new Map([...removal([1, 2])].map(([id, tombstone]) => [id, { ...tombstone, segment: `of ${id}` }]))
+    await views.save(changes(5, rows(1, 4), '', { removed: new Map([...archived, ...removal([3])]) }))
+    expect([...(await views.segments(['job-1', 'job-2', 'job-3', 'job-4', 'job-9']))].sort()).toEqual([
+      ['job-1', 'of job-1'],
+      ['job-2', 'of job-2'],
+    ])
+    expect(await removedOf(views, 1, 3)).toEqual({ 'job-1': 'succeeded', 'job-3': 'succeeded' })
+  })
+
   it('goes over a row that comes with it', async () => {
     const { views } = under()
     await views.save(changes(5, [row(1), dependent(2, [1]), row(3)], '', { removed: removal([2, 3]) }))

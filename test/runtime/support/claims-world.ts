@@ -156,7 +156,7 @@ class Runtime {
     this.feed = new Feed({ store, clock, logger: silentLogger })
     this.#journal = new Journal({ store, memory: this.feed, clock, ids })
     const sync = async (): Promise<Map<string, JobRow>> => new Map<string, JobRow>()
-    this.#queries = new Queries({ store, views: new MemoryViews(), feed: this.feed, clock, sync })
+    this.#queries = new Queries({ store, log: store, views: new MemoryViews(), feed: this.feed, clock, sync })
     this.#enqueuer = new Enqueuer({
       ...{ journal: this.#journal, clock, ids },
       ...{
@@ -208,7 +208,9 @@ class Runtime {
     await this.#journal.submit(commands.condemn(id, 'r'))
     const { state } = await this.#queries.read(id)
     const { queue, queuedAt, position, outcome } = state
-    await this.#journal.submit(commands.remove([{ id, queue, queuedAt, position, outcome: outcome as Outcome }], 'r'))
+    await this.#journal.submit(
+      commands.remove([{ id, queue, queuedAt, position, outcome: outcome as Outcome }], { rule: 'r' }),
+    )
   }
 }
 

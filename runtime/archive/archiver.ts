@@ -1,0 +1,269 @@
+import type { SegmentSealed } from '../../domain/audit/events.js'
+import type { Duration } from '../../domain/duration.js'
+import { toMs } from '../../domain/duration.js'
+import { InvalidOption } from '../../domain/errors.js'
+import type { EventTexts, Metadata, RecordedEvent } from '../../domain/event.js'
+import type { JobEvent } from '../../domain/job/events.js'
+import { jobStream } from '../../domain/job/events.js'
+import type { JobState } from '../../domain/job/evolve.js'
+import { evolve } from '../../domain/job/evolve.js'
+import { upcast } from '../../domain/upcast.js'
+import { fromRow, placeAt } from '../../projections/job-row.js'
+import type { Segment } from '../../projections/segments.js'
+import { checkKeys, toFlag, toSignal } from '../checks.js'
+import type { Clock } from '../ports/clock.js'
+import type { EventStore } from '../ports/event-store.js'
+import type { Ids } from '../ports/ids.js'
+import type { Folder } from '../ports/segments.js'
+import type { Views } from '../ports/views.js'
+import type { Feed } from '../read/feed.js'
+import type { Removal } from '../upkeep/removal.js'
+import * as commands from '../write/commands.js'
+import type { Journal } from '../write/journal.js'
+import { Beginnings } from './beginnings.js'
+import type { Catalogue } from './catalogue.js'
+import type { SegmentReader } from './segment-reader.js'
+import { toRecorded } from './segment-reader.js'
+import { Draft, SegmentWriter } from './segment-writer.js'
+import { textsOf } from './whole-log.js'
+
+export interface ArchiveRun {
+  /** Archive what is older than this: jobs that ended, and events of triggers, workers and audit that were recorded, longer ago. */
+  readonly before: Duration
+  /** Count only. */
+  readonly dryRun?: boolean
+  readonly signal?: AbortSignal
+  /** Called after each segment. */
+  readonly onProgress?: (so: ArchiveReport) => void
+}
+
+export interface ArchiveReport {
+  /** Jobs that have left the log, and those that were due but are needed by a job that has not ended, or run again. */
+  readonly jobs: number
+  readonly kept: number
+  /** Events that have left the log: of jobs, and at the beginning of other streams. */
+  readonly events: number
+  readonly cut: number
+  /** Files that were sealed, and what they weigh. */
+  readonly segments: number
+  readonly bytes: number
+}
+
+export interface ArchiverOptions {
+  readonly store: EventStore
+  readonly views: Views
+  readonly feed: Feed
+  readonly journal: Journal
+  readonly removal: Removal
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly folder: Folder | undefined
+  readonly catalogue: Catalogue
+  readonly reader: SegmentReader
+  /** Brings the views up to what was folded. */
+  readonly sync: () => Promise<unknown>
+}
+
+const RUN_KEYS = new Set(['before', 'dryRun', 'signal', 'onProgress'])
+const PAGE = 500
+/** Streams that are read beside each other. */
+const AT_ONCE = 20
+/** Told with what is condemned and removed. */
+const RULE = 'archive'
+
+type Counts = { -readonly [Key in keyof ArchiveReport]: number }
+
+/**
+ * Moves what is old out of the log into segments. Each goes in steps, after any of which it may be begun again: the file is
+ * sealed; the audit stream says so; only then, what is in it leaves the log. See ADR 30.
+ */
+export class Archiver {
+  readonly #options: ArchiverOptions
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options
+  }
+
+  /** Throws InvalidOption, or the signal's reason; what was archived until then stays archived. */
+  async run(given: ArchiveRun, metadata?: Metadata): Promise<ArchiveReport> {
+    const { beforeMs, dryRun, signal, onProgress } = toRun(given)
+    const { folder, store, ids, clock, sync } = this.#options
+    if (folder === undefined) throw new InvalidOption('openLedger.archive', 'the folder to archive to', folder)
+    const cutoff = clock.now() - beforeMs
+    const run = new Run(this.#options, new SegmentWriter(folder, store.logId, ids), metadata, { dryRun, onProgress })
+    if (!dryRun) await run.finish()
+    await sync()
+    await run.jobs(placeAt(cutoff), signal)
+    await run.beginnings(await store.positionAt(cutoff), signal)
+    return run.report
+  }
+}
+
+class Run {
+  readonly #options: ArchiverOptions
+  readonly #writer: SegmentWriter
+  readonly #metadata: Metadata | undefined
+  readonly #how: { readonly dryRun: boolean; readonly onProgress: ArchiveRun['onProgress'] }
+  readonly #counts: Counts = { jobs: 0, kept: 0, events: 0, cut: 0, segments: 0, bytes: 0 }
+  #draft = new Draft()
+  #jobs: JobState[] = []
+
+  constructor(
+    options: ArchiverOptions,
+    writer: SegmentWriter,
+    metadata: Metadata | undefined,
+    how: { readonly dryRun: boolean; readonly onProgress: ArchiveRun['onProgress'] },
+  ) {
+    this.#options = options
+    this.#writer = writer
+    this.#metadata = metadata
+    this.#how = how
+  }
+
+  get report(): ArchiveReport {
+    return { ...this.#counts }
+  }
+
+  /** What an interrupted run has sealed last may still be in the log. */
+  async finish(): Promise<void> {
+    const { catalogue, reader, store } = this.#options
+    await catalogue.refresh()
+    const last = (isIt: (segment: Segment) => boolean): Segment | undefined => catalogue.all.findLast(isIt)
+    const segment = last(({ jobs }) => jobs > 0)
+    if (segment !== undefined && segment.taken < segment.jobs) {
+      const events = await reader.events(segment)
+      await this.#take(segment, statesOf(events), revisionsOf(events))
+    }
+    for (const [stream, , to] of last(({ cut }) => cut !== undefined)?.cut ?? []) await store.truncate(stream, to + 1)
+  }
+
+  /** Those that ended before a place, latest first: a run that is interrupted has left the oldest, which are due next time. */
+  async jobs(until: string, signal: AbortSignal | undefined): Promise<void> {
+    const { views, removal } = this.#options
+    for (let before = until; ; ) {
+      signal?.throwIfAborted()
+      const rows = await views.ended({ keep: 'rules', before, limit: PAGE })
+      if (rows.length === 0) break
+      const due = rows.map((row) => fromRow(row.state))
+      if (this.#how.dryRun) this.#rehearse(due)
+      else {
+        const doomed = await removal.condemnAll(due, RULE, this.#metadata)
+        this.#counts.kept += due.length - doomed.length
+        await this.#collect(doomed)
+      }
+      before = rows.at(-1)?.endPlace as string
+    }
+    await this.#seal()
+  }
+
+  #rehearse(due: readonly JobState[]): void {
+    const free = due.filter(({ id }) => !this.#options.removal.isNeeded(id))
+    this.#counts.jobs += free.length
+    this.#counts.kept += due.length - free.length
+    this.#counts.events += free.reduce((sum, { revision }) => sum + revision + 1, 0)
+  }
+
+  async #collect(doomed: readonly JobState[]): Promise<void> {
+    for (let from = 0; from < doomed.length; from += AT_ONCE) {
+      const some = doomed.slice(from, from + AT_ONCE)
+      const streams = await Promise.all(some.map(({ id }) => this.#read(jobStream(id))))
+      for (const [index, events] of streams.entries()) {
+        // Removed by somebody else meanwhile.
+        if (events[0]?.revision !== 0) continue
+        this.#jobs.push(some[index] as JobState)
+        for (const event of events) this.#draft.add(event)
+      }
+      if (this.#draft.isFull) await this.#seal()
+    }
+  }
+
+  async #read(stream: string): Promise<EventTexts[]> {
+    const events: EventTexts[] = []
+    for await (const page of textsOf(this.#options.store, { stream })) events.push(...page)
+    return events
+  }
+
+  async #seal(): Promise<void> {
+    const { events } = this.#draft
+    const jobs = this.#jobs
+    this.#draft = new Draft()
+    this.#jobs = []
+    if (events.length === 0) return
+    const segment = await this.#record(await this.#writer.write(events, { jobs: jobs.length }))
+    await this.#take(segment, jobs, revisionsOf(events))
+    this.#how.onProgress?.(this.report)
+  }
+
+  async #record(segment: SegmentSealed): Promise<SegmentSealed> {
+    await this.#options.journal.submit(commands.recordSealed(segment), this.#metadata)
+    this.#counts.segments += 1
+    this.#counts.bytes += segment.bytes
+    return segment
+  }
+
+  async #take(
+    { name, jobs: sealed }: SegmentSealed,
+    jobs: readonly JobState[],
+    revisions: commands.Revisions,
+  ): Promise<void> {
+    const cause = { rule: RULE, segment: name }
+    const taken = await this.#options.removal.takeAll(jobs, cause, revisions, this.#metadata)
+    this.#counts.jobs += taken
+    this.#counts.kept += sealed - taken
+    // Of those that run again nothing is lost: they are in both.
+    for (const { id } of jobs) this.#counts.events += (revisions.get(id) ?? -1) + 1
+  }
+
+  /** Of the streams of triggers and workers, and of the audit stream: all up to a position but the last event of each. */
+  async beginnings(until: string, signal: AbortSignal | undefined): Promise<void> {
+    const { store, feed, catalogue } = this.#options
+    const beginnings = new Beginnings({ store, feed, catalogue })
+    for await (const { events, cut } of beginnings.upTo(until)) {
+      signal?.throwIfAborted()
+      this.#counts.cut += events.length
+      if (this.#how.dryRun) continue
+      await this.#record(await this.#writer.write(events, { jobs: 0, cut }))
+      for (const [stream, , to] of cut) await store.truncate(stream, to + 1)
+      this.#how.onProgress?.(this.report)
+    }
+  }
+}
+
+function revisionsOf(events: readonly EventTexts[]): commands.Revisions {
+  const revisions = new Map<string, number>()
+  for (const { stream, revision } of events) {
+    const id = stream.slice(jobStream('').length)
+    revisions.set(id, Math.max(revision, revisions.get(id) ?? 0))
+  }
+  return revisions
+}
+
+/** Of whole streams. */
+function statesOf(events: readonly EventTexts[]): JobState[] {
+  const states = new Map<string, JobState>()
+  for (const texts of events) {
+    const event = upcast(toRecorded(texts, false))
+    states.set(event.stream, evolve(states.get(event.stream), event as RecordedEvent & JobEvent))
+  }
+  return [...states.values()]
+}
+
+/** Throws InvalidOption. */
+function toRun(given: ArchiveRun): {
+  readonly beforeMs: number
+  readonly dryRun: boolean
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: ArchiveRun['onProgress']
+} {
+  checkKeys(given, RUN_KEYS, 'archive.run')
+  const { before, dryRun = false, onProgress } = given
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new InvalidOption('archive.run.onProgress', 'a function', onProgress)
+  }
+  return {
+    beforeMs: toMs(before, 'archive.run.before'),
+    dryRun: toFlag(dryRun, 'archive.run.dryRun'),
+    signal: toSignal(given.signal, 'archive.run.signal'),
+    onProgress,
+  }
+}

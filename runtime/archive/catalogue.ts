@@ -1,0 +1,110 @@
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { RecordedEvent } from '../../domain/event.js'
+import type { Segment } from '../../projections/segments.js'
+import { Segments } from '../../projections/segments.js'
+import type { EventStore } from '../ports/event-store.js'
+import { type SegmentReader, toRecorded } from './segment-reader.js'
+
+/** Says what segments a log has, by its own word: the files in a folder prove nothing. */
+export class Catalogue {
+  readonly #store: EventStore
+  readonly #reader: SegmentReader
+  #segments = new Segments()
+  #refreshing: Promise<void> | undefined
+
+  constructor(store: EventStore, reader: SegmentReader) {
+    this.#store = store
+    this.#reader = reader
+  }
+
+  /** Begins with what a checkpoint has kept. */
+  take(known: Segments): void {
+    this.#segments.restore(known.toJSON())
+  }
+
+  /** Takes up what was sealed since: whatever has left the log by now is in one of them. Who comes meanwhile waits. */
+  async refresh(): Promise<void> {
+    while (this.#refreshing !== undefined) await this.#refreshing
+    this.#refreshing = this.#refresh().finally(() => {
+      this.#refreshing = undefined
+    })
+    await this.#refreshing
+  }
+
+  async #refresh(): Promise<void> {
+    let from = this.#segments.revision + 1
+    for await (const page of this.#store.readStream(AUDIT_STREAM, { from })) {
+      // What was sealed meanwhile has left the stream before it was looked at.
+      if (page[0] !== undefined && page[0].revision > from) return this.discover()
+      for (const event of page) this.#segments.apply(event)
+      from = this.#segments.revision + 1
+    }
+  }
+
+  /**
+   * From the log alone. The audit stream may have lost its beginning to a segment, which may tell of an earlier one: what is
+   * left names the latest. Throws what the reader throws.
+   */
+  async discover(): Promise<void> {
+    const told = new Map<number, RecordedEvent>()
+    for await (const page of this.#store.readStream(AUDIT_STREAM)) for (const event of page) note(told, event)
+    for (const read = new Set<string>(); ; ) {
+      const segments = segmentsOf(told)
+      const next = this.#own(segments).find(({ name, cut }) => !read.has(name) && cut?.some(isOfAudit))
+      if (next === undefined) {
+        this.#segments = segments
+        return
+      }
+      read.add(next.name)
+      for (const texts of await this.#reader.events(next)) {
+        if (texts.stream === AUDIT_STREAM) note(told, toRecorded(texts, false))
+      }
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#segments.size === 0
+  }
+
+  get hasCuts(): boolean {
+    return this.#segments.hasCuts
+  }
+
+  /** In the order in which they were sealed. A copy of another log tells of that one's: here their events are in the log. */
+  get all(): Segment[] {
+    return this.#own(this.#segments)
+  }
+
+  /** The one that has this name, or is in the place of the one that had. */
+  get(name: string): Segment | undefined {
+    const found = this.#segments.get(name)
+    return found?.logId === this.#store.logId ? found : undefined
+  }
+
+  /** Those with a beginning of a stream, by revision. */
+  cutsOf(stream: string): { readonly segment: Segment; readonly from: number; readonly to: number }[] {
+    return this.#segments.cutsOf(stream).flatMap(({ name, from, to }) => {
+      const segment = this.get(name)
+      return segment === undefined ? [] : [{ segment, from, to }]
+    })
+  }
+
+  #own(segments: Segments): Segment[] {
+    return [...segments.all].filter(({ logId }) => logId === this.#store.logId)
+  }
+}
+
+const isOfAudit = ([stream]: readonly [stream: string, ...rest: unknown[]]): boolean => stream === AUDIT_STREAM
+
+/** Without what is of no use here: removals name many jobs. */
+function note(told: Map<number, RecordedEvent>, event: RecordedEvent): void {
+  const { type, revision } = event
+  if (type === 'SegmentSealed' || type === 'JobsRemoved') told.set(revision, event)
+  else told.set(revision, { ...event, type: '', data: {} })
+}
+
+function segmentsOf(told: ReadonlyMap<number, RecordedEvent>): Segments {
+  const segments = new Segments()
+  for (const event of [...told.values()].sort((a, b) => a.revision - b.revision)) segments.apply(event)
+  return segments
+}

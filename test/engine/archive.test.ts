@@ -1,0 +1,123 @@
+/** What is old leaves the log for sealed files, and is read as if it were still there. */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { MemoryViews } from '../../adapters/memory/views.js'
+import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
+import { eventLine } from '../../domain/audit/bundle.js'
+import type { EventTexts } from '../../domain/event.js'
+import type { Ledger } from '../../runtime/ledger.js'
+import type { EventStore } from '../../runtime/ports/event-store.js'
+import { work } from '../scenarios/ends.js'
+import type { ArchiveWorld } from './archive-world.js'
+import { archiveWorld, close, KINDS, LATER, longAgo } from './archive-world.js'
+import { rejection } from './support.js'
+
+const GONE = ['a', 'b', 'c', 'bad', 'gone', 'after']
+const DUE = { before: '90d' } as const
+
+async function answers(ledger: Ledger): Promise<unknown> {
+  const each = async (ask: (id: string) => Promise<unknown>): Promise<unknown> =>
+    Promise.all(GONE.map(async (id) => [id, await ask(id).catch((error: Error) => `${error.name}: ${error.message}`)]))
+  return {
+    status: await each((id) => ledger.status(id)),
+    history: await each((id) => ledger.history(id)),
+    attempts: await each((id) => ledger.attempts(id)),
+    result: await each((id) => ledger.result(id)),
+    errors: await ledger.dependencyErrors('after'),
+    waits: await ledger.status('waits'),
+    stats: await ledger.queues.stats(),
+    trigger: await ledger.triggers.get('minutely'),
+    workers: await ledger.workers.list(),
+  }
+}
+
+/** Without what archiving has recorded, and jobs that are named as dependents: of those that were archived it is not told. */
+const essence = (answer: unknown): unknown =>
+  JSON.parse(JSON.stringify(answer), (key, value) => {
+    if (key === 'dependents') return undefined
+    return Array.isArray(value) ? value.filter((one) => one?.type !== 'Condemned') : value
+  })
+
+/** Byte for byte. */
+const ofJobs = (events: readonly EventTexts[]): string[] =>
+  events.filter(({ type, stream }) => type !== 'Condemned' && stream !== 'audit').map((event) => eventLine(event))
+
+async function liveTypes(store: EventStore): Promise<string[]> {
+  const types: string[] = []
+  for await (const page of store.readAll({ streams: ['job-', 'worker-'] })) types.push(...page.map(({ type }) => type))
+  return types
+}
+
+async function archived(world: ArchiveWorld): Promise<{ ledger: Ledger; clock: VirtualClock }> {
+  await longAgo(world)
+  const clock = new VirtualClock(LATER)
+  const ledger = await world.open(clock, { scheduler: false })
+  await ledger.archive.run(DUE)
+  return { ledger, clock }
+}
+
+describe.each(KINDS)('an archived log (%s)', (kind) => {
+  it('answers as before, from the views that were there and from new ones', async () => {
+    await using world = await archiveWorld(kind)
+    const views = new MemoryViews()
+    await longAgo(world, views)
+    const clock = new VirtualClock(LATER)
+    const ledger = await world.open(clock, { views, scheduler: false })
+    const before = await answers(ledger)
+    const events = await world.texts()
+    const report = await ledger.archive.run(DUE)
+    expect(report).toMatchObject({ jobs: 9, kept: 1, segments: 2 })
+    expect(report.cut).toBeGreaterThan(0)
+    expect(essence(await answers(ledger))).toEqual(essence(before))
+    expect(ofJobs(await world.texts())).toEqual(ofJobs(events))
+    const rebuilt = await world.open(clock, { scheduler: false })
+    expect(essence(await answers(rebuilt))).toEqual(essence(before))
+    expect((await rebuilt.list()).jobs.map(({ id }) => id).sort()).toEqual(['needed', 'waits'])
+    // Of each stream that goes on, the last event; of jobs, what a waiting one needs.
+    expect((await liveTypes(world.store)).length).toBeLessThan(10)
+    for (const each of [ledger, rebuilt]) await close(each, clock)
+  })
+
+  it('is left alone by who counts only', async () => {
+    await using world = await archiveWorld(kind)
+    await longAgo(world)
+    const clock = new VirtualClock(LATER)
+    const ledger = await world.open(clock, { scheduler: false })
+    const before = await world.texts()
+    const counted = await ledger.archive.run({ ...DUE, dryRun: true })
+    expect(await world.texts()).toEqual(before)
+    const { jobs, cut, kept } = await ledger.archive.run(DUE)
+    expect(counted).toMatchObject({ jobs, cut, kept, segments: 0, bytes: 0 })
+    expect(await ledger.archive.run(DUE)).toMatchObject({ jobs: 0, cut: 0, segments: 0 })
+    await close(ledger, clock)
+  })
+
+  it('does nothing more with what is archived, and says so', async () => {
+    await using world = await archiveWorld(kind)
+    const { ledger, clock } = await archived(world)
+    const deeds = [ledger.retry('a'), ledger.remove('a'), ledger.cancel('a'), ledger.promote('a')]
+    for (const deed of deeds) expect(await rejection(deed)).toMatchObject({ code: 'JOB_ARCHIVED', jobId: 'a' })
+    expect(await rejection(ledger.enqueue(work, 'x', { id: 'a' }))).toMatchObject({ code: 'STREAM_REMOVED' })
+    // As of one that was removed, its outcome holds for who comes to depend on it.
+    await ledger.enqueue(work, 'x', { id: 'late', held: true, dependsOn: ['a', { id: 'bad', on: 'finished' }] })
+    expect((await ledger.status('late')).blockedBy).toEqual([])
+    await close(ledger, clock)
+  })
+
+  it('says which file is missing or not as it was sealed', async () => {
+    await using world = await archiveWorld(kind)
+    const { ledger, clock } = await archived(world)
+    const { data } = (await world.texts()).find(({ type }) => type === 'SegmentSealed') as EventTexts
+    const { name } = JSON.parse(data) as { name: string }
+    await close(ledger, clock)
+    const reader = await world.open(clock, { scheduler: false })
+    await writeFile(join(world.folder, name), 'not that')
+    expect(await rejection(reader.history('a'))).toMatchObject({ code: 'SEGMENT_DAMAGED', segment: name })
+    expect(await rejection(world.texts())).toMatchObject({ code: 'SEGMENT_DAMAGED' })
+    await rm(join(world.folder, name))
+    expect(await rejection(reader.history('a'))).toMatchObject({ code: 'SEGMENT_MISSING', segment: name })
+    expect(await rejection(world.texts())).toMatchObject({ code: 'SEGMENT_MISSING' })
+    await close(reader, clock)
+  })
+})
