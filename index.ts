@@ -75,6 +75,8 @@ export {
   TransactionConflict,
   UnknownType,
 } from './runtime/errors.js'
+export type { AsOf, PendingFilter } from './runtime/history/as-of.js'
+export type { Moment, Place } from './runtime/history/moment.js'
 export type { Ledger } from './runtime/ledger.js'
 export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './runtime/options.js'
 export type { Clock } from './runtime/ports/clock.js'

@@ -1,4 +1,5 @@
 /** Every case by name, and every task that one of them runs in a process of its own. */
+import { asOf, asOfCase } from './as-of.js'
 import { backlogCase } from './backlog.js'
 import type { Bench } from './bench.js'
 import { drain, drainCase } from './drain.js'
@@ -41,6 +42,7 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['enqueue-concurrent', enqueueConcurrentCase],
   ['latency', latencyCase],
   ['replay', replayCase],
+  ['as-of', asOfCase],
   ['open', openCase],
   ['backlog', backlogCase],
   ['fleet-drain', fleetDrainCase],
@@ -64,6 +66,7 @@ export const TASKS: readonly Task<never, Message>[] = [
   history,
   replay,
   readOnly,
+  asOf,
   open,
   fleetDrain,
   fleetIdle,

@@ -84,7 +84,12 @@ class HistoryWriter {
     if (this.#waves % WAVES === 0) this.#db.exec('COMMIT; BEGIN')
   }
 
+  /** As the store does, notes when all this was: else whoever asks what was at an instant would have to look through all of it. */
   close(): void {
+    const latest = this.#db.prepare('SELECT max(at) FROM jobledger_events').pluck(true).get() as number
+    this.#db
+      .prepare('INSERT OR REPLACE INTO jobledger_instants (at, position) VALUES (?, ?)')
+      .run(latest, this.#position)
     this.#db.exec('COMMIT')
     this.#db.close()
   }

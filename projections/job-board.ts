@@ -19,7 +19,7 @@ export interface JobChange {
 }
 
 /** Raise it when the meaning of what a checkpoint holds changes: older ones are then rebuilt from the log. */
-export const JOB_BOARD_VERSION = 5
+export const JOB_BOARD_VERSION = 6
 
 /**
  * Ends remembered until the end of the log is reached. It matters where jobs are removed by another process while this one
@@ -240,6 +240,17 @@ export class JobBoard {
   /** Takes up a job from a checkpoint. */
   restore(job: JobState, now: number): void {
     this.#keep(undefined, job, now)
+  }
+
+  /** Lets go of a job as if it had never come: the log of today knows nothing of it. */
+  forget(id: string): void {
+    const job = this.#jobs.get(id)
+    if (job === undefined) return
+    this.#jobs.delete(id)
+    if (job.lease !== undefined) this.#giveBack(job, job.lease.token)
+    this.#doomed.delete(id)
+    if (job.dependsOn.length > 0) this.graph.drop(job)
+    this.stats.left(job)
   }
 
   /** Jobs changed since the last call, ended ones included, in their present state. */

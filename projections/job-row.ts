@@ -64,15 +64,27 @@ type Saved = readonly [
 
 /** Budget 2 us: one of these for every job that was touched since the last checkpoint. */
 export function toRow(job: JobState, graph: DependencyGraph): JobRow {
-  const { id, position, type, queue, channel, queuedAt, rare } = job
+  const { id, type, queue, channel, queuedAt, rare } = job
+  const place = placeAt(queuedAt, id)
+  const endPlace = job.phase === 'ended' ? placeAt(job.endedAt, id) : ''
+  const dependsOn = job.dependsOn.length > 0 ? job.dependsOn.map((edge) => edge.id) : NO_IDS
+  const keepUntil = rare === undefined ? null : keepUntilOf(job)
+  const phase = phaseOf(job)
+  const trigger = rare?.trigger?.id ?? ''
+  const state = toState(job, graph)
+  return { id, place, type, queue, channel, trigger, phase, endPlace, keepUntil, dependsOn, state }
+}
+
+/** What `fromRow` reads. */
+export function toState(job: JobState, graph: DependencyGraph): string {
   const saved: Saved = [
-    id,
+    job.id,
     job.revision,
-    position,
+    job.position,
     job.phase,
-    type,
-    queue,
-    channel,
+    job.type,
+    job.queue,
+    job.channel,
     job.name ?? null,
     job.priority,
     job.runAt,
@@ -81,7 +93,7 @@ export function toRow(job: JobState, graph: DependencyGraph): JobRow {
     job.maxAttempts,
     job.backoff === DEFAULT_BACKOFF ? null : job.backoff,
     job.timeoutMs,
-    queuedAt,
+    job.queuedAt,
     job.since,
     job.run,
     job.attempt,
@@ -94,16 +106,9 @@ export function toRow(job: JobState, graph: DependencyGraph): JobRow {
     job.progress ?? null,
     job.runsBefore,
     job.roundAt,
-    rare ?? null,
+    job.rare ?? null,
   ]
-  const place = placeAt(queuedAt, id)
-  const endPlace = job.phase === 'ended' ? placeAt(job.endedAt, id) : ''
-  const dependsOn = job.dependsOn.length > 0 ? job.dependsOn.map((edge) => edge.id) : NO_IDS
-  const keepUntil = rare === undefined ? null : keepUntilOf(job)
-  const phase = phaseOf(job)
-  const trigger = rare?.trigger?.id ?? ''
-  const state = JSON.stringify(saved)
-  return { id, place, type, queue, channel, trigger, phase, endPlace, keepUntil, dependsOn, state }
+  return JSON.stringify(saved)
 }
 
 /** Later than any instant. */

@@ -2,10 +2,13 @@ import type { JobsRemoved } from '../domain/audit/events.js'
 import { AUDIT_STREAM } from '../domain/audit/events.js'
 import { keyOf } from '../domain/claim/events.js'
 import type { RecordedEvent } from '../domain/event.js'
+import type { JobState } from '../domain/job/evolve.js'
 import type { QueueState } from '../domain/queue/evolve.js'
 import type { WorkerState } from '../domain/worker/evolve.js'
+import type { DependencyGraph } from './dependency-graph.js'
 import type { CancelledLease, JobChange } from './job-board.js'
 import { JobBoard } from './job-board.js'
+import { fromRow, toState } from './job-row.js'
 import type { LeavingJob } from './leaving-jobs.js'
 import { LeavingJobs } from './leaving-jobs.js'
 import type { SavedGroups } from './open-groups.js'
@@ -40,10 +43,16 @@ export class LedgerState {
   /** Of the archive. */
   readonly segments: Segments = new Segments()
   readonly #onChange: (change: JobChange) => void
+  #folded = 0
 
   /** `onChange`: what an event did to its job; of a removal that was read before the job's end: that it has ended. */
   constructor(onChange: (change: JobChange) => void = () => {}) {
     this.#onChange = onChange
+  }
+
+  /** How many events have been folded, those before a checkpoint included. */
+  get folded(): number {
+    return this.#folded
   }
 
   /** Folds one event, upcast already. Throws IllegalEvent where it does not fit its stream, and is then unchanged. */
@@ -68,6 +77,7 @@ export class LedgerState {
       this.groups.apply(event, now)
       this.leaving.apply(event, now)
     }
+    this.#folded += 1
   }
 
   /** What a checkpoint keeps beside the rows of jobs, by name; but for the triggers: they are many, and change seldom. */
@@ -80,6 +90,7 @@ export class LedgerState {
       ['leaving-jobs', JSON.stringify(this.leaving)],
       ['segments', JSON.stringify(this.segments)],
       ['cancelled-leases', JSON.stringify([...this.board.cancelledLeases])],
+      ['folded', String(this.#folded)],
     ])
   }
 
@@ -87,6 +98,20 @@ export class LedgerState {
   triggersText(): () => string {
     const ofNow = this.triggers.toJSON()
     return () => JSON.stringify(ofNow)
+  }
+
+  /** All that a checkpoint keeps, as it is now; the text of a job is made when it comes to it. */
+  capture(): { readonly rows: Iterable<string>; readonly texts: ReadonlyMap<string, string> } {
+    const { graph } = this.board
+    // Edges change without their job: those that have some are told at once.
+    const jobs = [...this.board.jobs].map((job) => (job.dependsOn.length > 0 ? toState(job, graph) : job))
+    const texts = this.toTexts().set(TRIGGERS, this.triggersText()())
+    return { texts, rows: asTexts(jobs, graph) }
+  }
+
+  /** Takes up jobs of a checkpoint. */
+  restoreJobs(states: Iterable<string>, now: number): void {
+    for (const state of states) this.board.restore(fromRow(state), now)
   }
 
   /** Takes up the texts of a checkpoint, after the jobs. */
@@ -101,5 +126,10 @@ export class LedgerState {
     this.board.restoreCancelledLeases(
       JSON.parse(texts.get('cancelled-leases') ?? '[]') as readonly [string, CancelledLease][],
     )
+    this.#folded = Number(texts.get('folded') ?? 0)
   }
+}
+
+function* asTexts(jobs: readonly (JobState | string)[], graph: DependencyGraph): Iterable<string> {
+  for (const job of jobs) yield typeof job === 'string' ? job : toState(job, graph)
 }

@@ -38,6 +38,11 @@ export class QueueStats {
     counts[phaseOf(after)] += 1
   }
 
+  /** One job less. */
+  left(job: JobState): void {
+    this.#of(job.queue, job.type).counts[phaseOf(job)] -= 1
+  }
+
   /** One more job of which only the end is known. */
   add(queue: string, type: string, phase: JobPhase): void {
     this.#of(queue, type).counts[phase] += 1

@@ -2,6 +2,7 @@
 import { firstValueFrom } from 'rxjs'
 import { Archive } from './archive/archive.js'
 import { LedgerClosed, NoHandlers, ShuttingDown } from './errors.js'
+import { Past } from './history/past.js'
 import type { LedgerPorts } from './ledger-ports.js'
 import type { LedgerOptions, LedgerSettings } from './options.js'
 import { checkLedgerOptions } from './options.js'
@@ -63,6 +64,7 @@ export class Engine {
   /** All there ever was, wherever it lies now. */
   readonly wholeLog: LogReader
   readonly archive: Archive
+  readonly past: Past
   readonly feed: Feed
   readonly journal: Journal
   readonly enqueuer: Enqueuer
@@ -119,6 +121,7 @@ export class Engine {
     this.#checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })
     this.queries = new Queries({ store, log, views, feed, clock, sync: () => this.#checkpointer.rowsLeft() })
     const { queries } = this
+    this.past = new Past({ log, logId: store.logId, kept: views.past, queries, logger })
     this.dependencies = new Dependencies(log, queries)
     this.outcomes = new Outcomes(feed, queries)
     const limits = this.#queueLimits()
@@ -354,7 +357,7 @@ export class Engine {
     await this.journal.idle()
     cancel()
     this.#supervisor.stop()
-    await this.#checkpointer.save().catch((error) => this.#log.warn({ err: error }, 'views not saved'))
+    await this.#checkpointer.end()
     await this.models.close()
     this.outcomes.close()
     this.feed.close()

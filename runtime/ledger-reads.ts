@@ -1,6 +1,8 @@
 /** What a ledger tells: nothing here changes anything. */
 import type { AttemptRecord } from '../projections/attempts.js'
 import type { Engine } from './engine.js'
+import { AsOf } from './history/as-of.js'
+import type { Moment } from './history/moment.js'
 import type { QueryRow } from './ports/read-models.js'
 import type { DeedFilter, DeedPage } from './read/deeds.js'
 import { deedsIn } from './read/deeds.js'
@@ -48,6 +50,11 @@ export class LedgerReads {
     const { queries, dependencies } = this.#engine()
     const { state } = await queries.read(id)
     return dependencies.errors(state)
+  }
+
+  /** The ledger as it was at an instant, or right after an event: read-only, asked when its methods are called. Throws InvalidOption. */
+  asOf(moment: Moment): AsOf {
+    return new AsOf(this.#engine, moment)
   }
 
   /** Jobs, newest first. Throws InvalidOption. */

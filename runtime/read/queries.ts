@@ -143,6 +143,12 @@ export class Queries {
     }
   }
 
+  /** Rows of jobs, newest first, as of all that is in the log now. */
+  async rows(filter: JobRowFilter): Promise<JobRow[]> {
+    await this.catchUp()
+    return this.#rows(filter, await this.#sync())
+  }
+
   async #rows(filter: JobRowFilter, unsaved: ReadonlyMap<string, JobRow>): Promise<JobRow[]> {
     if (unsaved.size === 0) return this.#views.list(filter)
     const kept = await this.#views.list({ ...filter, limit: filter.limit + unsaved.size })

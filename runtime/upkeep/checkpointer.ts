@@ -7,7 +7,7 @@ import type { JobState } from '../../domain/job/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
-import { fromRow, placeAt, toRow } from '../../projections/job-row.js'
+import { placeAt, toRow } from '../../projections/job-row.js'
 import { TRIGGERS } from '../../projections/ledger-state.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
@@ -15,6 +15,7 @@ import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { Checkpoint, Kept, Tombstone, Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
+import { CheckpointKeeper } from './checkpoint-keeper.js'
 
 /**
  * Changed rows are written when nothing has happened for a moment, at the latest after `LATEST` (ms), or when there are
@@ -34,6 +35,7 @@ export class Checkpointer {
   readonly #feed: Feed
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #keeper: CheckpointKeeper
   /** Position up to which the kept rows are known to be complete. */
   #since: Position | 'all' = 'all'
   /** `writes` of the triggers as they are kept. They are many: written only when they have changed. */
@@ -48,6 +50,8 @@ export class Checkpointer {
     readonly clock: Clock
     readonly logger: Logger
   }) {
+    const { store, views, logger } = options
+    this.#keeper = new CheckpointKeeper({ past: views.past, logId: store.logId, logger })
     this.#store = options.store
     this.#views = options.views
     this.#feed = options.feed
@@ -58,6 +62,7 @@ export class Checkpointer {
   /** Restores the projections, if what is kept is of this log; else the feed starts from the beginning. */
   async load(): Promise<void> {
     await this.#views.atOneMoment((kept) => this.#loadFrom(kept))
+    await this.#keeper.load()
   }
 
   async #loadFrom(kept: Kept): Promise<void> {
@@ -65,6 +70,7 @@ export class Checkpointer {
     if (checkpoint === undefined) return
     if (!(await this.#fits(checkpoint))) {
       this.#log.info({ checkpoint }, 'views do not fit the log: they are built again')
+      await this.#keeper.dropAll()
       return
     }
     try {
@@ -78,7 +84,7 @@ export class Checkpointer {
   async #restore(kept: Kept, { position }: Checkpoint): Promise<void> {
     const { state } = this.#feed
     const now = this.#clock.now()
-    for await (const page of kept.live()) for (const row of page) state.board.restore(fromRow(row), now)
+    for await (const page of kept.live()) state.restoreJobs(page, now)
     state.restore(await kept.texts())
     this.#since = position
     this.#feed.resumeAfter(position)
@@ -102,11 +108,18 @@ export class Checkpointer {
       const isDue = position === seen || this.#clock.now() - this.#savedAt >= LATEST || board.dirtyCount > MANY
       seen = position
       if (isDue) await this.save()
+      this.#offer()
     }
+  }
+
+  #offer(): void {
+    const { state, last } = this.#feed
+    if (last !== undefined) this.#keeper.offer(state, last)
   }
 
   /** Holds the feed up while it catches up on a long history, so that changed rows do not pile up in memory. */
   afterCatchUpPage(): Promise<void> | undefined {
+    this.#offer()
     return this.#feed.board.dirtyCount > MANY ? this.save() : undefined
   }
 
@@ -124,6 +137,12 @@ export class Checkpointer {
   save(): Promise<void> {
     const { board, triggers } = this.#feed
     return this.#saveWhere(() => board.dirtyCount > 0 || triggers.writes !== this.#keptTriggers)
+  }
+
+  /** At the end, whatever becomes of it. */
+  async end(): Promise<void> {
+    await this.save().catch((error) => this.#log.warn({ err: error }, 'views not saved'))
+    await this.#keeper.idle()
   }
 
   async #saveWhere(isDue: () => boolean): Promise<void> {

@@ -192,7 +192,7 @@ export class WorkerDesk {
 }
 
 /** Longest silence first. */
-function workerInfos({ workers, board }: LedgerState): WorkerInfo[] {
+export function workerInfos({ workers, board }: LedgerState): WorkerInfo[] {
   const inUse = countBy(board.leased.values(), (job) => job.lease?.workerId)
   return [...workers.workers.values()]
     .map((worker) => toInfo(worker, workers.lastSeenAt(worker.id), inUse.get(worker.id) ?? 0))
