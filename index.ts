@@ -1,6 +1,7 @@
 export { currentJob } from './adapters/node/current-job.js'
 export type { OpenLedgerOptions } from './adapters/open-ledger.js'
 export { openLedger } from './adapters/open-ledger.js'
+export { NoteUnreadable } from './domain/audit/errors.js'
 export type { BackoffOptions } from './domain/backoff.js'
 export { backoffPresets } from './domain/backoff.js'
 export type { Duration } from './domain/duration.js'
@@ -50,6 +51,19 @@ export type { WaitReason } from './projections/why-waiting.js'
 export type { ArchiveReport, ArchiveRun } from './runtime/archive/archiver.js'
 export { ArchiveMissing, SegmentDamaged, SegmentMissing } from './runtime/archive/errors.js'
 export type { Archives } from './runtime/archives.js'
+export { AuditKeyMissing, LogDiffers, ProofUnavailable } from './runtime/audit/errors.js'
+export type { AuditFinding } from './runtime/audit/findings.js'
+export type { AuditOptions } from './runtime/audit/options.js'
+export type { Signer } from './runtime/audit/signer.js'
+export type { AuditReport, VerifyProgress } from './runtime/audit/verifier.js'
+export type {
+  Audit,
+  AuditKey,
+  CheckpointInfo,
+  ProveOptions,
+  ProveTarget,
+  VerifyOptions,
+} from './runtime/audit.js'
 export type { Priority } from './runtime/checks.js'
 export type { DeadLetterChoice, DeadLetterFilter, DeadLetters, Retried } from './runtime/dead-letters.js'
 export {

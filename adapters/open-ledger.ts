@@ -20,6 +20,7 @@ import { NodeFolder } from './node/folder.js'
 import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
 import { ChildPool } from './node/isolation/pool.js'
+import { nodeSignatures } from './node/signatures.js'
 import type { Pool } from './postgres/driver.js'
 import { archiveOf, sqlitePath, URL_FORMS, withoutPassword } from './shared/urls.js'
 
@@ -88,7 +89,15 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
       : await lentStorage(store, views)
   try {
     const scope = currentJob ? currentJobScope : noScope
-    const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope, isolation: new ChildPool(clock) }
+    const world = {
+      clock,
+      ids,
+      host: nodeHost,
+      digest: nodeDigest,
+      signatures: nodeSignatures,
+      scope,
+      isolation: new ChildPool(clock),
+    }
     const folder = archive ?? (store === undefined ? archiveBeside(place) : undefined)
     const lent = { lent: store !== undefined, ...(folder !== undefined && { archive: new NodeFolder(folder) }) }
     return await Ledger.open({ ...storage, ...world, ...lent }, rest)
@@ -135,7 +144,14 @@ export async function openInWorld(world: OwnWorld, options: LedgerOptions): Prom
   const storage = world.before?.(memory) ?? memory
   // The log is in this process: no worker's process is ever gone, and none need be looked for.
   const host = { ...nodeHost, isGone: () => false }
-  const own = { clock, host, digest: nodeDigest, scope: currentJobScope, isolation: new ChildPool(clock) }
+  const own = {
+    clock,
+    host,
+    digest: nodeDigest,
+    signatures: nodeSignatures,
+    scope: currentJobScope,
+    isolation: new ChildPool(clock),
+  }
   const ids = new PooledIds(clock, fill)
   const ports = { ...own, ...storage, ids, ...(gate !== undefined && { gate }) }
   const ledger = await Ledger.open(ports, options)

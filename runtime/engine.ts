@@ -1,6 +1,8 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
 import { Archive } from './archive/archive.js'
+import { Auditor } from './audit/auditor.js'
+import { Remains } from './audit/remains.js'
 import { LedgerClosed, NoHandlers, ShuttingDown } from './errors.js'
 import { Past } from './history/past.js'
 import type { LedgerPorts } from './ledger-ports.js'
@@ -58,6 +60,7 @@ import { Retrier } from './write/retrier.js'
 const LAST_WORDS = 5_000
 
 const SCHEDULER = 'scheduler'
+const AUDIT = 'audit'
 
 export class Engine {
   readonly ports: LedgerPorts
@@ -75,6 +78,7 @@ export class Engine {
   readonly retrier: Retrier
   readonly removal: Removal
   readonly retention: Retention
+  readonly auditor: Auditor
   readonly desk: LeaseDesk
   readonly protocol: LeaseProtocol
   readonly workers: WorkerDesk
@@ -134,14 +138,19 @@ export class Engine {
       onSubmitted: (job) => this.#fleet.anticipate(job),
     })
     this.retrier = new Retrier(journal, queries)
-    this.#departures = new Departures({ store, journal, feed, queries })
+    const remains = new Remains({ store, log: this.wholeLog, feed, digest })
+    this.#departures = new Departures({ store, journal, feed, queries, remains })
     const departures = store.capabilities.atomicGroups ? undefined : this.#departures
-    this.removal = new Removal({ feed, journal, queries, digest, departures })
+    this.removal = new Removal({ feed, journal, queries, digest, remains, departures })
     const { removal } = this
     this.retention = new Retention(options.retention, {
       ...{ store, views, removal, clock, logger },
       sync: () => this.#checkpointer.save(),
     })
+    const { logId } = store
+    const { signatures } = ports
+    const audited = { logId, log: this.wholeLog, journal, feed, queries, clock, ids, digest, signatures }
+    this.auditor = new Auditor({ ...audited, settings: settings.audit })
     this.#payloads = new Payloads(store)
     this.#keys = new KeyRoom(feed, journal)
     const payloads = this.#payloads
@@ -264,7 +273,7 @@ export class Engine {
     const { clock, ids, host, scope, store, gate } = this.ports
     const { feed, journal, relay, dependencies } = this
     const { maxBodyBytes, codeVersion } = this.settings
-    return this.#fleet.start(
+    const started = await this.#fleet.start(
       plan,
       runnable.map((definition) => this.#toRun(definition)),
       {
@@ -294,6 +303,9 @@ export class Engine {
         },
       },
     )
+    if (started && this.auditor.isPeriodic)
+      this.#supervisor.start({ name: AUDIT, run: (signal) => this.auditor.run(signal) })
+    return started
   }
 
   /** As `openLedger` was told. */
@@ -305,6 +317,7 @@ export class Engine {
   /** Stops leasing, lets running jobs end, then gives back what is left. False: nothing was started. */
   async stop(deadlines: Deadlines): Promise<boolean> {
     this.#inits.stop(new ShuttingDown())
+    this.#supervisor.end(AUDIT)
     const stopped = await this.#fleet.stop(deadlines)
     if (stopped) await this.ports.isolation.stop()
     return stopped

@@ -8,6 +8,7 @@ import type { Isolation } from './ports/isolation.js'
 import type { ReadModels } from './ports/read-models.js'
 import type { Scope } from './ports/scope.js'
 import type { Folder } from './ports/segments.js'
+import type { Signatures } from './ports/signatures.js'
 import type { Views } from './ports/views.js'
 import type { JobContext } from './work/run/context.js'
 
@@ -21,6 +22,7 @@ export interface LedgerPorts {
   readonly digest: Digest
   readonly scope: Scope<JobContext>
   readonly isolation: Isolation
+  readonly signatures: Signatures
   /** Opens the tables for SQL, when they are first needed. Absent: there are none. */
   readonly readModels?: (() => Promise<ReadModels>) | undefined
   /** Where the segments of the archive are. Absent: nobody has said. */

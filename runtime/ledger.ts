@@ -4,6 +4,7 @@ import type { Duration } from '../domain/duration.js'
 import type { Metadata, RecordedEvent } from '../domain/event.js'
 import { JobUnknown } from '../domain/rejection.js'
 import { Archives } from './archives.js'
+import { Audit } from './audit.js'
 import { toName } from './checks.js'
 import { DeadLetters } from './dead-letters.js'
 import { Engine } from './engine.js'
@@ -237,6 +238,8 @@ export class Ledger extends LedgerReads implements AsyncDisposable, Enqueueing {
     () => this.#engine,
     () => this.#speaker,
   )
+
+  readonly audit: Audit = new Audit(() => this.#engine)
 
   readonly triggers: Triggers = new Triggers(...this.#parts)
 

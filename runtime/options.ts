@@ -3,6 +3,8 @@ import { toMs } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
 import type { Instant } from '../domain/instant.js'
 import type { RescheduleCommand } from '../domain/job/decide.js'
+import type { AuditOptions, AuditSettings } from './audit/options.js'
+import { toAuditSettings } from './audit/options.js'
 import type { Priority } from './checks.js'
 import { checkKeys, toCount, toFlag, toPriority, toText } from './checks.js'
 import type { Logger } from './ports/logger.js'
@@ -47,6 +49,8 @@ export interface LedgerOptions {
   readonly reports?: boolean
   /** What this process says of a type, whatever the type says itself; by type. */
   readonly overrides?: Readonly<Record<string, TypeOverrideOptions>>
+  /** Signed checkpoints of the log, so that others can prove what was in it. Default: none. */
+  readonly audit?: AuditOptions
 }
 
 /** Those options, checked. */
@@ -60,6 +64,7 @@ export interface LedgerSettings {
   readonly autoStart: FleetPlan | undefined
   readonly scheduler: boolean
   readonly reports: boolean
+  readonly audit: AuditSettings | undefined
 }
 
 /** What `close` and `stop` take. */
@@ -103,6 +108,7 @@ const LEDGER_KEYS = new Set([
   'overrides',
   'scheduler',
   'reports',
+  'audit',
 ])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
 const CANCEL_KEYS = new Set(['ifIdle', 'ifEnded', 'reason'])
@@ -134,6 +140,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     autoStart: toAutoStart(options.autoStart),
     scheduler: toFlag(scheduler, 'openLedger.scheduler'),
     reports: toFlag(reports, 'openLedger.reports'),
+    audit: toAuditSettings(options.audit),
   }
 }
 

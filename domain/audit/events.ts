@@ -20,7 +20,8 @@ export interface ArchivedJob extends RemovedJob {
 
 /**
  * Recorded in the very commit that takes the streams of these jobs out of the log; where a store appends to one stream at a
- * time, before that, and perhaps twice. Their names stay burnt.
+ * time, before that, and perhaps twice. Their names stay burnt. Once the log has checkpoints, the body is the leaf hashes of all
+ * that was in those streams, 32 bytes each.
  */
 export interface JobsRemoved {
   /** Name of the retention rule; absent: an operator. */
@@ -67,6 +68,30 @@ export interface SegmentSealed {
 /** On a store that appends to one stream at a time: the streams of these jobs, which are removed, are out of the log. */
 export interface StreamsRemoved {
   readonly ids: readonly string[]
+}
+
+/** A checkpoint covers all up to and with this event. One that nobody signs means nothing. */
+export type CheckpointBegun = Readonly<Record<string, never>>
+
+/** The body: leaf hashes, 32 bytes each, of the range that the event of revision `begun` ends, from leaf `from` on. */
+export interface LeavesHashed {
+  readonly begun: number
+  readonly from: number
+  readonly count: number
+}
+
+/** The log up to and with the event of revision `begun` is this tree; the leaves from `from` on are new in it. */
+export interface CheckpointSigned {
+  readonly begun: number
+  readonly from: number
+  readonly size: number
+  /** In base64, as the roots of the tree's largest whole subtrees, from left to right. */
+  readonly root: string
+  readonly frontier: readonly string[]
+  /** The signed note: what outsiders keep. */
+  readonly note: string
+  /** The public key that it was signed with. */
+  readonly key: string
 }
 
 export const AUDIT_STREAM = 'audit'

@@ -53,17 +53,17 @@ export function toKeyName(name: unknown, option: string): string {
 
 /** sha256(name || 0x0A || 0x01 || public key), its first four bytes. */
 export function verifierKey(sha256: Sha256, name: string, publicKey: Uint8Array): VerifierKey {
-  const named = joined(new TextEncoder().encode(`${name}\n`), Uint8Array.of(ED25519), publicKey)
+  const named = joined([new TextEncoder().encode(`${name}\n`), Uint8Array.of(ED25519), publicKey])
   return { name, publicKey, keyId: new Uint8Array(sha256(named).subarray(0, ID_BYTES)) }
 }
 
 /** `name+hex+base64`. */
 export const verifierText = ({ name, keyId, publicKey }: VerifierKey): string =>
-  `${name}+${toHex(keyId)}+${toBase64(joined(Uint8Array.of(ED25519), publicKey))}`
+  `${name}+${toHex(keyId)}+${toBase64(joined([Uint8Array.of(ED25519), publicKey]))}`
 
 /** `PRIVATE+KEY+name+hex+base64`: whoever reads it can sign. */
 export const signerText = ({ name, keyId }: VerifierKey, seed: Uint8Array): string =>
-  `${SIGNER}${name}+${toHex(keyId)}+${toBase64(joined(Uint8Array.of(ED25519), seed))}`
+  `${SIGNER}${name}+${toHex(keyId)}+${toBase64(joined([Uint8Array.of(ED25519), seed]))}`
 
 const SIGNER = 'PRIVATE+KEY+'
 
@@ -110,7 +110,9 @@ export function parseSignerKey(text: unknown, option: string): { name: string; k
 export const checkpointText = ({ origin, size, root }: Checkpoint): string => `${origin}\n${size}\n${toBase64(root)}\n`
 
 export function noteText({ text, signatures }: Note): string {
-  const lines = signatures.map(({ name, keyId, signature }) => `\u2014 ${name} ${toBase64(joined(keyId, signature))}\n`)
+  const lines = signatures.map(
+    ({ name, keyId, signature }) => `\u2014 ${name} ${toBase64(joined([keyId, signature]))}\n`,
+  )
   return `${text}\n${lines.join('')}`
 }
 

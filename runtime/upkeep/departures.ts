@@ -5,6 +5,7 @@ import type { Metadata } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import { JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import type { LeavingJob } from '../../projections/leaving-jobs.js'
+import type { Remains } from '../audit/remains.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Feed } from '../read/feed.js'
 import type { Queries } from '../read/queries.js'
@@ -17,6 +18,7 @@ export interface DeparturesOptions {
   readonly journal: Journal
   readonly feed: Feed
   readonly queries: Queries
+  readonly remains: Remains
 }
 
 /**
@@ -45,7 +47,7 @@ export class Departures {
       const leaving = told.filter((each): each is RemovedJob => !(each instanceof Error))
       const refusal = told.find((each): each is Error => each instanceof Error)
       if (leaving.length === 0 && refusal !== undefined) throw refusal
-      await this.#options.journal.submit(commands.recordRemoved(leaving, cause), metadata)
+      await this.#record(leaving, cause, metadata)
       await this.#remove(leaving.map(({ id }) => id))
       return leaving.length
     } finally {
@@ -67,6 +69,13 @@ export class Departures {
     }
   }
 
+  /** Nothing is recorded of them any more by now. */
+  async #record(jobs: readonly RemovedJob[], cause: Cause, metadata?: Metadata): Promise<void> {
+    const { journal, remains } = this.#options
+    const remnants = await remains.of(jobs.map(({ id }) => jobStream(id)))
+    await journal.submit(commands.recordRemoved(jobs, cause, remnants), metadata)
+  }
+
   async #remove(ids: readonly string[]): Promise<void> {
     const { store, journal } = this.#options
     await store.remove(ids.map(jobStream))
@@ -81,13 +90,13 @@ export class Departures {
 
   /** Goes on where somebody else has stopped. */
   async complete(jobs: readonly LeavingJob[]): Promise<void> {
-    const { queries, feed, journal } = this.#options
+    const { queries, feed } = this.#options
     // Perhaps another one has just done it.
     await queries.catchUp()
     const left = jobs.flatMap(({ id }) => feed.leaving.get(id) ?? [])
     for (const { id, seenAt, recorded, ...cause } of left) {
       const job = recorded ? undefined : await this.#find(id)
-      if (job !== undefined) await journal.submit(commands.recordRemoved([job], cause))
+      if (job !== undefined) await this.#record([job], cause)
     }
     if (left.length > 0) await this.#remove(left.map(({ id }) => id))
   }

@@ -1,8 +1,10 @@
 import type { Cause, RemovedJob } from '../../domain/audit/events.js'
 import { JobledgerError } from '../../domain/errors.js'
 import type { Body, Metadata } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { JobEnded, JobNeeded, JobRunning } from '../../domain/rejection.js'
+import type { Remains } from '../audit/remains.js'
 import type { Digest } from '../ports/digest.js'
 import type { Feed } from '../read/feed.js'
 import type { Queries } from '../read/queries.js'
@@ -38,6 +40,7 @@ export class Removal {
   readonly #journal: Journal
   readonly #queries: Queries
   readonly #digest: Digest
+  readonly #remains: Remains
   readonly #departures: Departures | undefined
 
   constructor(options: {
@@ -45,6 +48,7 @@ export class Removal {
     readonly journal: Journal
     readonly queries: Queries
     readonly digest: Digest
+    readonly remains: Remains
     /** Only where a store appends to one stream at a time. */
     readonly departures: Departures | undefined
   }) {
@@ -52,6 +56,7 @@ export class Removal {
     this.#journal = options.journal
     this.#queries = options.queries
     this.#digest = options.digest
+    this.#remains = options.remains
     this.#departures = options.departures
   }
 
@@ -162,8 +167,11 @@ export class Removal {
     at?: commands.Revisions,
   ): Promise<number> {
     if (this.#departures !== undefined) return this.#departures.take(jobs, cause, metadata, at)
-    await this.#journal.submit(commands.remove(jobs, cause, at), metadata)
-    return jobs.length
+    const streams = jobs.map(({ id }) => jobStream(id))
+    for (;;) {
+      const remnants = await this.#remains.of(streams)
+      if (await this.#journal.submit(commands.remove(jobs, cause, at, remnants), metadata)) return jobs.length
+    }
   }
 
   async #condemn(job: JobState, rule: string | undefined, metadata?: Metadata): Promise<JobState | undefined> {

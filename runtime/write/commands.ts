@@ -31,6 +31,7 @@ import {
   JobUnknown,
   KeyAtLimit,
 } from '../../domain/rejection.js'
+import { bodyOf, haveGrown, type Remnants } from '../audit/remains.js'
 import type { AppendGroup } from '../ports/event-store.js'
 import type { Command, Seen, Verdict } from './command.js'
 import type { Findings } from './enqueue-command.js'
@@ -296,8 +297,11 @@ const asRemoved = (job: RemovedJob, { outcome, position }: JobState): RemovedJob
 })
 
 /** What has become of jobs that leave the log. */
-export const recordRemoved = (jobs: readonly RemovedJob[], cause: Cause): Command<void> =>
-  audit('JobsRemoved', { ...cause, jobs })
+export const recordRemoved = (
+  jobs: readonly RemovedJob[],
+  cause: Cause,
+  remnants?: Remnants | undefined,
+): Command<void> => audit('JobsRemoved', { ...cause, jobs }, bodyOf(remnants))
 
 /** Nothing is left to do about them. */
 export const recordGone = (ids: readonly string[]): Command<void> => audit('StreamsRemoved', { ids })
@@ -305,13 +309,25 @@ export const recordGone = (ids: readonly string[]): Command<void> => audit('Stre
 /** What is in this file may go. */
 export const recordSealed = (segment: SegmentSealed): Command<void> => audit('SegmentSealed', segment)
 
-const audit = (type: string, data: JobsRemoved | StreamsRemoved | SegmentSealed): Command<void> => ({
+const audit = (
+  type: string,
+  data: JobsRemoved | StreamsRemoved | SegmentSealed,
+  body?: Pick<Draft, 'body'>,
+): Command<void> => ({
   streams: [AUDIT_STREAM],
-  decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data }], answer: undefined }),
+  decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data, ...body }], answer: undefined }),
 })
 
-/** Takes condemned jobs out of the log. Those that others have come to need, or that run again, are refused. */
-export function remove(jobs: readonly RemovedJob[], cause: Cause, at?: Revisions): Command<void> {
+/**
+ * Takes condemned jobs out of the log. Those that others have come to need, or that run again, are refused. False: something was
+ * recorded of one since its remnants were taken.
+ */
+export function remove(
+  jobs: readonly RemovedJob[],
+  cause: Cause,
+  at?: Revisions,
+  remnants?: Remnants,
+): Command<boolean> {
   const streams = jobs.map((job) => jobStream(job.id))
   return {
     streams: [AUDIT_STREAM, ...streams],
@@ -327,8 +343,10 @@ export function remove(jobs: readonly RemovedJob[], cause: Cause, at?: Revisions
         if (more !== undefined) return more
         gone.push(asRemoved(job, state))
       }
+      if (haveGrown(remnants, (stream) => seen(stream).state?.revision)) return { drafts: [], answer: false }
       const data: JobsRemoved = { ...cause, jobs: gone }
-      return { drafts: [{ stream: AUDIT_STREAM, type: 'JobsRemoved', data }], answer: undefined, remove: streams }
+      const drafts = [{ stream: AUDIT_STREAM, type: 'JobsRemoved', data, ...bodyOf(remnants) }]
+      return { drafts, answer: true, remove: streams }
     },
   }
 }

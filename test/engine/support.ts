@@ -11,6 +11,7 @@ import { nodeDigest } from '../../adapters/node/digest.js'
 import { nodeHost } from '../../adapters/node/host.js'
 import { PooledIds } from '../../adapters/node/ids.js'
 import { ChildPool } from '../../adapters/node/isolation/pool.js'
+import { nodeSignatures } from '../../adapters/node/signatures.js'
 import { openLedger } from '../../adapters/open-ledger.js'
 import { openPostgresStore } from '../../adapters/postgres/event-store.js'
 import { openPostgresStorage } from '../../adapters/postgres/storage.js'
@@ -68,7 +69,7 @@ export function ledgerOn(
   options: LedgerOptions = {},
   ids: Ids = randomIds(clock),
 ): Promise<Ledger> {
-  const world = { clock, ids, host: nodeHost, digest: nodeDigest, scope: currentJobScope }
+  const world = { clock, ids, host: nodeHost, digest: nodeDigest, signatures: nodeSignatures, scope: currentJobScope }
   return Ledger.open({ store, views, ...world, isolation: new ChildPool(clock) }, options)
 }
 

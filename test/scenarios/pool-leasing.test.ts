@@ -6,6 +6,7 @@ import { currentJobScope } from '../../adapters/node/current-job.js'
 import { nodeDigest } from '../../adapters/node/digest.js'
 import { nodeHost } from '../../adapters/node/host.js'
 import { ChildPool } from '../../adapters/node/isolation/pool.js'
+import { nodeSignatures } from '../../adapters/node/signatures.js'
 import { Ledger } from '../../runtime/ledger.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { StartOptions } from '../../runtime/start-options.js'
@@ -254,7 +255,14 @@ scenario(
     // It opens without a word: what else would wake the pool is missed.
     const gate = { isOpen: true, onOpen: () => {} }
     const { clock } = world
-    const own = { clock, ids: randomIds(clock), host: nodeHost, digest: nodeDigest, scope: currentJobScope }
+    const own = {
+      clock,
+      ids: randomIds(clock),
+      host: nodeHost,
+      digest: nodeDigest,
+      signatures: nodeSignatures,
+      scope: currentJobScope,
+    }
     const store = { store: new MemoryEventStore(), views: new MemoryViews(), isolation: new ChildPool(clock), gate }
     const ledger = await Ledger.open({ ...own, ...store }, { jobs: [echo] })
     const began = clock.now()

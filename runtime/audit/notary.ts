@@ -1,0 +1,160 @@
+/** Makes checkpoints: hashes what is new in the log, grows the tree by it, and signs its root. */
+import { fromBase64, toBase64 } from '../../domain/audit/encoding.js'
+import type { CheckpointSigned } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
+import { Frontier } from '../../domain/audit/merkle.js'
+import { checkpointText } from '../../domain/audit/note.js'
+import type { Position } from '../../domain/event.js'
+import type { Clock } from '../ports/clock.js'
+import type { LogReader } from '../ports/event-store.js'
+import type { Journal } from '../write/journal.js'
+import { begin, keepLeaves, sign } from './commands.js'
+import type { KeyTools, Signer } from './signer.js'
+import { signedNote } from './signer.js'
+import { textsOf } from './texts.js'
+import { lastSigned, positionOf, type Signed } from './trail.js'
+
+/** Leaves that one event keeps at most: 256 KiB. */
+const KEPT_AT_ONCE = 8_192
+const HASH = 32
+
+/** Events hashed before the event loop is let go: about a millisecond. */
+const SLICE = 250
+
+export interface NotaryOptions extends KeyTools {
+  readonly log: LogReader
+  readonly journal: Journal
+  readonly clock: Clock
+}
+
+/** Who signs, and for what. */
+export interface Seal {
+  readonly signer: Signer
+  readonly origin: string
+}
+
+/** A range as it was hashed. */
+interface Range {
+  readonly begun: number
+  readonly tree: Frontier
+  readonly from: number
+}
+
+export class Notary {
+  readonly #options: NotaryOptions
+
+  constructor(options: NotaryOptions) {
+    this.#options = options
+  }
+
+  /** The checkpoint that covers all there is; the last one if nothing came since. Rejects with the signal's reason, and the store's errors. */
+  async checkpoint(seal: Seal, signal?: AbortSignal): Promise<{ readonly signed: Signed; readonly isNew: boolean }> {
+    const { log } = this.#options
+    for (;;) {
+      signal?.throwIfAborted()
+      const last = await lastSigned(log)
+      if (last !== undefined && (await this.#isCurrent(last))) return { signed: last, isNew: false }
+      const begun = await this.#options.journal.submit(begin())
+      const end = await positionOf(log, begun)
+      const range = await this.#hash({ begun, end }, last, signal)
+      const signed = await this.#sign(range, end, seal)
+      if (signed !== undefined) return { signed, isNew: true }
+    }
+  }
+
+  /** Nothing was recorded since it was signed. */
+  async #isCurrent({ revision }: Signed): Promise<boolean> {
+    return (await positionOf(this.#options.log, revision)) === (await this.#options.log.head())
+  }
+
+  /** Each leaf of the range, kept for good, and the tree with them in it. */
+  async #hash(
+    { begun, end }: { begun: number; end: Position },
+    last: Signed | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Range> {
+    const { log, clock, digest } = this.#options
+    const hasher = new LeafHasher(digest.hash)
+    const tree = grown(last, digest.hash)
+    const from = tree.size
+    const keeper = new Keeper(begun, from, this.#options.journal)
+    for await (const page of textsOf(log, { after: last?.end ?? '', until: end })) {
+      for (let next = 0; next < page.length; next += SLICE) {
+        if (next > 0) await new Promise<void>((resolve) => clock.soon(resolve))
+        signal?.throwIfAborted()
+        for (const event of page.slice(next, next + SLICE)) {
+          if (!isLeaf(event)) continue
+          const leaf = hasher.hash(event)
+          tree.push(leaf)
+          if (keeper.add(leaf)) await keeper.flush()
+        }
+      }
+    }
+    await keeper.flush()
+    return { begun, tree, from }
+  }
+
+  /** Undefined: another one was faster, or what was hashed is not what there was. Nobody has seen this one then. */
+  async #sign({ begun, tree, from }: Range, end: Position, { signer, origin }: Seal): Promise<Signed | undefined> {
+    const { journal, clock } = this.#options
+    const root = tree.root()
+    const size = tree.size
+    const note = await signedNote(checkpointText({ origin, size, root }), signer, this.#options)
+    const data: CheckpointSigned = {
+      ...{ begun, from, size, root: toBase64(root), frontier: tree.roots.map(toBase64), note, key: signer.key },
+    }
+    for (let seen = begun; ; ) {
+      for await (const page of this.#options.log.readStream(AUDIT_STREAM, { from: seen + 1, bodies: true })) {
+        for (const { type, revision, body } of page) {
+          if (type === 'CheckpointSigned') return undefined
+          // Who removed them did not know yet that there are checkpoints: leaves of theirs may have been hashed, and are told by nobody.
+          if (type === 'JobsRemoved' && body === undefined) return undefined
+          seen = revision
+        }
+      }
+      if (await journal.submit(sign(data, seen))) return { ...data, revision: seen + 1, at: clock.now(), end }
+    }
+  }
+}
+
+/** The tree of a checkpoint, to go on from. */
+export function grown(
+  signed: Pick<Signed, 'size' | 'frontier'> | undefined,
+  ...[sha256, onSubtree]: [ConstructorParameters<typeof Frontier>[0], ConstructorParameters<typeof Frontier>[2]?]
+): Frontier {
+  const roots = (signed?.frontier ?? []).map((text) => fromBase64(text) ?? new Uint8Array(0))
+  return new Frontier(sha256, { size: signed?.size ?? 0, roots }, onSubtree)
+}
+
+/** Puts leaves together until they are worth an event. */
+class Keeper {
+  readonly #begun: number
+  readonly #journal: Journal
+  #from: number
+  #leaves = new Uint8Array(KEPT_AT_ONCE * HASH)
+  #count = 0
+
+  constructor(begun: number, from: number, journal: Journal) {
+    this.#begun = begun
+    this.#from = from
+    this.#journal = journal
+  }
+
+  /** True: there is no room for more. */
+  add(leaf: Uint8Array): boolean {
+    this.#leaves.set(leaf, this.#count * HASH)
+    this.#count += 1
+    return this.#count === KEPT_AT_ONCE
+  }
+
+  async flush(): Promise<void> {
+    const count = this.#count
+    if (count === 0) return
+    const data = { begun: this.#begun, from: this.#from, count }
+    // What is being stored is not written over.
+    await this.#journal.submit(keepLeaves(data, this.#leaves.slice(0, count * HASH)))
+    this.#from += count
+    this.#count = 0
+  }
+}

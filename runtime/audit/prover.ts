@@ -1,0 +1,152 @@
+/** What proves to an outsider that events are in the tree of a signed checkpoint, and that it grew out of an earlier one. */
+import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
+import type { Sha256 } from '../../domain/audit/leaf.js'
+import type { Span } from '../../domain/audit/merkle.js'
+import {
+  consistencySpans,
+  inclusionSpans,
+  nodeHasher,
+  outsideSpans,
+  spanRoot,
+  wholesOf,
+} from '../../domain/audit/merkle.js'
+import type { Checkpoint } from '../../domain/audit/note.js'
+import type { LogReader } from '../ports/event-store.js'
+import { LogDiffers, ProofUnavailable } from './errors.js'
+import { LeafSet } from './leaf-set.js'
+import { grown } from './notary.js'
+import { HASH, keptLeaves } from './reckoning.js'
+import { allSigned, type Signed } from './trail.js'
+
+export interface Sought {
+  readonly leaf: Uint8Array
+  /** Position of its event. */
+  readonly position: string
+}
+
+export interface Placed {
+  readonly index: number
+  readonly path: readonly Uint8Array[]
+}
+
+export class Prover {
+  readonly #log: LogReader
+  readonly #sha256: Sha256
+  readonly #signed: readonly Signed[]
+  readonly latest: Signed
+
+  private constructor(log: LogReader, sha256: Sha256, signed: readonly Signed[], latest: Signed) {
+    this.#log = log
+    this.#sha256 = sha256
+    this.#signed = signed
+    this.latest = latest
+  }
+
+  /** Proves against the last checkpoint that was signed. Throws ProofUnavailable where there is none. */
+  static async open(log: LogReader, sha256: Sha256): Promise<Prover> {
+    const signed = await allSigned(log)
+    const latest = signed.at(-1)
+    if (latest === undefined) throw new ProofUnavailable('Nothing can be proven yet: no checkpoint was ever signed.')
+    return new Prover(log, sha256, signed, latest)
+  }
+
+  /** Of each of these events its place; in their order. Throws ProofUnavailable, LogDiffers. */
+  async inclusion(events: readonly Sought[]): Promise<Placed[]> {
+    const { size } = this.latest
+    const ranges = events.map((event) => this.#rangeOf(event))
+    const begun = Math.min(...ranges)
+    const indexes = new Map<string, number>()
+    const sought = new LeafSet()
+    for (const { leaf } of events) {
+      indexes.set(toBase64(leaf), -1)
+      sought.add(leaf)
+    }
+    sought.close()
+    const spans = (): Span[] => [...indexes.values()].flatMap((index) => inclusionSpans(index, { from: 0, to: size }))
+    await this.#eachLeaf(begun, (leaf, index) => {
+      if (!sought.has(leaf)) return
+      const key = toBase64(leaf)
+      if (indexes.has(key)) indexes.set(key, index)
+    })
+    const lost = events.find(({ leaf }) => indexes.get(toBase64(leaf)) === -1)
+    if (lost !== undefined) {
+      throw new LogDiffers(`The event at position ${lost.position} is not what was signed: audit.verify tells more.`)
+    }
+    const roots = await this.#roots(begun, spans())
+    return events.map(({ leaf }) => {
+      const index = indexes.get(toBase64(leaf)) as number
+      return { index, path: inclusionSpans(index, { from: 0, to: size }).map(roots) }
+    })
+  }
+
+  /** Proof that the tree of the last checkpoint begins with this one. Throws ProofUnavailable, LogDiffers. */
+  async consistency(old: Checkpoint): Promise<Uint8Array[]> {
+    const { size } = this.latest
+    if (old.size > size) {
+      throw new ProofUnavailable(`The last checkpoint covers ${size} leaves, the one since which to prove ${old.size}.`)
+    }
+    if (old.size === 0) return []
+    const spans = consistencySpans(old.size, size)
+    const before = wholesOf({ from: 0, to: old.size })
+    const roots = await this.#roots(this.#rangeWith(old.size), [...spans, ...before])
+    const node = nodeHasher(this.#sha256)
+    const own = before.map(roots).reduceRight((right, left) => node(left, right))
+    if (!sameBytes(own, old.root)) throw new LogDiffers(`The first ${old.size} leaves are not those of the checkpoint.`)
+    return spans.map(roots)
+  }
+
+  /** Roots around a slice of leaves, which with them make the root of the last checkpoint. */
+  async outside(slice: Span): Promise<Uint8Array[]> {
+    const spans = outsideSpans(slice, this.latest.size)
+    const roots = await this.#roots(this.#rangeWith(slice.from), spans)
+    return spans.map(roots)
+  }
+
+  /** Which checkpoint was the first to cover an event. */
+  #rangeOf({ position }: Sought): number {
+    const range = this.#signed.findIndex(({ end }) => position <= end)
+    if (range !== -1) return range
+    throw new ProofUnavailable(
+      `The event at position ${position} came after the last checkpoint: make another one, then it can be proven.`,
+    )
+  }
+
+  /** The checkpoint from whose tree a tree of `size` leaves can be grown. */
+  #rangeWith(size: number): number {
+    const after = this.#signed.findIndex((each) => each.size > size)
+    return after === -1 ? this.#signed.length : after
+  }
+
+  /** Roots of parts of the tree, as far as they are before the checkpoint `begun`, whole subtrees of it, or behind it. */
+  async #roots(begun: number, spans: readonly Span[]): Promise<(span: Span) => Uint8Array> {
+    const wanted = new Set(spans.flatMap(wholesOf).map(({ from, to }) => `${from}+${to - from}`))
+    const found = new Map<string, Uint8Array>()
+    const tree = grown(this.#signed[begun - 1], this.#sha256, (from, leaves, root) => {
+      const key = `${from}+${leaves}`
+      if (wanted.has(key)) found.set(key, root)
+    })
+    await this.#eachLeaf(begun, (leaf) => tree.push(leaf))
+    if (toBase64(tree.root()) !== this.latest.root) {
+      throw new LogDiffers(
+        'The leaf hashes that were kept do not make the root that was signed: audit.verify tells more.',
+      )
+    }
+    const node = nodeHasher(this.#sha256)
+    const subtree = (from: number, leaves: number): Uint8Array => {
+      const root = found.get(`${from}+${leaves}`)
+      if (root === undefined) throw new TypeError(`Expected a root for ${leaves} leaves from ${from}.`)
+      return root
+    }
+    return (span) => spanRoot(node, span, subtree)
+  }
+
+  async #eachLeaf(begun: number, call: (leaf: Uint8Array, index: number) => void): Promise<void> {
+    let index = this.#signed[begun - 1]?.size ?? 0
+    for await (const leaves of keptLeaves(this.#log, this.#signed.slice(begun))) {
+      for (let at = 0; at < leaves.length; at += HASH) {
+        call(leaves.subarray(at, at + HASH), index)
+        index += 1
+      }
+    }
+  }
+}

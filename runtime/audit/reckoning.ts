@@ -1,0 +1,215 @@
+/** The tree as the kept leaf hashes make it, held against what was signed of it. */
+import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
+import { NoteUnreadable } from '../../domain/audit/errors.js'
+import type { CheckpointSigned, LeavesHashed } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import type { Sha256 } from '../../domain/audit/leaf.js'
+import { Frontier } from '../../domain/audit/merkle.js'
+import type { Checkpoint } from '../../domain/audit/note.js'
+import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
+import type { EventTexts } from '../../domain/event.js'
+import type { LogReader } from '../ports/event-store.js'
+import type { AuditFinding } from './findings.js'
+import { leavesWords, placeOf } from './findings.js'
+import { LeafSet } from './leaf-set.js'
+import { textsOf } from './texts.js'
+
+export const HASH = 32
+
+/** A checkpoint that somebody else holds. */
+export interface Held {
+  readonly note: string
+  readonly checkpoint: Checkpoint
+}
+
+/** Of one signed checkpoint, what its range has: by which event it was begun, and how many leaves it came to. */
+interface SignedRange {
+  readonly begun: number
+  readonly from: number
+  readonly size: number
+}
+
+export interface Reckoning {
+  readonly tree: Frontier
+  readonly ranges: readonly SignedRange[]
+  /** The last one of the log. */
+  readonly last: Checkpoint | undefined
+  /** Public keys that the log says its checkpoints were signed with. */
+  readonly keys: readonly string[]
+  readonly removed: LeafSet
+  readonly removals: number
+  /** Events of the audit stream. */
+  readonly read: number
+}
+
+/** Kept leaves of checkpoints that are not signed yet, by the revision of what began them. */
+type Attempts = Map<number, Uint8Array[]>
+
+export class Reckoner {
+  readonly #tree: Frontier
+  readonly #held: readonly Held[]
+  readonly #check: (note: string, where: EventTexts) => AuditFinding | undefined
+  readonly #ranges: SignedRange[] = []
+  readonly #keys = new Set<string>()
+  readonly #removed = new LeafSet()
+  readonly findings: AuditFinding[] = []
+  #attempts: Attempts = new Map()
+  #last: Checkpoint | undefined
+  #removals = 0
+  #read = 0
+  /** From here on nothing can fit any more: the first is told. */
+  #isBroken = false
+
+  constructor(
+    sha256: Sha256,
+    held: readonly Held[],
+    check: (note: string, where: EventTexts) => AuditFinding | undefined,
+  ) {
+    this.#tree = new Frontier(sha256)
+    this.#held = held
+    this.#check = check
+  }
+
+  async read(log: LogReader, signal: AbortSignal | undefined): Promise<Reckoning> {
+    for await (const page of textsOf(log, { stream: AUDIT_STREAM })) {
+      signal?.throwIfAborted()
+      for (const event of page) this.#take(event)
+    }
+    this.#removed.close()
+    const { tree, ranges, last, removed, removals, read } = this.#state()
+    return { tree, ranges, last, keys: [...this.#keys], removed, removals, read }
+  }
+
+  #state(): Omit<Reckoning, 'keys'> {
+    return {
+      ...{ tree: this.#tree, ranges: this.#ranges, last: this.#last },
+      ...{ removed: this.#removed, removals: this.#removals, read: this.#read },
+    }
+  }
+
+  #take(event: EventTexts): void {
+    this.#read += 1
+    const { type } = event
+    if (type === 'LeavesHashed') this.#keep(event)
+    else if (type === 'CheckpointSigned') this.#sign(event)
+    else if (type === 'JobsRemoved') {
+      this.#removals += 1
+      const content = contentOf(event)
+      if (content !== undefined) this.#removed.add(content)
+    }
+  }
+
+  #keep(event: EventTexts): void {
+    const facts = factsOf<LeavesHashed>(event)
+    const leaves = contentOf(event)
+    if (facts === undefined || leaves === undefined || leaves.length !== facts.count * HASH) {
+      this.#tell(event, 'does not hold the leaf hashes that it says it does')
+      return
+    }
+    const attempt = this.#attempts.get(facts.begun)
+    if (attempt === undefined) this.#attempts.set(facts.begun, [leaves])
+    else attempt.push(leaves)
+  }
+
+  #sign(event: EventTexts): void {
+    const facts = factsOf<CheckpointSigned>(event)
+    const signed = facts && readNote(facts.note)
+    if (facts === undefined || signed === undefined) {
+      this.#tell(event, 'holds no signed note')
+      return
+    }
+    const from = this.#tree.size
+    for (const leaves of this.#attempts.get(facts.begun) ?? []) this.#grow(leaves)
+    this.#attempts = new Map()
+    this.#ranges.push({ begun: facts.begun, from, size: this.#tree.size })
+    this.#keys.add(facts.key)
+    this.#last = signed
+    const unsigned = this.#check(facts.note, event)
+    if (unsigned !== undefined) this.findings.push(unsigned)
+    this.#compare(signed, event)
+  }
+
+  #compare(signed: Checkpoint, event: EventTexts): void {
+    const { from, size } = this.#ranges.at(-1) as SignedRange
+    const fits = signed.size === this.#tree.size && sameBytes(signed.root, this.#tree.root())
+    if (fits || this.#isBroken) return
+    this.#isBroken = true
+    const to = Math.max(size, signed.size) - 1
+    this.findings.push({
+      kind: 'rewritten',
+      message: `${leavesWords(from, to)} are not what was signed at revision ${event.revision} of ${AUDIT_STREAM}: the kept hashes make ${toBase64(this.#tree.root())} of ${size} leaves, the checkpoint has ${toBase64(signed.root)} of ${signed.size}`,
+      leaves: { from, to },
+      ...placeOf(event),
+    })
+  }
+
+  #grow(leaves: Uint8Array): void {
+    for (let at = 0; at < leaves.length; at += HASH) this.push(leaves.subarray(at, at + HASH))
+  }
+
+  /** What somebody holds of a tree of this size has to be what this one is. */
+  push(leaf: Uint8Array): void {
+    this.#tree.push(leaf)
+    const { size } = this.#tree
+    for (const { checkpoint } of this.#held) {
+      if (checkpoint.size !== size || sameBytes(checkpoint.root, this.#tree.root())) continue
+      this.findings.push({
+        kind: 'rewritten',
+        message: `the first ${size} leaves are not those of the checkpoint held: they make ${toBase64(this.#tree.root())}, it has ${toBase64(checkpoint.root)}`,
+        leaves: { from: this.#fits(size), to: size - 1 },
+      })
+    }
+  }
+
+  /** Up to where a smaller checkpoint that is held does fit. */
+  #fits(size: number): number {
+    const broken = this.findings.some(({ kind }) => kind === 'rewritten')
+    const smaller = this.#held.map(({ checkpoint }) => checkpoint.size).filter((each) => each < size)
+    return broken ? 0 : Math.max(0, ...smaller)
+  }
+
+  #tell(event: EventTexts, what: string): void {
+    const { stream, revision, type } = event
+    this.findings.push({
+      kind: 'record',
+      message: `${type} at revision ${revision} of ${stream} ${what}`,
+      ...placeOf(event),
+    })
+  }
+}
+
+/** Pages of kept leaves, in the order of the tree. */
+export async function* keptLeaves(
+  log: LogReader,
+  ranges: readonly SignedRange[],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const signed = new Set(ranges.map(({ begun }) => begun))
+  for await (const page of textsOf(log, { stream: AUDIT_STREAM })) {
+    for (const event of page) {
+      if (event.type !== 'LeavesHashed' || !signed.has(factsOf<LeavesHashed>(event)?.begun ?? -1)) continue
+      const leaves = contentOf(event)
+      if (leaves !== undefined) yield leaves
+    }
+  }
+}
+
+function contentOf({ body }: EventTexts): Uint8Array | undefined {
+  return body !== undefined && 'content' in body && typeof body.content !== 'string' ? body.content : undefined
+}
+
+function factsOf<Facts>({ data }: EventTexts): Facts | undefined {
+  try {
+    return JSON.parse(data) as Facts
+  } catch {
+    return undefined
+  }
+}
+
+function readNote(note: unknown): Checkpoint | undefined {
+  try {
+    return parseCheckpoint(parseNote(note))
+  } catch (error) {
+    if (error instanceof NoteUnreadable) return undefined
+    throw error
+  }
+}

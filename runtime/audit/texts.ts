@@ -1,0 +1,20 @@
+import type { EventTexts, RecordedEvent } from '../../domain/event.js'
+import type { LogReader, ReadTextsOptions } from '../ports/event-store.js'
+
+/** Events as they are stored, whatever the log is kept in. */
+export function textsOf(log: LogReader, options: ReadTextsOptions = {}): AsyncIterable<EventTexts[]> {
+  return log.readTexts?.(options) ?? writtenAgain(log, options)
+}
+
+async function* writtenAgain(log: LogReader, options: ReadTextsOptions): AsyncGenerator<EventTexts[]> {
+  const pages =
+    'stream' in options ? log.readStream(options.stream, { bodies: true }) : log.readAll({ ...options, bodies: true })
+  for await (const page of pages) yield page.map(toTexts)
+}
+
+/** What our codec wrote and what was read of it are the same text. */
+const toTexts = ({ data, metadata, ...rest }: RecordedEvent): EventTexts => ({
+  ...rest,
+  data: JSON.stringify(data),
+  metadata: metadata && JSON.stringify(metadata),
+})

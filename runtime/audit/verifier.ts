@@ -1,0 +1,204 @@
+/** Whether the log still is what was signed of it. */
+import { toBase64 } from '../../domain/audit/encoding.js'
+import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
+import type { VerifierKey } from '../../domain/audit/note.js'
+import { parseNote, parseVerifierKey } from '../../domain/audit/note.js'
+import { InvalidOption } from '../../domain/errors.js'
+import type { EventTexts } from '../../domain/event.js'
+import type { LogReader } from '../ports/event-store.js'
+import { Alignment } from './alignment.js'
+import type { AuditFinding, Named } from './findings.js'
+import { leavesWords, placeOf, wordsOf } from './findings.js'
+import { Locator } from './locator.js'
+import type { Held, Reckoning } from './reckoning.js'
+import { keptLeaves, Reckoner } from './reckoning.js'
+import { Redactions } from './redactions.js'
+import type { KeyTools } from './signer.js'
+import { signedBy } from './signer.js'
+import { textsOf } from './texts.js'
+
+export interface VerifyProgress {
+  readonly events: number
+  /** Leaves that the last checkpoint has. */
+  readonly of: number
+}
+
+export interface VerifyRequest {
+  readonly held: readonly Held[]
+  /** undefined: those that the log itself names, which proves nothing about who has signed. */
+  readonly keys: readonly VerifierKey[] | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+}
+
+export interface AuditReport {
+  readonly ok: boolean
+  /** At most 1,000 of them, in the order of the log. */
+  readonly findings: readonly AuditFinding[]
+  /** How many there are. */
+  readonly found: number
+  /** What the last signed checkpoint says; absent where there is none. */
+  readonly origin?: string
+  readonly root?: string
+  /** Leaves that it covers. */
+  readonly size: number
+  readonly checkpoints: number
+  /** Checkpoints held by somebody else that the log was compared with. */
+  readonly held: number
+  /** `held`: a checkpoint that somebody else holds. `keys`: keys given. `log`: nothing but what the log says of itself. */
+  readonly relativeTo: 'held' | 'keys' | 'log'
+  /** Public keys of the signatures. */
+  readonly keys: readonly string[]
+  /** Events that were compared with their kept leaves. */
+  readonly events: number
+  /** Events since the last checkpoint, of which nothing can be said yet. */
+  readonly unsealed: number
+  /** Events that are gone and of which the log says so, and how often it does. */
+  readonly removed: number
+  readonly removals: number
+  /** Bodies that were erased. */
+  readonly erased: number
+}
+
+const MOST = 1_000
+
+export class Verifier {
+  readonly #log: LogReader
+  readonly #tools: KeyTools
+
+  constructor(log: LogReader, tools: KeyTools) {
+    this.#log = log
+    this.#tools = tools
+  }
+
+  /** Rejects with the signal's reason, and the store's errors. */
+  async verify(request: VerifyRequest): Promise<AuditReport> {
+    const { hash } = this.#tools.digest
+    const reckoner = new Reckoner(hash, request.held, (note, where) => this.#unsigned(note, where, request.keys))
+    const reckoning = await reckoner.read(this.#log, request.signal)
+    const { last, keys, ranges } = reckoning
+    const size = reckoning.tree.size
+    const walk = new Walk(this.#log, reckoning, reckoner, this.#tools)
+    await walk.run(request)
+    const located = walk.fits ? [] : await Locator.locate(this.#log, reckoning, hash, request.signal)
+    const findings = [
+      ...this.#heldFindings(request, reckoning),
+      ...reckoner.findings,
+      ...located,
+      ...walk.redactions.findings,
+      ...tooLong(request.held, reckoning, walk),
+    ]
+    return {
+      ...{ ok: findings.length === 0, findings: findings.slice(0, MOST), found: findings.length },
+      ...(last !== undefined && { origin: last.origin, root: toBase64(last.root) }),
+      ...{ size, checkpoints: ranges.length, held: request.held.length, keys },
+      relativeTo: request.held.length > 0 ? 'held' : request.keys === undefined ? 'log' : 'keys',
+      ...{ events: walk.events, unsealed: walk.unsealed, removed: walk.removed, removals: reckoning.removals },
+      erased: walk.redactions.erased,
+    }
+  }
+
+  #unsigned(note: string, where: EventTexts, keys: readonly VerifierKey[] | undefined): AuditFinding | undefined {
+    const believed = keys ?? this.#keyOf(where)
+    if (signedBy(parseNote(note), believed, this.#tools) !== undefined) return undefined
+    const by = keys === undefined ? 'the key that it names' : 'any of the keys given'
+    return { kind: 'signature', message: `${wordsOf(where)} was not signed with ${by}`, ...placeOf(where) }
+  }
+
+  #keyOf({ data }: EventTexts): VerifierKey[] {
+    return this.#readKeys([(JSON.parse(data) as { key: string }).key])
+  }
+
+  #readKeys(texts: readonly string[]): VerifierKey[] {
+    return texts.flatMap((text) => {
+      try {
+        return [parseVerifierKey(this.#tools.digest.hash, text, 'key')]
+      } catch (error) {
+        if (error instanceof InvalidOption) return []
+        throw error
+      }
+    })
+  }
+
+  #heldFindings({ held, keys }: VerifyRequest, { last, keys: named }: Reckoning): AuditFinding[] {
+    const believed = keys ?? this.#readKeys(named)
+    return held.flatMap(({ note, checkpoint }): AuditFinding[] => {
+      const { origin, size } = checkpoint
+      const name = `the checkpoint held of ${size} leaves`
+      if (last !== undefined && origin !== last.origin) {
+        const message = `${name} is of ${JSON.stringify(origin)}, those of this log are of ${JSON.stringify(last.origin)}`
+        return [{ kind: 'record', message }]
+      }
+      if (signedBy(parseNote(note), believed, this.#tools) !== undefined) return []
+      const by = keys === undefined ? 'any key that this log names' : 'any of the keys given'
+      return [{ kind: 'signature', message: `${name} was not signed with ${by}` }]
+    })
+  }
+}
+
+/** A checkpoint that covers more than there is: the end of the log is gone, or nobody can say. */
+function tooLong(held: readonly Held[], { tree }: Reckoning, { fits, last }: Walk): AuditFinding[] {
+  const longest = Math.max(0, ...held.map(({ checkpoint }) => checkpoint.size))
+  if (longest <= tree.size) return []
+  const leaves = { from: tree.size, to: longest - 1 }
+  const gone = `${leavesWords(leaves.from, leaves.to)} of the checkpoint held`
+  const end = last === undefined ? 'the log is empty' : `the log ends with ${wordsOf(last)}`
+  const message = fits ? `${gone} are gone: ${end}` : `${gone} cannot be looked for: what is before them differs`
+  return [{ kind: 'truncated', message, leaves, ...(last && placeOf(last)) }]
+}
+
+/** Once through the log. */
+class Walk {
+  readonly #log: LogReader
+  readonly #alignment: Alignment
+  readonly #reckoner: Reckoner
+  readonly #hasher: LeafHasher
+  readonly #size: number
+  readonly redactions = new Redactions()
+  fits = true
+  events = 0
+  unsealed = 0
+  last: Named | undefined
+
+  constructor(log: LogReader, reckoning: Reckoning, reckoner: Reckoner, { digest }: KeyTools) {
+    this.#log = log
+    this.#alignment = new Alignment(keptLeaves(log, reckoning.ranges), reckoning.removed)
+    this.#reckoner = reckoner
+    this.#hasher = new LeafHasher(digest.hash)
+    this.#size = reckoning.tree.size
+  }
+
+  get removed(): number {
+    return this.#alignment.gone
+  }
+
+  async run({ signal, onProgress }: VerifyRequest): Promise<void> {
+    for await (const page of textsOf(this.#log)) {
+      signal?.throwIfAborted()
+      for (const event of page) {
+        if (!isLeaf(event)) continue
+        this.redactions.follow(event)
+        this.last = event
+        if (!this.fits) continue
+        const leaf = this.#hasher.hash(event)
+        const found = this.#alignment.take(leaf)
+        if (found === 'same') this.events += 1
+        else this.fits = found === 'spent' && (await this.#more(leaf))
+      }
+      onProgress?.({ events: this.events + this.unsealed, of: this.#size })
+    }
+    if (this.fits) this.fits = await this.#alignment.takeRest()
+  }
+
+  /** False: it differs. What the last checkpoint does not have may still be in one that is held. */
+  async #more(leaf: Uint8Array): Promise<boolean> {
+    while (await this.#alignment.next()) {
+      const found = this.#alignment.take(leaf)
+      if (found === 'same') this.events += 1
+      if (found !== 'spent') return found === 'same'
+    }
+    this.unsealed += 1
+    this.#reckoner.push(leaf)
+    return true
+  }
+}

@@ -1,0 +1,176 @@
+/** Whatever somebody changes in the file by hand, `verify` finds it, and says where. */
+import type Database from 'better-sqlite3'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { nodeDigest } from '../../adapters/node/digest.js'
+import { LeafHasher } from '../../domain/audit/leaf.js'
+import { temporaryFolder } from '../adapters/temporary-folder.js'
+import { type Kept, tampered, twoCheckpoints } from './world.js'
+
+let kept: Kept
+
+beforeAll(async () => {
+  const { path, remove } = await temporaryFolder()
+  kept = await twoCheckpoints(path)
+  return remove
+})
+
+/** Where in the file the event of this revision is; of job a by default. */
+function positionOf(db: Database.Database, revision: number, stream = 'job-a'): number {
+  const first = db.prepare('SELECT position FROM jobledger_events WHERE name = ?').pluck().get(stream)
+  const sql = 'SELECT position FROM jobledger_events WHERE stream = ? AND revision = ?'
+  return db.prepare(sql).pluck().get(first, revision) as number
+}
+
+const set = (db: Database.Database, column: string, value: string, position: number): void =>
+  void db.prepare(`UPDATE jobledger_events SET ${column} = ${value} WHERE position = ?`).run(position)
+
+test('a log that nobody has touched verifies', async () => {
+  const report = await tampered(kept, () => {})
+  expect(report).toMatchObject({ ok: true, findings: [], relativeTo: 'held', checkpoints: 2, held: 1, removed: 0 })
+  expect(report.events).toBe(report.size)
+  // What keeps and signs the second checkpoint is in none yet.
+  expect(report.unsealed).toBe(2)
+})
+
+describe('located', () => {
+  test.each([
+    ['a byte of a payload', "replace(body, 'a@', 'o@')", 'body', 0, 'Queued'],
+    ['a timestamp', 'at - 60000', 'at', 1, 'Leased'],
+    ['an outcome', `replace(data, 'succeeded', 'failed')`, 'data', 2, 'Finished'],
+    ['a type', "'Cancelled'", 'type', 2, 'Cancelled'],
+    ['who did it', `'{"actor":"eve"}'`, 'metadata', 2, 'Finished'],
+  ])('%s', async (_, value, column, revision, type) => {
+    const report = await tampered(kept, (db) => set(db, column, value, positionOf(db, revision)))
+    expect(report.findings).toEqual([expect.objectContaining({ kind: 'changed', stream: 'job-a', revision, type })])
+  })
+
+  test('an event that was dropped', async () => {
+    const report = await tampered(kept, (db) => {
+      db.prepare('DELETE FROM jobledger_events WHERE position = ?').run(positionOf(db, 1))
+    })
+    expect(report.findings).toEqual([expect.objectContaining({ kind: 'dropped', stream: 'job-a', revision: 1 })])
+    expect(report.findings[0]?.message).toMatch(
+      /dropped between Queued at revision 0 of job-a and Finished at revision 2/,
+    )
+  })
+
+  test('two that were swapped', async () => {
+    const report = await tampered(kept, (db) => {
+      const [leased, finished] = [positionOf(db, 1), positionOf(db, 2)]
+      set(db, 'position', '-1', leased)
+      set(db, 'position', `${leased}`, finished)
+      set(db, 'position', `${finished}`, -1)
+    })
+    expect(report.findings).toEqual([
+      expect.objectContaining({ kind: 'moved', stream: 'job-a', revision: 1, type: 'Leased' }),
+    ])
+  })
+
+  test('one that came in', async () => {
+    const report = await tampered(kept, (db) => {
+      const stream = positionOf(db, 0)
+      const at = positionOf(db, 0, 'job-b')
+      db.prepare('UPDATE jobledger_events SET position = -position WHERE position >= ?').run(at)
+      db.prepare('UPDATE jobledger_events SET position = 1 - position WHERE position < 0').run()
+      db.prepare('UPDATE jobledger_events SET stream = stream + 1 WHERE stream >= ?').run(at)
+      db.prepare(
+        "INSERT INTO jobledger_events (position, stream, revision, type, at, id, data) VALUES (?, ?, 3, 'Expunged', 1, 'x', '{}')",
+      ).run(at, stream)
+    })
+    expect(report.findings).toEqual([
+      expect.objectContaining({ kind: 'inserted', stream: 'job-a', revision: 3, type: 'Expunged' }),
+    ])
+  })
+
+  test('the end of the log', async () => {
+    const { findings } = await tampered(
+      kept,
+      (db) => {
+        db.prepare('DELETE FROM jobledger_events WHERE position >= ?').run(positionOf(db, 1, 'job-e'))
+      },
+      kept.notes,
+    )
+    expect(findings).toEqual([expect.objectContaining({ kind: 'truncated', stream: 'job-e', revision: 0 })])
+    expect(findings[0]?.message).toMatch(/the log ends with Queued at revision 0 of job-e/)
+  })
+
+  test('a whole job, from the first checkpoint on nothing else', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      const stream = positionOf(db, 0, 'job-c')
+      db.prepare('DELETE FROM jobledger_events WHERE stream = ?').run(stream)
+    })
+    expect(findings).toEqual([expect.objectContaining({ kind: 'dropped' })])
+    expect(findings[0]?.message).toMatch(/leaves \d+ to \d+ dropped between/)
+  })
+
+  test('a body that is gone without a word', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      const sql = 'SELECT seal, body FROM jobledger_events WHERE position = ?'
+      const { seal, body } = db.prepare(sql).get(positionOf(db, 0)) as { seal: Buffer; body: string }
+      const hash = Buffer.from(nodeDigest.sha256(seal, body), 'hex')
+      db.prepare('UPDATE jobledger_events SET seal = ?, body = NULL WHERE position = ?').run(hash, positionOf(db, 0))
+    })
+    expect(findings).toEqual([expect.objectContaining({ kind: 'erased', stream: 'job-a', revision: 0 })])
+  })
+})
+
+describe('a stream that was written anew, with fresh hashes', () => {
+  /** The outcome of job a, and in place of its kept leaf the one that fits. Whose hash that is again nobody can say without a key. */
+  function rewrite(db: Database.Database): void {
+    const position = positionOf(db, 2)
+    const before = leafAt(db, position)
+    set(db, 'data', `replace(data, 'succeeded', 'failed')`, position)
+    const after = leafAt(db, position)
+    const rows = db.prepare("SELECT position, body FROM jobledger_events WHERE type = 'LeavesHashed'").all()
+    for (const row of rows as { position: number; body: Buffer }[]) {
+      const at = row.body.indexOf(before)
+      if (at === -1) continue
+      after.copy(row.body, at)
+      db.prepare('UPDATE jobledger_events SET body = ? WHERE position = ?').run(row.body, row.position)
+    }
+  }
+
+  interface EventRow {
+    readonly revision: number
+    readonly id: string
+    readonly type: string
+    readonly at: number
+    readonly data: string
+    readonly metadata: string | null
+    readonly seal: Buffer | null
+    readonly body: string | Buffer | null
+  }
+
+  function leafAt(db: Database.Database, position: number): Buffer {
+    const row = db.prepare('SELECT * FROM jobledger_events WHERE position = ?').get(position) as EventRow
+    const { revision, id, type, at, data, metadata, seal, body } = row
+    const content = seal === null ? undefined : body === null ? { hash: seal } : { salt: seal, content: body }
+    const event = { stream: 'job-a', revision, position: '', id, type, at, data, metadata: metadata ?? undefined }
+    return Buffer.from(new LeafHasher(nodeDigest.hash).hash({ ...event, body: content }))
+  }
+
+  test('does not fit what was signed', async () => {
+    const { findings } = await tampered(kept, rewrite, [])
+    expect(findings[0]).toMatchObject({ kind: 'rewritten', stream: 'audit', leaves: { from: 0 } })
+    expect(findings[0]?.message).toMatch(/^leaves 0 to \d+ are not what was signed at revision 2 of audit/)
+    // The hashes that were exchanged are themselves an event that the second checkpoint covers.
+    expect(findings.at(-1)).toMatchObject({ kind: 'changed', stream: 'audit', type: 'LeavesHashed' })
+  })
+
+  test('nor, should all that was signed be gone, what somebody else holds', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      rewrite(db)
+      const audit = db.prepare("SELECT position FROM jobledger_events WHERE name = 'audit'").pluck().get()
+      db.prepare('DELETE FROM jobledger_events WHERE stream = ? AND revision > 0').run(audit)
+    })
+    expect(findings).toEqual([expect.objectContaining({ kind: 'rewritten' })])
+  })
+})
+
+test('a checkpoint that another key signed is none', async () => {
+  const { findings } = await tampered(kept, (db) => {
+    const sql = `UPDATE jobledger_events SET data = replace(data, 'example.com/jobs\\n', 'example.com/else\\n') WHERE type = 'CheckpointSigned'`
+    db.prepare(sql).run()
+  })
+  expect(findings.map(({ kind }) => kind)).toContain('signature')
+})
