@@ -255,10 +255,10 @@ async function openMemory(): Promise<Storage> {
 }
 
 /** Opened when first asked for: most processes need none. */
-function sqliteReadModels(path: string): () => Promise<ReadModels> {
+function sqliteReadModels(path: string, log?: string): () => Promise<ReadModels> {
   return async () => {
     const { openSqliteReadModels } = await import('./sqlite/read-models.js')
-    return openSqliteReadModels(path)
+    return openSqliteReadModels(path, log)
   }
 }
 
@@ -272,7 +272,11 @@ async function openSqlite(path: string, { durability, onUnreadable }: StoreOptio
   const { openSqliteViews } = await import('./sqlite/views.js')
   const store = await openSqliteStore(path, { durability, onUnreadable })
   try {
-    return { store, views: await openSqliteViews(`${path}-views`), readModels: sqliteReadModels(`${path}-reports`) }
+    return {
+      store,
+      views: await openSqliteViews(`${path}-views`),
+      readModels: sqliteReadModels(`${path}-reports`, path),
+    }
   } catch (error) {
     await store.close()
     throw error

@@ -20,6 +20,7 @@ import { heartbeats, heartbeatsCase } from './heartbeats.js'
 import { history } from './history.js'
 import { latency, latencyCase } from './latency.js'
 import { open, openCase } from './open.js'
+import { reportsCase, reportsDrain, reportsSteady } from './read-models.js'
 import { readOnly, replay, replayCase } from './replay.js'
 import { storeBulk, storeSingle } from './stores/enqueue.js'
 import { eventStoreFloor, postgresFloor } from './stores/floors.js'
@@ -53,6 +54,7 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['triggers-idle', triggersIdleCase],
   ['triggers-due', triggersDueCase],
   ['triggers-late', triggersLateCase],
+  ['reports', reportsCase],
 ])
 
 export const TASKS: readonly Task<never, Message>[] = [
@@ -77,6 +79,8 @@ export const TASKS: readonly Task<never, Message>[] = [
   triggersDue,
   triggersAdd,
   triggersLate,
+  reportsSteady,
+  reportsDrain,
   storeBulk,
   storeSingle,
   postgresFloor,

@@ -1,14 +1,17 @@
 /** Tables for SQL in a file of their own, which may be deleted at any time. */
 import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import type { Cell } from '../../projections/read-models/tables.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Answer, QueryOptions, ReadModels } from '../../runtime/ports/read-models.js'
+import type { Logger } from '../../runtime/ports/logger.js'
+import type { Answer, Beside, QueryOptions, ReadModels } from '../../runtime/ports/read-models.js'
 import type { Checkpoint } from '../../runtime/ports/views.js'
 import type { Database } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
 import { answerTo } from './read-models-query.js'
 import { connectReader, DROP_ALL, deleteReportsFile, IN_MEMORY, openReportsFile } from './read-models-schema.js'
+import { ReadModelsThread } from './read-models-thread.js'
 import { ReadModelsWriter } from './read-models-writer.js'
 import { emptyWal } from './removals.js'
 
@@ -25,10 +28,11 @@ const FOLDS = 'SELECT stream, text FROM folds WHERE stream IN (SELECT value FROM
 
 /**
  * Opens the file, or makes it anew when it is missing, damaged, of another version or no database; `:memory:` is none.
+ * `log`: the path of the log, where that is a file, too.
  * Rejects with StoreUnusable for another program's database, which is left alone, or when better-sqlite3 is missing.
  */
-export async function openSqliteReadModels(path: string): Promise<SqliteReadModels> {
-  return new SqliteReadModels(path, openReportsFile(path))
+export async function openSqliteReadModels(path: string, log?: string): Promise<SqliteReadModels> {
+  return new SqliteReadModels(path, openReportsFile(path), log)
 }
 
 interface Handles {
@@ -41,14 +45,16 @@ interface Handles {
 export class SqliteReadModels implements ReadModels {
   readonly dialect = 'sqlite'
   readonly #path: string
+  readonly #log: string | undefined
   #handles: Handles
   /** One save at a time. */
   #saving: Promise<unknown> = Promise.resolve()
   readonly #answering = new Set<Promise<unknown>>()
   #closed = false
 
-  constructor(path: string, db: Database) {
+  constructor(path: string, db: Database, log?: string) {
     this.#path = path
+    this.#log = log
     this.#handles = this.#handlesOn(db)
   }
 
@@ -86,6 +92,10 @@ export class SqliteReadModels implements ReadModels {
     const answer = answerTo(db, sql, params, { ...options, whole: this.#path === IN_MEMORY })
     this.#answering.add(answer)
     return answer.finally(() => this.#answering.delete(answer))
+  }
+
+  beside(search: () => SearchPaths, logger: Logger): Beside | undefined {
+    return this.#log === undefined ? undefined : ReadModelsThread.start(this.#log, this.#path, search, logger)
   }
 
   async close(): Promise<void> {

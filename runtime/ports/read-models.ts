@@ -5,7 +5,9 @@
  */
 import { JobledgerError } from '../../domain/errors.js'
 import type { Position } from '../../domain/event.js'
+import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import type { Cell, RowChanges } from '../../projections/read-models/tables.js'
+import type { Logger } from './logger.js'
 import type { Checkpoint } from './views.js'
 
 export type SqlDialect = 'sqlite' | 'postgres'
@@ -47,7 +49,28 @@ export interface ReadModels {
    * signal's reason.
    */
   query(sql: string, params: readonly Cell[], options: QueryOptions): Promise<Answer>
+  /** Where the store lets somebody beside this thread follow the log. Undefined: it cannot be done here and now. */
+  beside?(search: () => SearchPaths, logger: Logger): Beside | undefined
   close(): Promise<void>
+}
+
+/** Brings the log into the tables without taking this thread's time. */
+export interface Beside {
+  /**
+   * All that is in the log up to `until`. Answers with how often another process was faster. Rejects with ReadModelsUnfit where
+   * what is kept cannot be gone on from.
+   */
+  catchUp(until: Position): Promise<number>
+  close(): Promise<void>
+}
+
+/** What is kept is not of this log, or nothing is kept: it has to be built from the beginning. */
+export class ReadModelsUnfit extends JobledgerError {
+  readonly code = 'READ_MODELS_UNFIT'
+  readonly family = 'ledger'
+  constructor() {
+    super('The read models have to be built from the beginning.')
+  }
 }
 
 abstract class QueryError extends JobledgerError {

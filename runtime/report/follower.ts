@@ -9,6 +9,7 @@ import { READ_MODELS_VERSION } from '../../projections/read-models/tables.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { ReadModels } from '../ports/read-models.js'
+import { ReadModelsUnfit } from '../ports/read-models.js'
 import type { Checkpoint } from '../ports/views.js'
 import { mergedPaths, SEARCH_FOLD } from './search-paths.js'
 
@@ -22,6 +23,8 @@ export interface FollowerOptions {
   /** What the job types of this process declare. */
   readonly search: () => SearchPaths
   readonly logger: Logger
+  /** Only the newest part of the log can be read: what cannot be gone on from is not built again. */
+  readonly goesOn?: true
 }
 
 /**
@@ -77,11 +80,13 @@ export class Follower {
     for (;;) {
       const kept = await models.checkpoint()
       if (this.#known && isSame(kept, this.#at)) return
-      if (kept === undefined || (await this.#fits(kept))) {
+      const fits = kept === undefined ? this.#options.goesOn === undefined : await this.#fits(kept)
+      if (fits) {
         this.#at = kept
         await this.#begin()
         return
       }
+      if (kept === undefined || this.#options.goesOn) throw new ReadModelsUnfit()
       logger.info({ checkpoint: kept }, 'read models do not fit the log: they are built again')
       await models.startOver(kept)
     }

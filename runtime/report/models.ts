@@ -1,4 +1,5 @@
 import { InvalidOption } from '../../domain/errors.js'
+import type { Position } from '../../domain/event.js'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import type { Cell } from '../../projections/read-models/tables.js'
 import { checkKeys, toCount, toSignal, toText } from '../checks.js'
@@ -7,7 +8,8 @@ import { delay } from '../ports/clock.js'
 import type { EventStore, LogReader } from '../ports/event-store.js'
 import { StoreUnusable } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
-import type { Answer, QueryRow, ReadModels, SqlDialect } from '../ports/read-models.js'
+import type { Answer, Beside, QueryRow, ReadModels, SqlDialect } from '../ports/read-models.js'
+import { ReadModelsUnfit } from '../ports/read-models.js'
 import { Follower } from './follower.js'
 
 export interface QueryCall {
@@ -30,6 +32,8 @@ const BEHIND = 700
 interface Opened {
   readonly models: ReadModels
   readonly follower: Follower
+  /** While they are kept up, if the store can. */
+  beside?: Beside | undefined
 }
 
 export interface ModelsOptions {
@@ -76,13 +80,31 @@ export class Models {
 
   /** The tables, with all that was in the log when this was called. */
   async caughtUp(signal?: AbortSignal): Promise<ReadModels> {
-    const { models, follower } = await this.#open()
+    const opened = await this.#open()
     const head = await this.#options.store.head()
-    await this.#inTurn(() => follower.catchUp(head, signal))
-    return models
+    await this.#inTurn(() => this.#catchUp(opened, head, signal))
+    return opened.models
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  /** Answers with how often another process was faster, in all. */
+  async #catchUp(opened: Opened, head: Position, signal?: AbortSignal): Promise<number> {
+    const { follower, beside } = opened
+    if (beside !== undefined) {
+      try {
+        return await beside.catchUp(head)
+      } catch (error) {
+        if (!(error instanceof ReadModelsUnfit)) {
+          this.#options.logger.warn({ err: error }, 'read models are followed by the thread of the engine itself')
+          opened.beside = undefined
+          await beside.close()
+        }
+      }
+    }
+    await follower.catchUp(head, signal)
+    return follower.lost
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const done = this.#following.then(work)
     this.#following = done.catch(() => {})
     return done
@@ -105,18 +127,27 @@ export class Models {
 
   /** Keeps them up until `signal` aborts. Who finds that others are faster leaves it to them, and looks less often. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
-    for (;;) {
-      const { follower } = await this.#open()
-      const { lost } = follower
-      await this.caughtUp(signal)
-      await delay(clock, follower.lost > lost ? BEHIND : BEAT, signal)
+    const { clock, store, search, logger } = this.#options
+    await this.caughtUp(signal)
+    const opened = await this.#open()
+    opened.beside ??= opened.models.beside?.(search, logger)
+    try {
+      for (let lost = 0; ; ) {
+        const head = await store.head()
+        const now = await this.#inTurn(() => this.#catchUp(opened, head, signal))
+        await delay(clock, now > lost ? BEHIND : BEAT, signal)
+        lost = now
+      }
+    } finally {
+      await opened.beside?.close()
+      opened.beside = undefined
     }
   }
 
   async close(): Promise<void> {
     await this.#following
     const opened = await this.#opened?.catch(() => undefined)
+    await opened?.beside?.close()
     await opened?.models.close()
   }
 }

@@ -201,6 +201,21 @@ describe('what is kept', () => {
   })
 })
 
+test('kept up all the time, whoever follows the log, they are the same', async () => {
+  const url = `sqlite:${join(await folder(), 'jobs.db')}`
+  const ledger = await openLedger({ url, jobs: [order], autoStart: true, reports: true })
+  cleanups.push(() => ledger.close())
+  for (let round = 0; round < 3; round += 1) {
+    await Promise.all([1, 2, 3].map((id) => run(ledger, { customer: { id } })))
+    expect(await ledger.query('SELECT state, count(*) AS n FROM jobs GROUP BY state')).toEqual([
+      { state: 'succeeded', n: 3 * (round + 1) },
+    ])
+  }
+  expect(await ledger.query('SELECT sum(queued) AS q, sum(succeeded) AS s FROM queue_minutes')).toEqual([
+    { q: 9, s: 9 },
+  ])
+})
+
 describe('queries', () => {
   test.each([
     ['DELETE FROM jobs', QueryWrites],
