@@ -1,8 +1,13 @@
 /** What a ledger tells: nothing here changes anything. */
+import type { RecordedEvent } from '../domain/event.js'
 import type { AttemptRecord } from '../projections/attempts.js'
+import type { Projection } from '../projections/fold.js'
 import type { Engine } from './engine.js'
 import { AsOf } from './history/as-of.js'
+import type { ReplayOptions } from './history/checks.js'
 import type { Moment } from './history/moment.js'
+import type { ReplayStep } from './history/replay.js'
+import { replay } from './history/replay.js'
 import type { QueryRow } from './ports/read-models.js'
 import type { DeedFilter, DeedPage } from './read/deeds.js'
 import { deedsIn } from './read/deeds.js'
@@ -55,6 +60,16 @@ export class LedgerReads {
   /** The ledger as it was at an instant, or right after an event: read-only, asked when its methods are called. Throws InvalidOption. */
   asOf(moment: Moment): AsOf {
     return new AsOf(this.#engine, moment)
+  }
+
+  /**
+   * Recorded events once more, in order; `through`: the rows of a projection after each event that it takes up. `speed` waits
+   * as long between them as they were apart, or so many times less. Throws InvalidOption, or the signal's reason.
+   */
+  replay(options?: ReplayOptions): AsyncIterable<RecordedEvent>
+  replay<Row>(options: ReplayOptions & { readonly through: Projection<Row> }): AsyncIterable<ReplayStep<Row>>
+  replay<Row>(options: ReplayOptions & { readonly through?: Projection<Row> } = {}): AsyncIterable<unknown> {
+    return replay(this.#engine(), options)
   }
 
   /** Jobs, newest first. Throws InvalidOption. */
