@@ -121,7 +121,27 @@ export type { DependencyError, DependencyResult } from './runtime/read/dependenc
 export type { Explain, TriggerQuestion, UniqueQuestion } from './runtime/read/explainer.js'
 export type { ListFilter } from './runtime/read/listing.js'
 export type { HistoryEntry, JobPage, JobStatus, JobSummary, QueueCounts } from './runtime/read/queries.js'
+export type {
+  CauseRetries,
+  Flow,
+  Kpis,
+  PendingJob,
+  Punctuality,
+  Throughput,
+  Times,
+  TypeFailures,
+  WorkerUse,
+} from './runtime/report/answers.js'
 export type { QueryCall, QueryParameter } from './runtime/report/models.js'
+export type {
+  LaneFilter,
+  OldestOptions,
+  ReportOptions,
+  ThroughputOptions,
+  TimesOptions,
+} from './runtime/report/report-options.js'
+export type { Reports } from './runtime/report/reports.js'
+export type { Spread } from './runtime/report/spread.js'
 export type {
   PoolCeilings,
   PoolOptions,

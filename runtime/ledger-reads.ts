@@ -16,6 +16,7 @@ import type { Explain } from './read/explainer.js'
 import type { ListFilter } from './read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
 import type { QueryCall, QueryParameter } from './report/models.js'
+import { Reports } from './report/reports.js'
 
 export class LedgerReads {
   readonly #engine: () => Engine
@@ -76,6 +77,9 @@ export class LedgerReads {
   async list(filter?: ListFilter): Promise<JobPage> {
     return this.#engine().queries.list(filter)
   }
+
+  /** Of a span of time, and of how things stand now. */
+  readonly reports: Reports = new Reports(() => this.#engine())
 
   /**
    * Reads the tables of docs/read-models.md, with all that is in the log by now. One statement, in the SQL of the store, with

@@ -17,6 +17,11 @@ export class Output {
     this.#options = options
   }
 
+  /** Documents are asked for. */
+  get isJson(): boolean {
+    return this.#options.json
+  }
+
   /** What the verb was asked for: one document with --json, else the text. */
   data(document: unknown, text: () => string): void {
     const shown = this.#options.json ? JSON.stringify(document, bytesAsText) : text()

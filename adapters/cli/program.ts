@@ -18,6 +18,7 @@ import { addCancel, addPromote, addReschedule, addRetry } from './operate.js'
 import { oneLine } from './output.js'
 import { addQueues, addStats } from './queues.js'
 import { addExpunge, addRemove } from './remove.js'
+import { addReport } from './report.js'
 import { addRetention } from './retention.js'
 import { DEFAULT_LEDGER } from './session.js'
 import { addStatus } from './status.js'
@@ -35,6 +36,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addExplain,
     addList,
     addStats,
+    addReport,
     addDeeds,
     addWorkers,
     addLeases,

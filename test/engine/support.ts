@@ -25,6 +25,7 @@ import type { Clock } from '../../runtime/ports/clock.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
 import type { Ids } from '../../runtime/ports/ids.js'
 import type { Logger } from '../../runtime/ports/logger.js'
+import type { ReadModels } from '../../runtime/ports/read-models.js'
 import type { Views } from '../../runtime/ports/views.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
 import { freshLog } from '../support/eventstore/logs.js'
@@ -68,8 +69,10 @@ export function ledgerOn(
   clock: Clock,
   options: LedgerOptions = {},
   ids: Ids = randomIds(clock),
+  readModels?: () => Promise<ReadModels>,
 ): Promise<Ledger> {
-  const world = { clock, ids, host: nodeHost, digest: nodeDigest, signatures: nodeSignatures, scope: currentJobScope }
+  const adapters = { host: nodeHost, digest: nodeDigest, signatures: nodeSignatures, scope: currentJobScope }
+  const world = { clock, ids, ...adapters, readModels }
   return Ledger.open({ store, views, ...world, isolation: new ChildPool(clock) }, options)
 }
 
@@ -123,8 +126,9 @@ export const postgres: Backend = {
     return {
       clock: patient,
       async open(options, clock, ids) {
-        const { store, views } = await openPostgresStorage(schema.url, { durability: 'normal' })
-        return ledgerOn(watched(store, patient), watched(views, patient), clock, options, ids)
+        const { store, views, readModels } = await openPostgresStorage(schema.url, { durability: 'normal' })
+        const models = async (): Promise<ReadModels> => watched(await readModels(), patient)
+        return ledgerOn(watched(store, patient), watched(views, patient), clock, options, ids, models)
       },
       async store() {
         const store = await openPostgresStore(schema.url, { durability: 'normal' })
