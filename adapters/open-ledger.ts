@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { InvalidOption } from '../domain/errors.js'
 import { toText } from '../runtime/checks.js'
 import { Ledger } from '../runtime/ledger.js'
@@ -22,7 +21,7 @@ import { PooledIds } from './node/ids.js'
 import { ChildPool } from './node/isolation/pool.js'
 import { nodeSignatures } from './node/signatures.js'
 import type { Pool } from './postgres/driver.js'
-import { archiveOf, sqlitePath, URL_FORMS, withoutPassword } from './shared/urls.js'
+import { sqlitePath, URL_FORMS, withoutPassword } from './shared/urls.js'
 
 export interface OpenLedgerOptions extends LedgerOptions {
   /**
@@ -45,8 +44,8 @@ export interface OpenLedgerOptions extends LedgerOptions {
    */
   readonly durability?: 'full' | 'normal'
   /**
-   * The folder with the sealed segments of `archive.run`; made when there are any. It is read wherever the log is: without it
-   * what lies there cannot be. Default: for `sqlite:<path>` the folder `<path>-archive`, if it is there.
+   * The folder with the sealed segments of `archive.run`; made when there are any. Without it what lies there cannot be read.
+   * Default: for `sqlite:<path>` the folder `<path>-archive`; none for other stores.
    */
   readonly archive?: string
   /**
@@ -107,10 +106,9 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
   }
 }
 
-/** Of a SQLite ledger, if somebody has made one. */
 function archiveBeside(place: string | Pool): string | undefined {
   const path = typeof place === 'string' ? sqlitePath(place) : undefined
-  return path !== undefined && existsSync(archiveOf(path)) ? archiveOf(path) : undefined
+  return path === undefined ? undefined : `${path}-archive`
 }
 
 async function closeStorage({ store, views }: Storage): Promise<void> {

@@ -13,7 +13,7 @@ import { withLedger } from './session.js'
 /** The default export of a config file. */
 export interface WorkerConfig
   extends Omit<LedgerOptions, 'logger' | 'jobs' | 'queues' | 'autoStart'>,
-    Pick<OpenLedgerOptions, 'url' | 'durability'>,
+    Pick<OpenLedgerOptions, 'url' | 'durability' | 'archive'>,
     Omit<StartOptions, 'queues'>,
     CloseOptions {
   readonly jobs: NonNullable<LedgerOptions['jobs']>
@@ -35,6 +35,7 @@ const KEYS: readonly string[] = [
   'jobs',
   'url',
   'durability',
+  'archive',
   'queues',
   ...LEDGER_KEYS.slice(1),
   ...START_KEYS,

@@ -54,7 +54,12 @@ function definitionOf({ jobs }: WorkerConfig, type: string, file: string | undef
 }
 
 export function storageOf(config: WorkerConfig): Omit<OpenLedgerOptions, 'url' | 'logger'> {
-  return { ...ledgerPart(config), ...(config.durability !== undefined && { durability: config.durability }) }
+  const { durability, archive } = config
+  return {
+    ...ledgerPart(config),
+    ...(durability !== undefined && { durability }),
+    ...(archive !== undefined && { archive }),
+  }
 }
 
 async function report(output: Output, handle: JobHandle, flags: EnqueueFlags): Promise<void> {

@@ -1,6 +1,7 @@
 /** The command line as a whole: its verbs, its global options, and what becomes of errors. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
+import { addArchive } from './archive.js'
 import { addAttempts } from './attempts.js'
 import { addBackup } from './backup.js'
 import { addCopy } from './copy.js'
@@ -54,7 +55,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addTriggers,
     addRetention,
   ],
-  'Look after the store:': [addMigrate, addBackup, addCopy],
+  'Look after the store:': [addMigrate, addBackup, addCopy, addArchive],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */
@@ -76,6 +77,7 @@ function build(): Command {
     .description('An event-sourced job queue in one SQLite file: enqueue, run and look into jobs.')
     .version(version(), '-V, --version')
     .option('-l, --ledger <url|path>', `where the ledger is (default: $JOBLEDGER_URL or ${DEFAULT_LEDGER})`)
+    .option('--archive <folder>', 'where its archive is (default: $JOBLEDGER_ARCHIVE or, SQLite, <path>-archive)')
     .option('--json', 'one JSON document on stdout; errors as JSON on stderr')
     .option('-q, --quiet', 'say nothing but data and errors')
     .option('--no-color', 'plain text; so does NO_COLOR, and a pipe')

@@ -10,6 +10,7 @@ import { Output } from './output.js'
 
 export interface GlobalOptions {
   readonly ledger?: string
+  readonly archive?: string
   readonly json?: boolean
   readonly quiet?: boolean
   readonly color: boolean
@@ -25,6 +26,8 @@ export class Session {
   readonly log: Logger
   /** --reason: why it is done. */
   readonly reason: string | undefined
+  /** Where the archive is, if anybody has said. */
+  readonly storage: Pick<OpenLedgerOptions, 'archive'>
   readonly #user: string | undefined
   readonly #asked: string | undefined
 
@@ -36,6 +39,7 @@ export class Session {
       color,
       logLevel,
       ledger,
+      archive,
       as,
       reason,
     } = command.optsWithGlobals<GlobalOptions>()
@@ -44,6 +48,8 @@ export class Session {
     this.reason = reason
     this.#user = as
     this.#asked = ledger ?? (process.env.JOBLEDGER_URL || undefined)
+    const folder = archive ?? (process.env.JOBLEDGER_ARCHIVE || undefined)
+    this.storage = folder === undefined ? {} : { archive: folder }
   }
 
   /** Flag, then environment, then a config file's own word, then the default. */
@@ -55,7 +61,7 @@ export class Session {
   async read<Result>(work: (ledger: Ledger) => Promise<Result>): Promise<Result> {
     const url = this.url()
     requireLedger(url)
-    return withLedger({ url, logger: this.log }, work)
+    return withLedger({ url, logger: this.log, ...this.storage }, work)
   }
 
   /** As `read`, for what changes something: it is recorded who does it, and why. */

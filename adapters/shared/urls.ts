@@ -8,6 +8,3 @@ export function withoutPassword(url: unknown): unknown {
 
 /** The file of a SQLite ledger; undefined for another one. */
 export const sqlitePath = (url: string): string | undefined => /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1]
-
-/** Where the archive of a SQLite ledger is, unless somebody says otherwise. */
-export const archiveOf = (path: string): string => `${path}-archive`

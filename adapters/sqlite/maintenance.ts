@@ -1,6 +1,13 @@
 /** A ledger in a file, as an operator sees it. */
 import { statSync } from 'node:fs'
-import type { Backup, BackupOptions, Finding, Maintenance, Migration } from '../../runtime/ports/maintenance.js'
+import type {
+  Backup,
+  BackupOptions,
+  Compacted,
+  Finding,
+  Maintenance,
+  Migration,
+} from '../../runtime/ports/maintenance.js'
 import { bytes } from '../shared/bytes.js'
 import { lagFinding, sizeFinding } from '../shared/findings.js'
 import { toNumber } from '../shared/positions.js'
@@ -13,6 +20,8 @@ import { connectViews, openViewsFile, VIEWS_VERSION } from './views-schema.js'
 
 /** SQLite empties it at some 32 MiB, and cuts it at 64 MiB: more than that means that somebody reads without end. */
 const LARGE_WAL = 256 * 1024 ** 2
+/** How long compacting waits for who writes (ms). */
+const PATIENCE_MS = 30_000
 
 export class SqliteMaintenance implements Maintenance {
   readonly #path: string
@@ -30,6 +39,21 @@ export class SqliteMaintenance implements Maintenance {
 
   backup(options: BackupOptions): Promise<Backup> {
     return backupLog(this.#path, options)
+  }
+
+  /** Writes the file anew, without its free pages. Others may read meanwhile; who writes waits. */
+  async compact(): Promise<Compacted> {
+    const before = this.#sizeOf('') + this.#sizeOf('-wal')
+    const { db } = openLog(this.#path, { busyTimeout: PATIENCE_MS })
+    try {
+      db.exec('VACUUM')
+      db.pragma('wal_checkpoint(TRUNCATE)')
+    } catch (error) {
+      throw toStoreError(error, this.#path)
+    } finally {
+      db.close()
+    }
+    return { before, after: this.#sizeOf('') + this.#sizeOf('-wal') }
   }
 
   async examine({ quick }: { readonly quick: boolean }): Promise<Finding[]> {

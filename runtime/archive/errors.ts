@@ -7,9 +7,9 @@ abstract class ArchiveError extends JobledgerError {
 /** Part of the log lies in an archive, and nobody has said where that is. */
 export class ArchiveMissing extends ArchiveError {
   readonly code = 'ARCHIVE_MISSING'
-  constructor(segments: number) {
+  constructor(segment: string) {
     super(
-      `Expected \`openLedger.archive\` to name the folder with the ${segments} archived segments of this log, got nothing.`,
+      `Expected \`openLedger.archive\` to name the folder with the archived segment ${segment} of this log, got nothing.`,
     )
   }
 }

@@ -32,7 +32,7 @@ export class SegmentReader {
   /** Throws what `events` throws; reads the file as it is, and no more. */
   async check({ name, sha256 }: Segment): Promise<Folder> {
     const folder = this.#folder
-    if (folder === undefined) throw new ArchiveMissing(1)
+    if (folder === undefined) throw new ArchiveMissing(name)
     const seal = await folder.seal(name)
     if (seal === undefined) throw new SegmentMissing(name, folder.path)
     if (seal.sha256 === sha256) return folder

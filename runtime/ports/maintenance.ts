@@ -33,11 +33,19 @@ export interface Backup {
   readonly logId: string
 }
 
+/** Bytes of the files of the log. */
+export interface Compacted {
+  readonly before: number
+  readonly after: number
+}
+
 export interface Maintenance {
   /** Makes the tables that are not there, and brings those of an older version up to date. Doing it again changes nothing. */
   migrate(): Promise<Migration>
   /** A copy of the log as it is at one moment, made while others write, and read again. Throws StoreRefused where another tool does that. */
   backup(options: BackupOptions): Promise<Backup>
+  /** Gives back to the disk what the log does not need any more. Absent where the store does that by itself. */
+  compact?(): Promise<Compacted>
   /** `quick`: nothing that takes longer the larger the log is. */
   examine(options: { readonly quick: boolean }): Promise<Finding[]>
 }

@@ -38,7 +38,7 @@ export async function archiveWorld(kind: Kind): Promise<ArchiveWorld> {
     kind === 'sqlite'
       ? await openSqliteStore(join(path, 'jobs.db'), { durability: 'normal' })
       : new MemoryEventStore({ atomicGroups: kind === 'memory' })
-  const folder = join(path, 'archive')
+  const folder = join(path, 'jobs.db-archive')
   const segments = new NodeFolder(folder)
   return {
     store,

@@ -1,0 +1,156 @@
+/** Whoever archives stops dead after one of its steps, or is killed there. Whoever archives next finds nothing lost and nothing twice. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { openLedger } from '../../adapters/open-ledger.js'
+import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
+import { eventLine } from '../../domain/audit/bundle.js'
+import type { AppendGroup, AppendOutcome, EventStore } from '../../runtime/ports/event-store.js'
+import type { ArchiveWorld } from './archive-world.js'
+import { archiveWorld, close, KINDS, LATER, longAgo } from './archive-world.js'
+import { gate } from './support.js'
+
+const DUE = { before: '90d' } as const
+
+/** After which call it is dead: what that has done is done, and answers nobody. */
+type Step = (call: 'append' | 'remove' | 'truncate', groups: readonly AppendGroup[]) => boolean
+
+function after(type: string, nth = 1): Step {
+  let left = nth
+  return (_, groups) => {
+    left -= groups.flatMap(({ events }) => events).filter((event) => event.type === type).length
+    return left <= 0
+  }
+}
+const afterCall =
+  (name: string): Step =>
+  (call) =>
+    call === name
+
+function mortal(store: EventStore, isLast: Step): EventStore {
+  let isDead = false
+  const never = (): Promise<never> => new Promise(() => {})
+  const call = async <Answer>(work: () => Promise<Answer>, step: () => boolean): Promise<Answer> => {
+    if (isDead) return never()
+    const answer = await work()
+    isDead ||= step()
+    return isDead ? never() : answer
+  }
+  const own = {
+    append: (groups: readonly AppendGroup[]): Promise<AppendOutcome[]> =>
+      call(
+        () => store.append(groups),
+        () => isLast('append', groups),
+      ),
+    remove: (streams: readonly string[]) =>
+      call(
+        () => store.remove(streams),
+        () => isLast('remove', []),
+      ),
+    truncate: (stream: string, before: number) =>
+      call(
+        () => store.truncate(stream, before),
+        () => isLast('truncate', []),
+      ),
+  }
+  return new Proxy(store, {
+    get(target, key) {
+      const value: unknown = Reflect.get(key in own ? own : target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+const isWork = ({ type, stream }: { type: string; stream: string }): boolean =>
+  type !== 'Condemned' && stream !== 'audit'
+
+async function linesOf(world: ArchiveWorld): Promise<string[]> {
+  return (await world.texts()).filter(isWork).map((event) => eventLine(event))
+}
+
+const STEPS: Readonly<Record<string, () => Step>> = {
+  'has condemned the jobs': () => after('Condemned'),
+  'has recorded a segment of jobs': () => after('SegmentSealed'),
+  'has recorded that they are gone': () => after('JobsRemoved'),
+  'has taken their streams out': () => afterCall('remove'),
+  'has recorded a segment of beginnings': () => after('SegmentSealed', 2),
+  'has cut one of them off': () => afterCall('truncate'),
+}
+
+describe.each(KINDS.filter((kind) => kind !== 'sqlite'))('who archives dies (%s)', (kind) => {
+  it.each(Object.keys(STEPS))('when it %s', async (step) => {
+    await using world = await archiveWorld(kind)
+    await longAgo(world)
+    const before = await linesOf(world)
+    const clock = new VirtualClock(LATER)
+    const died = gate()
+    const isLast = (STEPS[step] as () => Step)()
+    const handle = mortal(world.store, (...call) => {
+      if (!isLast(...call)) return false
+      died.open()
+      return true
+    })
+    const mortalLedger = await world.open(clock, { scheduler: false, handle })
+    void mortalLedger.archive.run(DUE).then(() => died.open())
+    await died.promise
+    expect(await linesOf(world)).toEqual(before)
+    const next = await world.open(clock, { scheduler: false })
+    // What is left behind by a store of one stream at a time is completed after a while.
+    await clock.advance('10s')
+    await next.archive.run(DUE)
+    expect(await linesOf(world)).toEqual(before)
+    expect(await next.archive.run(DUE)).toMatchObject({ jobs: 0, cut: 0 })
+    expect((await next.list()).jobs).toHaveLength(2)
+    expect((await next.history('a')).length).toBeGreaterThan(3)
+    await close(next, clock)
+  })
+})
+
+const PACKAGE = fileURLToPath(new URL('../../dist/', import.meta.url))
+/** Archives what is there, and kills itself at the nth of these moments. */
+const PROGRAM = `
+  const [, , dist, path, at] = process.argv
+  const { openLedger } = await import(dist + 'index.js')
+  const { SqliteEventStore } = await import(dist + 'adapters/sqlite/event-store.js')
+  const { NodeFolder } = await import(dist + 'adapters/node/folder.js')
+  let left = Number(at)
+  const moment = () => { left -= 1; if (left === 0) process.kill(process.pid, 'SIGKILL') }
+  for (const [type, name] of [[SqliteEventStore, 'append'], [SqliteEventStore, 'truncate'], [NodeFolder, 'write']]) {
+    const call = type.prototype[name]
+    type.prototype[name] = async function (...given) {
+      const answer = await call.apply(this, given)
+      moment()
+      return answer
+    }
+  }
+  const ledger = await openLedger({ url: 'sqlite:' + path, scheduler: false })
+  await ledger.archive.run({ before: 0 })
+  await ledger.close()
+`
+
+describe('a process that archives', () => {
+  it('is killed between any two steps, again and again, until it gets through', { timeout: 120_000 }, async () => {
+    await using world = await archiveWorld('sqlite')
+    const path = world.folder.replace('-archive', '')
+    await longAgo(world)
+    const before = await linesOf(world)
+    const program = join(world.folder, '..', 'program.mjs')
+    await writeFile(program, PROGRAM)
+    const codes: (number | null)[] = []
+    // Each goes one step further than the one before it.
+    for (let moment = 1; codes.at(-1) !== 0 && moment < 12; moment += 1) {
+      const child = fork(program, [PACKAGE, path, String(moment)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+      codes.push(((await once(child, 'exit')) as [number | null])[0])
+    }
+    expect(codes.at(-1)).toBe(0)
+    expect(codes.length).toBeGreaterThan(4)
+    const ledger = await openLedger({ url: `sqlite:${path}`, scheduler: false })
+    expect((await ledger.list()).jobs.map(({ id }) => id).sort()).toEqual(['needed', 'waits'])
+    expect((await ledger.history('a')).filter(({ type }) => type === 'Finished')).toHaveLength(1)
+    await ledger.close()
+    expect((await linesOf(world)).slice(0, before.length)).toEqual(before)
+  })
+})
