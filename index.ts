@@ -93,6 +93,7 @@ export {
 export type { AsOf, PendingFilter } from './runtime/history/as-of.js'
 export type { EventFilter, RangeOptions, ReplayOptions } from './runtime/history/checks.js'
 export type { Moment, Place } from './runtime/history/moment.js'
+export type { RebuildOptions, RebuildProgress, RebuiltProjection } from './runtime/history/rebuild.js'
 export type { ReplayStep } from './runtime/history/replay.js'
 export type { Ledger } from './runtime/ledger.js'
 export type { CancelOptions, CloseOptions, LedgerOptions, RescheduleOptions } from './runtime/options.js'

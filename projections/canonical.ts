@@ -3,8 +3,9 @@ import type { Json } from '../domain/event.js'
 import { canonicalText } from '../domain/json.js'
 import { toState } from './job-row.js'
 import type { LedgerState } from './ledger-state.js'
+import type { TriggerRecord } from './trigger-record.js'
 
-export const PROJECTIONS = ['jobs', 'totals', 'queues', 'workers', 'triggers', 'half-done'] as const
+export const PROJECTIONS = ['jobs', 'totals', 'queues', 'workers', 'triggers', 'segments', 'half-done'] as const
 export type ProjectionName = (typeof PROJECTIONS)[number]
 
 /** What the log cannot tell any more, since it was taken out: not compared. */
@@ -37,6 +38,8 @@ export function canonicalLines(
       return workerLines(state, apart)
     case 'triggers':
       return triggerLines(state, apart)
+    case 'segments':
+      return linesOf([state.segments.toJSON()], () => '')
     case 'half-done':
       return halfDoneLines(state, now)
   }
@@ -87,4 +90,14 @@ function* linesOf<Thing>(things: Iterable<Thing>, keyOf: (thing: Thing) => strin
   keyed.sort(([a], [b]) => (a < b ? -1 : 1))
   // By way of JSON: a field that is undefined and one that is left out say the same.
   for (const [, thing] of keyed) yield canonicalText(JSON.parse(JSON.stringify(thing)) as Json)
+}
+
+/** The triggers whose records name a job that was removed. */
+export function recordsOf({ triggers }: LedgerState, isRemoved: (jobId: string) => boolean): Set<string> {
+  const named = triggers.toJSON().records.filter(([, record]) => marksOf(record).some(isRemoved))
+  return new Set(named.map(([id]) => id))
+}
+
+function marksOf({ newest, success, failure, execution, manual }: TriggerRecord): string[] {
+  return [newest, success, failure, execution, manual].flatMap((mark) => (mark === undefined ? [] : [mark.jobId]))
 }

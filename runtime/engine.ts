@@ -89,7 +89,7 @@ export class Engine {
   readonly types: JobTypes
   readonly settings: LedgerSettings
   readonly #log: Logger
-  readonly #checkpointer: Checkpointer
+  readonly checkpointer: Checkpointer
   readonly #supervisor: Supervisor
   readonly #payloads: Payloads
   readonly #keys: KeyRoom
@@ -122,8 +122,8 @@ export class Engine {
     const appending = store.capabilities.atomicGroups ? streams : this.#ordered
     this.journal = new Journal({ store: appending, memory: feed, clock, ids })
     const { journal } = this
-    this.#checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })
-    this.queries = new Queries({ store, log, views, feed, clock, sync: () => this.#checkpointer.rowsLeft() })
+    this.checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })
+    this.queries = new Queries({ store, log, views, feed, clock, sync: () => this.checkpointer.rowsLeft() })
     const { queries } = this
     this.past = new Past({ log, logId: store.logId, kept: views.past, queries, logger })
     this.dependencies = new Dependencies(log, queries)
@@ -145,7 +145,7 @@ export class Engine {
     const { removal } = this
     this.retention = new Retention(options.retention, {
       ...{ store, views, removal, clock, logger },
-      sync: () => this.#checkpointer.save(),
+      sync: () => this.checkpointer.save(),
     })
     const { logId } = store
     const { signatures } = ports
@@ -204,7 +204,7 @@ export class Engine {
   async open(): Promise<this> {
     const { clock, host } = this.ports
     const { feed, journal } = this
-    await this.#checkpointer.load()
+    await this.checkpointer.load()
     await this.archive.load(feed)
     await this.#catchUp()
     const { board } = feed
@@ -230,7 +230,7 @@ export class Engine {
       const edges = new LateEdges({ feed, queries: this.queries, journal })
       this.#supervisor.start({ name: 'late-edges', run: (signal) => edges.run(signal) })
     }
-    this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.#checkpointer.run(signal) })
+    this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.checkpointer.run(signal) })
     if (this.settings.scheduler)
       this.#supervisor.start({ name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) })
     if (this.settings.reports) this.#supervisor.start({ name: 'reports', run: (signal) => this.models.run(signal) })
@@ -244,7 +244,7 @@ export class Engine {
     const failed = new Promise<never>((_, reject) => {
       const run = async (signal: AbortSignal): Promise<void> => {
         try {
-          await this.feed.run(signal, () => this.#checkpointer.afterCatchUpPage())
+          await this.feed.run(signal, () => this.checkpointer.afterCatchUpPage())
         } catch (error) {
           reject(error)
           throw error
@@ -370,7 +370,7 @@ export class Engine {
     await this.journal.idle()
     cancel()
     this.#supervisor.stop()
-    await this.#checkpointer.end()
+    await this.checkpointer.end()
     await this.models.close()
     this.outcomes.close()
     this.feed.close()

@@ -6,6 +6,8 @@ import type { Engine } from './engine.js'
 import { AsOf } from './history/as-of.js'
 import type { ReplayOptions } from './history/checks.js'
 import type { Moment } from './history/moment.js'
+import type { RebuildOptions, RebuiltProjection } from './history/rebuild.js'
+import { rebuild } from './history/rebuild.js'
 import type { ReplayStep } from './history/replay.js'
 import { replay } from './history/replay.js'
 import type { QueryRow } from './ports/read-models.js'
@@ -71,6 +73,14 @@ export class LedgerReads {
   replay<Row>(options: ReplayOptions & { readonly through: Projection<Row> }): AsyncIterable<ReplayStep<Row>>
   replay<Row>(options: ReplayOptions & { readonly through?: Projection<Row> } = {}): AsyncIterable<unknown> {
     return replay(this.#engine(), options)
+  }
+
+  /**
+   * Builds every projection once more from the log, while the live ones serve, and says of each whether the two are identical.
+   * Throws InvalidOption, or the signal's reason.
+   */
+  async rebuild(options?: RebuildOptions): Promise<RebuiltProjection[]> {
+    return rebuild(this.#engine(), options)
   }
 
   /** Jobs, newest first. Throws InvalidOption. */

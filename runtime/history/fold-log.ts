@@ -28,6 +28,8 @@ export async function foldLog(
       if (foldOne(state, event)) events += 1
       else skipped += 1
     }
+    // Nobody keeps rows of these: they must not pile up.
+    state.board.takeDirty()
     folded = { events, skipped, last: page.at(-1) ?? folded.last }
     onPage?.(folded)
   }

@@ -8,6 +8,7 @@ import { upcast } from '../../domain/upcast.js'
 import { JOB_BOARD_VERSION, JobBoard } from '../../projections/job-board.js'
 import type { JobRow } from '../../projections/job-row.js'
 import { placeAt, toRow } from '../../projections/job-row.js'
+import type { LedgerState } from '../../projections/ledger-state.js'
 import { TRIGGERS } from '../../projections/ledger-state.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
@@ -157,8 +158,8 @@ export class Checkpointer {
 
   async #write(last: NonNullable<Feed['last']>): Promise<void> {
     const { board, triggers, state } = this.#feed
-    const { position, stream, revision, id } = last
-    const checkpoint = { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
+    const { position } = last
+    const checkpoint = this.#checkpointAt(last)
     const texts = state.toTexts()
     const { writes } = triggers
     const triggersText = state.triggersText()
@@ -189,6 +190,22 @@ export class Checkpointer {
       board.markExpunged(expunged)
       throw error
     }
+  }
+
+  #checkpointAt({ position, stream, revision, id }: RecordedEvent): Checkpoint {
+    return { logId: this.#store.logId, position, stream, revision, eventId: id, version: JOB_BOARD_VERSION }
+  }
+
+  /** Replaces all that is kept by what the log says: `state` after `last`, and the rows of all jobs. */
+  async replaceAll(state: LedgerState, last: RecordedEvent): Promise<void> {
+    while (this.#saving !== undefined) await this.#saving
+    // What is kept is known, and may be replaced whatever it says.
+    await this.#views.checkpoint()
+    const texts = state.toTexts().set(TRIGGERS, state.triggersText()())
+    this.#saving = this.#saveAll(this.#checkpointAt(last), texts).finally(() => {
+      this.#saving = undefined
+    })
+    await this.#saving
   }
 
   async #saveAll(checkpoint: Checkpoint, texts: ReadonlyMap<string, string>): Promise<void> {

@@ -1,0 +1,177 @@
+/** Every projection once more from the log, beside the live one; and whether the two say the same. */
+import { InvalidOption } from '../../domain/errors.js'
+import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { Apart, ProjectionName } from '../../projections/canonical.js'
+import { canonicalLines, PROJECTIONS, recordsOf } from '../../projections/canonical.js'
+import { JOB_BOARD_VERSION } from '../../projections/job-board.js'
+import { LedgerState } from '../../projections/ledger-state.js'
+import { checkKeys, toFlag, toSignal } from '../checks.js'
+import type { Clock } from '../ports/clock.js'
+import type { Digest } from '../ports/digest.js'
+import type { LogReader } from '../ports/event-store.js'
+import type { Feed } from '../read/feed.js'
+import type { Queries } from '../read/queries.js'
+import type { Checkpointer } from '../upkeep/checkpointer.js'
+import { foldLog } from './fold-log.js'
+
+export interface RebuildProgress {
+  readonly events: number
+  /** Of the events that there are to fold, 0 to 1. */
+  readonly share: number
+}
+
+export interface RebuildOptions {
+  readonly signal?: AbortSignal
+  /** Called after each page. */
+  readonly onProgress?: (progress: RebuildProgress) => void
+  /** Replace what the views keep by what was rebuilt, also where it is the same. Processes that run take it up when they next open. Default false. */
+  readonly apply?: boolean
+}
+
+/** Of one projection: what the live one says at this position, and what the log says. Hashes are of a canonical form. */
+export interface RebuiltProjection {
+  readonly name: string
+  readonly version: number
+  readonly position: Position
+  /** Folded for it. */
+  readonly events: number
+  readonly identical: boolean
+  readonly live: string
+  readonly rebuilt: string
+  /** What was not compared, since jobs that it hangs on were removed from the log. */
+  readonly apart?: string
+}
+
+export interface RebuildWorld {
+  readonly wholeLog: LogReader
+  readonly feed: Feed
+  readonly queries: Queries
+  readonly checkpointer: Checkpointer
+  readonly ports: { readonly clock: Clock; readonly digest: Digest }
+}
+
+const KEYS = new Set(['signal', 'onProgress', 'apply'])
+/** Lines hashed, jobs restored, before the event loop is let go. */
+const SLICE = 500
+
+/** Throws InvalidOption, or the signal's reason. */
+export async function rebuild(world: RebuildWorld, given: RebuildOptions = {}): Promise<RebuiltProjection[]> {
+  checkKeys(given, KEYS, 'rebuild')
+  const signal = toSignal(given.signal, 'rebuild.signal')
+  const apply = given.apply === undefined ? false : toFlag(given.apply, 'rebuild.apply')
+  const { onProgress = () => {} } = given
+  if (typeof onProgress !== 'function') throw new InvalidOption('rebuild.onProgress', 'a function', onProgress)
+  return new Rebuild(world, signal, onProgress).run(apply)
+}
+
+class Rebuild {
+  readonly #world: RebuildWorld
+  readonly #signal: AbortSignal | undefined
+  readonly #onProgress: (progress: RebuildProgress) => void
+  readonly #rebuilt = new LedgerState()
+  #events = 0
+  #last: RecordedEvent | undefined
+
+  constructor(world: RebuildWorld, signal: AbortSignal | undefined, onProgress: (progress: RebuildProgress) => void) {
+    this.#world = world
+    this.#signal = signal
+    this.#onProgress = onProgress
+  }
+
+  async run(apply: boolean): Promise<RebuiltProjection[]> {
+    const { wholeLog, queries, feed, checkpointer } = this.#world
+    const head = await wholeLog.head()
+    await this.#fold('', head)
+    // The live one has gone on meanwhile: what is left is short, so that the two can be brought to one position.
+    await queries.catchUp()
+    const { position } = feed
+    const captured = feed.state.capture()
+    await this.#fold(head, position)
+    const live = await this.#copyOf(captured)
+    const told = await this.#compared(live, position)
+    if (apply && this.#last !== undefined) await checkpointer.replaceAll(this.#rebuilt, this.#last)
+    return told
+  }
+
+  async #fold(after: Position, until: Position): Promise<void> {
+    if (until <= after) return
+    const before = this.#events
+    const { last } = await foldLog(
+      this.#world.wholeLog,
+      this.#rebuilt,
+      { after, until },
+      { signal: this.#signal, onPage: ({ events }) => this.#tell(before + events) },
+    )
+    this.#last = last ?? this.#last
+  }
+
+  #tell(events: number): void {
+    this.#events = events
+    const all = Math.max(events, this.#world.feed.state.folded)
+    this.#onProgress({ events, share: all === 0 ? 1 : events / all })
+  }
+
+  /** The live state as it was when it was captured. */
+  async #copyOf({ rows, texts }: ReturnType<LedgerState['capture']>): Promise<LedgerState> {
+    const copy = new LedgerState()
+    for await (const slice of this.#slices(rows)) copy.restoreJobs(slice, 0)
+    copy.restore(texts)
+    return copy
+  }
+
+  async #compared(live: LedgerState, position: Position): Promise<RebuiltProjection[]> {
+    const now = this.#world.ports.clock.now()
+    const apart = this.#apart(live)
+    const told: RebuiltProjection[] = []
+    for (const name of PROJECTIONS) {
+      const hashes = {
+        live: await this.#hash(canonicalLines(live, name, now, apart)),
+        rebuilt: await this.#hash(canonicalLines(this.#rebuilt, name, now, apart)),
+      }
+      const why = apartIn(name, apart)
+      told.push({
+        ...{ name, version: JOB_BOARD_VERSION, position, events: this.#events },
+        ...{ identical: hashes.live === hashes.rebuilt, ...hashes },
+        ...(why !== undefined && { apart: why }),
+      })
+    }
+    return told
+  }
+
+  /** Jobs that were removed took their events with them; those that were archived did not. */
+  #apart(live: LedgerState): Apart {
+    const removed = new Map([...this.#rebuilt.board.takeRemoved()].filter(([, job]) => job.segment === undefined))
+    return {
+      records: recordsOf(live, (id) => removed.has(id)),
+      signs: removed.size > 0,
+      types: [...removed.values()].some(({ type }) => type === undefined),
+    }
+  }
+
+  async #hash(lines: Iterable<string>): Promise<string> {
+    const { digest } = this.#world.ports
+    let hash = digest.sha256('')
+    for await (const slice of this.#slices(lines)) hash = digest.sha256(hash, slice.join('\n'))
+    return hash
+  }
+
+  async *#slices(texts: Iterable<string>): AsyncGenerator<string[], void, undefined> {
+    let slice: string[] = []
+    for (const text of texts) {
+      slice.push(text)
+      if (slice.length < SLICE) continue
+      yield slice
+      slice = []
+      this.#signal?.throwIfAborted()
+      await new Promise<void>((resolve) => this.#world.ports.clock.soon(resolve))
+    }
+    if (slice.length > 0) yield slice
+  }
+}
+
+function apartIn(name: ProjectionName, { records, signs, types }: Apart): string | undefined {
+  if (name === 'triggers' && records.size > 0)
+    return `what jobs that were removed had come to, of ${records.size} triggers`
+  if (name === 'workers' && signs) return 'when workers were last seen: it may have been at a job that was removed'
+  return name === 'totals' && types ? 'types: some jobs were removed before their types were recorded' : undefined
+}
