@@ -133,7 +133,11 @@ export type {
   TypeFailures,
   WorkerUse,
 } from './runtime/report/answers.js'
+export type { AnyProjection, ProjectionOptions } from './runtime/report/definition.js'
+export { defineProjection } from './runtime/report/definition.js'
 export type { QueryCall, QueryParameter } from './runtime/report/models.js'
+export type { ProjectionFailure } from './runtime/report/projection-runner.js'
+export type { ProjectionStatus, ProjectionView } from './runtime/report/projections.js'
 export type {
   LaneFilter,
   OldestOptions,

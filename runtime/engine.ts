@@ -18,6 +18,7 @@ import { Feed } from './read/feed.js'
 import { Outcomes } from './read/outcomes.js'
 import { Queries } from './read/queries.js'
 import { Models } from './report/models.js'
+import { Projections } from './report/projections.js'
 import { checkTypes } from './start-options.js'
 import { Firer } from './trigger/firer.js'
 import { MissedCounts } from './trigger/missed-counts.js'
@@ -86,6 +87,7 @@ export class Engine {
   readonly requests: Requests
   readonly relay: LogRelay
   readonly models: Models
+  readonly projections: Projections
   readonly types: JobTypes
   readonly settings: LedgerSettings
   readonly #log: Logger
@@ -170,10 +172,17 @@ export class Engine {
     this.requests = new Requests({ firer, feed, queries, enqueuer, desk, definitions, clock, ids, maxBodyBytes })
     this.#scheduler = new Scheduler({ feed, clock, log: logger, firer, definitions, runtime: this.#runtime })
     this.relay = new LogRelay(clock)
-    this.models = new Models({
-      ...{ open: ports.readModels, store, log: this.wholeLog, clock, logger },
+    const reading = {
+      open: ports.readModels,
+      store,
+      log: this.wholeLog,
+      clock,
+      logger,
       search: () => types.searchPaths,
-    })
+    }
+    this.models = new Models(reading)
+    const { models } = this
+    this.projections = new Projections({ ...reading, definitions: settings.projections, models, pages$: feed.pages$ })
     this.#inits = new Inits(logger, codeVersion)
     this.#supervisor = new Supervisor(clock, logger)
     ports.gate?.onOpen(() => journal.wake())
@@ -233,7 +242,10 @@ export class Engine {
     this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.checkpointer.run(signal) })
     if (this.settings.scheduler)
       this.#supervisor.start({ name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) })
-    if (this.settings.reports) this.#supervisor.start({ name: 'reports', run: (signal) => this.models.run(signal) })
+    if (this.settings.reports) {
+      this.#supervisor.start({ name: 'reports', run: (signal) => this.models.run(signal) })
+      this.#supervisor.start({ name: 'projections', run: (signal) => this.projections.keepUp(signal) })
+    }
     this.#supervisor.start({ name: 'retention', run: (signal) => this.retention.runForever(signal) })
     return this
   }
@@ -371,6 +383,7 @@ export class Engine {
     cancel()
     this.#supervisor.stop()
     await this.checkpointer.end()
+    await this.projections.close()
     await this.models.close()
     this.outcomes.close()
     this.feed.close()

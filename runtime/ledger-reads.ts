@@ -18,6 +18,7 @@ import type { Explain } from './read/explainer.js'
 import type { ListFilter } from './read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
 import type { QueryCall, QueryParameter } from './report/models.js'
+import type { ProjectionView } from './report/projections.js'
 import { Reports } from './report/reports.js'
 
 export class LedgerReads {
@@ -97,5 +98,11 @@ export class LedgerReads {
    */
   async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> {
     return this.#engine().models.query(sql, params, options)
+  }
+
+  /** The rows of one of `openLedger({ projections })`. Throws InvalidOption. */
+  projection<Row = unknown>(name: string | Projection<Row>): ProjectionView<Row> {
+    const view = this.#engine().projections.view(typeof name === 'object' && name !== null ? name.name : name)
+    return view as ProjectionView<Row>
   }
 }

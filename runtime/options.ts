@@ -3,11 +3,14 @@ import { toMs } from '../domain/duration.js'
 import { InvalidOption } from '../domain/errors.js'
 import type { Instant } from '../domain/instant.js'
 import type { RescheduleCommand } from '../domain/job/decide.js'
+import type { Projection } from '../projections/fold.js'
 import type { AuditOptions, AuditSettings } from './audit/options.js'
 import { toAuditSettings } from './audit/options.js'
 import type { Priority } from './checks.js'
 import { checkKeys, toCount, toFlag, toPriority, toText } from './checks.js'
 import type { Logger } from './ports/logger.js'
+import type { AnyProjection } from './report/definition.js'
+import { toProjections } from './report/definition.js'
 import type { StartOptions, TypeOverrideOptions } from './start-options.js'
 import { checkStartOptions, toOverrides } from './start-options.js'
 import type { RemoveOptions } from './upkeep/removal.js'
@@ -47,6 +50,8 @@ export interface LedgerOptions {
    * they are brought up when they are asked for.
    */
   readonly reports?: boolean
+  /** Made by `defineProjection`: rows of your own, kept beside those tables. */
+  readonly projections?: readonly AnyProjection[]
   /** What this process says of a type, whatever the type says itself; by type. */
   readonly overrides?: Readonly<Record<string, TypeOverrideOptions>>
   /** Signed checkpoints of the log, so that others can prove what was in it. Default: none. */
@@ -64,6 +69,7 @@ export interface LedgerSettings {
   readonly autoStart: FleetPlan | undefined
   readonly scheduler: boolean
   readonly reports: boolean
+  readonly projections: readonly Projection[]
   readonly audit: AuditSettings | undefined
 }
 
@@ -108,6 +114,7 @@ const LEDGER_KEYS = new Set([
   'overrides',
   'scheduler',
   'reports',
+  'projections',
   'audit',
 ])
 const CLOSE_KEYS = new Set(['drain', 'timeout'])
@@ -140,6 +147,7 @@ export function checkLedgerOptions(options: LedgerOptions): LedgerSettings {
     autoStart: toAutoStart(options.autoStart),
     scheduler: toFlag(scheduler, 'openLedger.scheduler'),
     reports: toFlag(reports, 'openLedger.reports'),
+    projections: toProjections(options.projections, 'openLedger.projections'),
     audit: toAuditSettings(options.audit),
   }
 }

@@ -7,6 +7,7 @@ import { type Row, run } from './connections.js'
 import type { Client, Value } from './driver.js'
 import { sqlState } from './errors.js'
 import type { Log } from './open.js'
+import { PostgresProjectionRows } from './projection-rows.js'
 import { answerTo } from './read-models-query.js'
 import { prepareReadModels, TABLE_NAMES } from './read-models-schema.js'
 import { ReadModelsWriter } from './read-models-writer.js'
@@ -31,6 +32,7 @@ export async function openPostgresReadModels(log: Log): Promise<PostgresReadMode
 /** On the connections of the log, which stay open when these are closed. */
 export class PostgresReadModels implements ReadModels {
   readonly dialect = 'postgres'
+  readonly projections: PostgresProjectionRows
   readonly #log: Log
   readonly #s: string
   #closed = false
@@ -38,6 +40,11 @@ export class PostgresReadModels implements ReadModels {
   constructor(log: Log) {
     this.#log = log
     this.#s = quoted(log.schema)
+    this.projections = new PostgresProjectionRows({
+      schema: log.schema,
+      read: (sql, values) => this.#query(sql, values),
+      write: (work) => this.#saving(work),
+    })
   }
 
   async checkpoint(): Promise<Checkpoint | undefined> {

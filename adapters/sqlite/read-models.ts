@@ -9,6 +9,7 @@ import type { Answer, Beside, QueryOptions, ReadModels } from '../../runtime/por
 import type { Checkpoint } from '../../runtime/ports/views.js'
 import type { Database } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
+import { SqliteProjectionRows } from './projection-rows.js'
 import { answerTo } from './read-models-query.js'
 import { connectReader, DROP_ALL, deleteReportsFile, IN_MEMORY, openReportsFile } from './read-models-schema.js'
 import { ReadModelsThread } from './read-models-thread.js'
@@ -44,6 +45,10 @@ interface Handles {
 
 export class SqliteReadModels implements ReadModels {
   readonly dialect = 'sqlite'
+  readonly projections: SqliteProjectionRows = new SqliteProjectionRows({
+    read: (work) => this.#read(work),
+    write: (work) => this.#write(work),
+  })
   readonly #path: string
   readonly #log: string | undefined
   #handles: Handles
@@ -77,12 +82,20 @@ export class SqliteReadModels implements ReadModels {
   }
 
   async startOver(found: Checkpoint): Promise<void> {
-    await this.#oneByOne(async () => {
-      const { writes } = await this.#begun()
+    await this.#write((writes) => {
       const kept = writes.prepare(CHECKPOINT).get() as Checkpoint | undefined
       if (kept?.position === found.position && kept.eventId === found.eventId) writes.exec(DROP_ALL)
-      writes.exec('COMMIT')
       return true
+    })
+  }
+
+  /** False, too, where the file was damaged, and is made anew. */
+  #write(work: (db: Database) => boolean): Promise<boolean> {
+    return this.#oneByOne(async () => {
+      const { writes } = await this.#begun()
+      const done = work(writes)
+      writes.exec('COMMIT')
+      return done
     })
   }
 

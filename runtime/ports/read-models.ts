@@ -27,8 +27,35 @@ export interface Answer {
   readonly rows: QueryRow[]
 }
 
+/** What is kept of a projection of the user's. */
+export interface KeptProjection {
+  readonly checkpoint: Checkpoint
+  /** Why it does not go on from there; JSON text. */
+  readonly failure?: string | undefined
+}
+
+/** Rows of users' projections, JSON texts by key. */
+export interface ProjectionRows {
+  of(name: string): Promise<KeptProjection | undefined>
+  /** Of those of these keys that are there; without `keys`, `limit` of them after the key `after`, in order of their keys. */
+  rows(
+    name: string,
+    which: { readonly keys: readonly string[] } | { readonly after: string; readonly limit: number },
+  ): Promise<ReadonlyMap<string, string>>
+  /** Rows, null where one goes, and checkpoint in one step, or nothing and false where what is kept is not at `since` any more. */
+  save(
+    name: string,
+    slice: KeptProjection & { readonly since: Position; readonly rows: ReadonlyMap<string, string | null> },
+  ): Promise<boolean>
+  /** Takes it out with all its rows. */
+  drop(name: string): Promise<void>
+  /** Puts the one named `by` in the place of another one, in one step. */
+  replace(name: string, by: string): Promise<void>
+}
+
 export interface ReadModels {
   readonly dialect: SqlDialect
+  readonly projections: ProjectionRows
   /** Undefined before the first save, and whenever what was kept has been made anew. */
   checkpoint(): Promise<Checkpoint | undefined>
   /** `RowChanges.folds` as they are kept, of those of these streams that have one. */

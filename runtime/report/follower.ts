@@ -1,7 +1,6 @@
-import { AUDIT_STREAM, type JobsRemoved } from '../../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
-import { isJobStream, jobIdOf, jobStream } from '../../domain/job/events.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import { Projector, READ_STREAMS } from '../../projections/read-models/projector.js'
 import type { RowChanges } from '../../projections/read-models/tables.js'
@@ -11,6 +10,7 @@ import type { Logger } from '../ports/logger.js'
 import type { ReadModels } from '../ports/read-models.js'
 import { ReadModelsUnfit } from '../ports/read-models.js'
 import type { Checkpoint } from '../ports/views.js'
+import { fits, isSame } from './fits.js'
 import { mergedPaths, SEARCH_FOLD } from './search-paths.js'
 
 /** Events that are brought into one save: the more, the fewer rows are written twice. */
@@ -76,12 +76,13 @@ export class Follower {
 
   /** Where what is kept stands. Whoever has written it, its rows are good if they are of this log. */
   async #look(): Promise<void> {
-    const { models, logger } = this.#options
+    const { models, logger, log, logId } = this.#options
+    const version = READ_MODELS_VERSION
     for (;;) {
       const kept = await models.checkpoint()
       if (this.#known && isSame(kept, this.#at)) return
-      const fits = kept === undefined ? this.#options.goesOn === undefined : await this.#fits(kept)
-      if (fits) {
+      const isGood = kept === undefined ? this.#options.goesOn === undefined : await fits(log, { logId, version }, kept)
+      if (isGood) {
         this.#at = kept
         await this.#begin()
         return
@@ -98,24 +99,6 @@ export class Follower {
     this.#search = text
     this.#projector = this.#fresh(paths)
     this.#known = true
-  }
-
-  async #fits({ logId, version, stream, revision, eventId, position }: Checkpoint): Promise<boolean> {
-    const { log } = this.#options
-    if (logId !== this.#options.logId || version !== READ_MODELS_VERSION) return false
-    for await (const [event] of log.readStream(stream, { from: revision, limit: 1 })) {
-      return event?.id === eventId && event.position === position
-    }
-    return isJobStream(stream) && this.#wasRemoved(jobIdOf(stream), position)
-  }
-
-  /** A job that leaves the log takes the event along at which a checkpoint stood; the log says so later on. */
-  async #wasRemoved(id: string, after: Position): Promise<boolean> {
-    const { log } = this.#options
-    for await (const page of log.readAll({ after, streams: [AUDIT_STREAM], types: ['JobsRemoved'] })) {
-      for (const { data } of page) if ((data as JobsRemoved).jobs.some((job) => job.id === id)) return true
-    }
-    return false
   }
 
   /** False: somebody else was faster, and what this projector knows is of no use any more. */
@@ -170,8 +153,4 @@ export class Follower {
     if (streams.length === 0) return
     for (const [stream, text] of await this.#options.models.folds(streams)) this.#projector.restoreFold(stream, text)
   }
-}
-
-function isSame(one: Checkpoint | undefined, other: Checkpoint | undefined): boolean {
-  return one?.position === other?.position && one?.eventId === other?.eventId && one?.logId === other?.logId
 }

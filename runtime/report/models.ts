@@ -78,6 +78,11 @@ export class Models {
     return (await this.#open()).models.dialect
   }
 
+  /** As they are. Throws StoreUnusable, StoreUnavailable. */
+  async opened(): Promise<ReadModels> {
+    return (await this.#open()).models
+  }
+
   /** The tables, with all that was in the log when this was called. */
   async caughtUp(signal?: AbortSignal): Promise<ReadModels> {
     const opened = await this.#open()

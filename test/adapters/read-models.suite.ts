@@ -198,6 +198,48 @@ export function readModelsSuite(name: string, factory: () => Promise<ReadModelsU
       })
     })
 
+    describe('projections of the user', () => {
+      const put = (
+        since: number,
+        to: number,
+        rows: Record<string, string | null>,
+        failure?: string,
+      ): Promise<boolean> =>
+        models.projections.save('p', {
+          since: since === 0 ? '' : at(since),
+          checkpoint: checkpoint(to),
+          rows: new Map(Object.entries(rows)),
+          failure,
+        })
+
+      it('have rows and a checkpoint in one step, once', async () => {
+        expect(await models.projections.of('p')).toBeUndefined()
+        expect(await put(0, 1, { '': '{}', a: '1', b: '2' })).toBe(true)
+        expect(await put(0, 1, { a: '9' })).toBe(false)
+        expect(await put(1, 2, { a: null, c: '"\u0000"' }, 'it throws')).toBe(true)
+        expect(await models.projections.of('p')).toEqual({ checkpoint: checkpoint(2), failure: 'it throws' })
+        const { projections } = models
+        expect([...(await projections.rows('p', { after: '', limit: 2 }))]).toEqual([
+          ['', '{}'],
+          ['b', '2'],
+        ])
+        expect([...(await projections.rows('p', { after: 'b', limit: 2 }))]).toEqual([['c', '"\u0000"']])
+        expect([...(await projections.rows('p', { keys: ['b', 'z'] }))]).toEqual([['b', '2']])
+      })
+
+      it('take the place of another one, and are dropped', async () => {
+        await put(0, 1, { a: '1' })
+        const { projections } = models
+        await projections.save('q', { since: '', checkpoint: checkpoint(5), rows: new Map([['x', '7']]) })
+        await projections.replace('p', 'q')
+        expect([...(await projections.rows('p', { after: '', limit: 9 }))]).toEqual([['x', '7']])
+        expect(await projections.of('q')).toBeUndefined()
+        await projections.drop('p')
+        expect([...(await projections.rows('p', { after: '', limit: 9 }))]).toEqual([])
+        expect(await projections.of('p')).toBeUndefined()
+      })
+    })
+
     describe('a query', () => {
       it('has parameters, columns in order, and no more rows than asked for', async () => {
         await save({ jobs: new Map(['a', 'b', 'c'].map((id) => job(id))) }, 0, 1)
