@@ -90,6 +90,8 @@ export {
   TransactionConflict,
   UnknownType,
 } from './runtime/errors.js'
+export { ExportExists, ImportDamaged, ImportPartial } from './runtime/export/errors.js'
+export type { Exported, ExportOptions } from './runtime/export/export.js'
 export type { AsOf, PendingFilter } from './runtime/history/as-of.js'
 export type { EventFilter, RangeOptions, ReplayOptions } from './runtime/history/checks.js'
 export type { Moment, Place } from './runtime/history/moment.js'

@@ -15,13 +15,13 @@ import type { JobContext } from '../runtime/work/run/context.js'
 import { systemClock } from './node/clock.js'
 import { currentJobScope, noScope } from './node/current-job.js'
 import { nodeDigest } from './node/digest.js'
-import { NodeFolder } from './node/folder.js'
+import { findFile, NodeFolder } from './node/folder.js'
 import { nodeHost } from './node/host.js'
 import { PooledIds } from './node/ids.js'
 import { ChildPool } from './node/isolation/pool.js'
 import { nodeSignatures } from './node/signatures.js'
 import type { Pool } from './postgres/driver.js'
-import { sqlitePath, URL_FORMS, withoutPassword } from './shared/urls.js'
+import { archiveBeside, sqlitePath, URL_FORMS, withoutPassword } from './shared/urls.js'
 
 export interface OpenLedgerOptions extends LedgerOptions {
   /**
@@ -94,6 +94,7 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
       host: nodeHost,
       digest: nodeDigest,
       signatures: nodeSignatures,
+      files: findFile,
       scope,
       isolation: new ChildPool(clock),
     }
@@ -104,11 +105,6 @@ export async function openLedger(options: OpenLedgerOptions = {}): Promise<Ledge
     if (store === undefined) await closeStorage(storage)
     throw error
   }
-}
-
-function archiveBeside(place: string | Pool): string | undefined {
-  const path = typeof place === 'string' ? sqlitePath(place) : undefined
-  return path === undefined ? undefined : `${path}-archive`
 }
 
 async function closeStorage({ store, views }: Storage): Promise<void> {
@@ -147,6 +143,7 @@ export async function openInWorld(world: OwnWorld, options: LedgerOptions): Prom
     host,
     digest: nodeDigest,
     signatures: nodeSignatures,
+    files: findFile,
     scope: currentJobScope,
     isolation: new ChildPool(clock),
   }

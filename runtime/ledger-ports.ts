@@ -7,7 +7,7 @@ import type { Ids } from './ports/ids.js'
 import type { Isolation } from './ports/isolation.js'
 import type { ReadModels } from './ports/read-models.js'
 import type { Scope } from './ports/scope.js'
-import type { Folder } from './ports/segments.js'
+import type { FindFile, Folder } from './ports/segments.js'
 import type { Signatures } from './ports/signatures.js'
 import type { Views } from './ports/views.js'
 import type { JobContext } from './work/run/context.js'
@@ -27,6 +27,8 @@ export interface LedgerPorts {
   readonly readModels?: (() => Promise<ReadModels>) | undefined
   /** Where the segments of the archive are. Absent: nobody has said. */
   readonly archive?: Folder
+  /** Absent: nothing can be exported. */
+  readonly files?: FindFile
   /** Absent: always open. */
   readonly gate?: Gate
   /** Store and views belong to somebody else, who closes them. Default false. */

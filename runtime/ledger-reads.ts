@@ -3,6 +3,8 @@ import type { RecordedEvent } from '../domain/event.js'
 import type { AttemptRecord } from '../projections/attempts.js'
 import type { Projection } from '../projections/fold.js'
 import type { Engine } from './engine.js'
+import type { Exported, ExportOptions } from './export/export.js'
+import { exportLog } from './export/export.js'
 import { AsOf } from './history/as-of.js'
 import type { ReplayOptions } from './history/checks.js'
 import type { Moment } from './history/moment.js'
@@ -82,12 +84,16 @@ export class LedgerReads {
    */
   async rebuild(options?: RebuildOptions): Promise<RebuiltProjection[]> {
     return rebuild(this.#engine(), options)
+   * Writes the log, or a part of it, into a file of its own: JSON by lines (docs/audit-format.md), compressed where the name ends in
+   * `.gz`. All of a log can be imported into an empty ledger. Throws InvalidOption, ExportExists, StoreUnavailable, or the signal's reason.
+   */
+  export(options: ExportOptions): Promise<Exported> {
+    return exportLog(this.#engine(), options)
   }
 
   /** Jobs, newest first. Throws InvalidOption. */
-  async list(filter?: ListFilter): Promise<JobPage> {
+  async list(filter?: ListFilter): Promise<JobPage> 
     return this.#engine().queries.list(filter)
-  }
 
   /** Of a span of time, and of how things stand now. */
   readonly reports: Reports = new Reports(() => this.#engine())
@@ -96,9 +102,8 @@ export class LedgerReads {
    * Reads the tables of docs/read-models.md, with all that is in the log by now. One statement, in the SQL of the store, with
    * parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, InvalidOption, StoreUnusable, StoreUnavailable, LedgerClosed.
    */
-  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> {
+  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> 
     return this.#engine().models.query(sql, params, options)
-  }
 
   /** The rows of one of `openLedger({ projections })`. Throws InvalidOption. */
   projection<Row = unknown>(name: string | Projection<Row>): ProjectionView<Row> {

@@ -31,7 +31,7 @@ export function addCopy(program: Command): void {
       if (urls.from === urls.to)
         throw new CliError('USAGE', 'Expected --from and --to to be two ledgers, got one twice.')
       requireLedger(urls.from)
-      const copied = await copy(session, urls)
+      const copied = await copy(session, { ...urls, ...session.storage })
       const names = { from: shown(urls.from), to: shown(urls.to) }
       session.output.data({ ...names, ...copied }, () => session.output.facts(inWords(copied)))
       if (copied.grew > 0) tellGrown(session, copied)
@@ -52,7 +52,7 @@ Examples:
   $ jobledger copy --from sqlite:./jobs.db --to postgres://app@db.internal/app
   $ jobledger copy --from postgres://app@db.internal/app --to ./archive.db --json`
 
-async function copy({ output, log }: Session, urls: { from: string; to: string }): Promise<Copied> {
+async function copy({ output, log }: Session, urls: { from: string; to: string; archive?: string }): Promise<Copied> {
   const { copyLedger } = await import('../copy-ledger.js')
   const pace = new Pace()
   try {
@@ -73,7 +73,7 @@ async function copy({ output, log }: Session, urls: { from: string; to: string }
 }
 
 /** How fast a phase goes, and how long it will. */
-class Pace {
+export class Pace {
   #phase = ''
   #begun = { at: 0, events: 0, share: 0 }
   #toldAt = Number.NEGATIVE_INFINITY
@@ -98,7 +98,7 @@ class Pace {
   }
 }
 
-function inWords(copied: Copied): Record<string, string | undefined> {
+export function inWords(copied: Copied): Record<string, string | undefined> {
   const { events, written, streams, bodies, erased, burnt, kinds, hash } = copied
   const there = events - written
   return {

@@ -11,6 +11,7 @@ import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
 import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
 import { addExplain } from './explain.js'
+import { addExport, addImport } from './export.js'
 import { name } from './flags.js'
 import { addHistory, addList } from './inspect.js'
 import { LOG_LEVELS } from './logger.js'
@@ -55,7 +56,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addTriggers,
     addRetention,
   ],
-  'Look after the store:': [addMigrate, addBackup, addCopy, addArchive],
+  'Look after the store:': [addMigrate, addBackup, addCopy, addArchive, addExport, addImport],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */

@@ -2,12 +2,14 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { StoreUnavailable } from '../../runtime/ports/event-store.js'
-import type { FileSeal, Folder, Line } from '../../runtime/ports/segments.js'
+import type { FileSeal, FindFile, Folder, Line } from '../../runtime/ports/segments.js'
+
+export const findFile: FindFile = (path) => ({ folder: new NodeFolder(dirname(resolve(path))), name: basename(path) })
 
 /** Characters that are handed on together. */
 const CHUNK = 256 * 1024

@@ -8,3 +8,9 @@ export function withoutPassword(url: unknown): unknown {
 
 /** The file of a SQLite ledger; undefined for another one. */
 export const sqlitePath = (url: string): string | undefined => /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1]
+
+/** Where the archive of a SQLite ledger is, unless somebody says otherwise. */
+export function archiveBeside(place: unknown): string | undefined {
+  const path = typeof place === 'string' ? sqlitePath(place) : undefined
+  return path === undefined ? undefined : `${path}-archive`
+}

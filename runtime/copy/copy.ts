@@ -7,8 +7,9 @@ import type { Clock } from '../ports/clock.js'
 import type { Digest } from '../ports/digest.js'
 import type { EventStore } from '../ports/event-store.js'
 import { CopyTargetDiffers, CopyUnverified } from './errors.js'
-import { pagesOf, type Range } from './pages.js'
-import { burnNames, type Gone, goneFrom } from './removed.js'
+import { pagesOf } from './pages.js'
+import { burnNames, type Gone } from './removed.js'
+import type { CopySource } from './source.js'
 import { type Counts, Tally } from './tally.js'
 import { Writer } from './writer.js'
 
@@ -21,7 +22,7 @@ export interface CopyProgress {
 }
 
 export interface CopyOptions {
-  readonly from: EventStore
+  readonly from: CopySource
   /** Empty, or the beginning of `from`. */
   readonly to: EventStore
   readonly clock: Clock
@@ -46,7 +47,7 @@ export async function copyLog(options: CopyOptions): Promise<Copied> {
     throw new CopyTargetDiffers(`Expected two logs, got one twice, or a backup of it (log id ${from.logId}).`)
   }
   const until = await from.head()
-  return new Copying(options, until, await goneFrom(from, until)).run()
+  return new Copying(options, until, await from.gone(until)).run()
 }
 
 class Copying {
@@ -68,7 +69,7 @@ class Copying {
     const after = await this.#compare()
     const found = source.events
     const writer = new Writer(to, clock, signal)
-    for await (const page of this.#pages(from, { after, until: this.#until })) {
+    for await (const page of this.#pages(from.pages({ after, until: this.#until }))) {
       await writer.write(page)
       for (const event of page) source.add(event)
       this.#tell('copying', source.events, shareOf(page, this.#until))
@@ -77,7 +78,7 @@ class Copying {
     await burnNames(to, this.#gone, writer, digest)
     await this.#verify()
     const written = source.events - found
-    return { ...source.counts(), written, burnt: this.#gone.size, grew: await countAfter(from, this.#until) }
+    return { ...source.counts(), written, burnt: this.#gone.size, grew: await from.countAfter(this.#until) }
   }
 
   /** How far in the source the target has got. */
@@ -85,9 +86,9 @@ class Copying {
     const { from, to, digest } = this.#options
     const source = this.#source
     const target = new Tally(digest)
-    const originals = eachOf(this.#pages(from, { until: this.#until }))
+    const originals = eachOf(this.#pages(from.pages({ until: this.#until })))
     let after = ''
-    for await (const page of this.#pages(to, {})) {
+    for await (const page of this.#pages(pagesOf(to, {}))) {
       for (const event of page) {
         const original = (await originals.next()).value ?? undefined
         target.add(event)
@@ -106,7 +107,7 @@ class Copying {
     const { to, digest } = this.#options
     const source = this.#source
     const target = new Tally(digest)
-    for await (const page of this.#pages(to, {})) {
+    for await (const page of this.#pages(pagesOf(to, {}))) {
       for (const event of page) target.add(event)
       this.#tell('verifying', target.events, Math.min(1, target.events / Math.max(source.events, 1)))
     }
@@ -117,9 +118,11 @@ class Copying {
   }
 
   /** Without what was removed. A store that answers at once would keep everybody else waiting, signals of the system too. */
-  async *#pages(store: EventStore, range: Range): AsyncGenerator<readonly RecordedEvent[], void, undefined> {
+  async *#pages(
+    pages: AsyncIterable<readonly RecordedEvent[]>,
+  ): AsyncGenerator<readonly RecordedEvent[], void, undefined> {
     const { clock, signal } = this.#options
-    for await (const page of pagesOf(store, range)) {
+    for await (const page of pages) {
       await new Promise<void>((resolve) => clock.soon(resolve))
       signal.throwIfAborted()
       yield page.filter(({ stream }) => !this.#gone.has(stream))
@@ -144,12 +147,6 @@ function differs(event: RecordedEvent, original: RecordedEvent | undefined): Cop
   return new CopyTargetDiffers(
     `Expected the target to be empty or the beginning of the source, got ${name(event)} where ${expected} should be. What was erased in the source since an earlier copy is still in that one.`,
   )
-}
-
-async function countAfter(store: EventStore, position: Position): Promise<number> {
-  let count = 0
-  for await (const page of store.readAll({ after: position })) count += page.length
-  return count
 }
 
 /** Positions are opaque, but those of every store begin with a number that grows with the log. */

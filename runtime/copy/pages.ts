@@ -1,5 +1,5 @@
 import type { Position, RecordedEvent } from '../../domain/event.js'
-import type { EventStore } from '../ports/event-store.js'
+import type { LogReader } from '../ports/event-store.js'
 
 /** Events of a page at most, and what one is meant to weigh: bodies may have a MiB each. */
 const MOST = 1_000
@@ -13,7 +13,7 @@ export interface Range {
 
 /** The log with its bodies, from after one position to another. A page is read while the one before it is used. */
 export async function* pagesOf(
-  store: EventStore,
+  store: Pick<LogReader, 'readAll'>,
   range: Range,
 ): AsyncGenerator<readonly RecordedEvent[], void, undefined> {
   const { after = '', until } = range
@@ -31,7 +31,7 @@ export async function* pagesOf(
 }
 
 async function read(
-  store: EventStore,
+  store: Pick<LogReader, 'readAll'>,
   after: Position,
   until: Position | undefined,
   limit: number,

@@ -8,7 +8,7 @@ import { type BatchEventType, isBatchStream } from '../../domain/batch/events.js
 import type { Position } from '../../domain/event.js'
 import { jobStream, NAME_TAKEN } from '../../domain/job/events.js'
 import type { Digest } from '../ports/digest.js'
-import type { AppendGroup, EventStore } from '../ports/event-store.js'
+import type { AppendGroup, EventStore, LogReader } from '../ports/event-store.js'
 import type { Writer } from './writer.js'
 
 const BATCH_EVENTS: readonly BatchEventType[] = ['BatchPart', 'BatchSubmitted']
@@ -19,33 +19,39 @@ const LOOKS = 50
 /** Streams that have left the source, and when that was told. */
 export type Gone = ReadonlyMap<string, number>
 
+/** A log, read with its archive. */
+interface Source extends Pick<EventStore, 'capabilities'> {
+  readonly log: LogReader
+}
+
+/** Jobs of which nobody has the events: those that are archived are part of the log. */
+export const removedIn = ({ jobs, segment }: JobsRemoved): JobsRemoved['jobs'] => (segment === undefined ? jobs : [])
+
 /** Where removing takes two steps, a stream that has had only the first of them is still there. */
-export async function goneFrom(from: EventStore, until: Position): Promise<Gone> {
+export async function goneFrom(from: Source, until: Position): Promise<Gone> {
   const gone = new Map<string, number>()
-  for await (const page of from.readAll({ until, streams: [AUDIT_STREAM], types: ['JobsRemoved'] })) {
-    for (const { data, at } of page) {
-      for (const { id } of (data as JobsRemoved).jobs) gone.set(jobStream(id), at)
-    }
+  for await (const page of from.log.readAll({ until, streams: [AUDIT_STREAM], types: ['JobsRemoved'] })) {
+    for (const { data, at } of page) for (const { id } of removedIn(data as JobsRemoved)) gone.set(jobStream(id), at)
   }
   if (from.capabilities.hidesRemoved === false) await addBatches(gone, from, until)
   if (from.capabilities.atomicGroups) return gone
   const streams = [...gone.keys()]
   for (let next = 0; next < streams.length; next += LOOKS) {
     const slice = streams.slice(next, next + LOOKS)
-    const there = await Promise.all(slice.map((stream) => isThere(from, stream)))
+    const there = await Promise.all(slice.map((stream) => isThere(from.log, stream)))
     for (const [index, stream] of slice.entries()) if (there[index] === true) gone.delete(stream)
   }
   return gone
 }
 
 /** A batch that is made leaves its stream, with all payloads in it, to a log that goes on showing it. */
-async function addBatches(gone: Map<string, number>, from: EventStore, until: Position): Promise<void> {
-  for await (const page of from.readAll({ until, types: BATCH_EVENTS })) {
+async function addBatches(gone: Map<string, number>, { log }: Source, until: Position): Promise<void> {
+  for await (const page of log.readAll({ until, types: BATCH_EVENTS })) {
     for (const { stream, at } of page) if (isBatchStream(stream)) gone.set(stream, at)
   }
 }
 
-async function isThere(store: EventStore, stream: string): Promise<boolean> {
+async function isThere(store: LogReader, stream: string): Promise<boolean> {
   for await (const page of store.readStream(stream, { limit: 1 })) return page.length > 0
   return false
 }

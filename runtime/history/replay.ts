@@ -83,7 +83,7 @@ export async function* eventsIn(
   }
 }
 
-function readingOf({ streams, types, jobs }: CheckedFilter): Pick<ReadAllOptions, 'streams' | 'types'> {
+export function readingOf({ streams, types, jobs }: CheckedFilter): Pick<ReadAllOptions, 'streams' | 'types'> {
   const prefixes = streams ?? (jobs && [...jobs])
   return { ...(prefixes !== undefined && { streams: prefixes }), ...(types !== undefined && { types }) }
 }
@@ -92,7 +92,7 @@ function readingOf({ streams, types, jobs }: CheckedFilter): Pick<ReadAllOptions
 const KNOWN = 100_000
 
 /** What a store cannot be asked for. */
-class Sieve {
+export class Sieve {
   readonly #log: LogReader
   readonly #filter: CheckedFilter
   readonly #queues = new Map<string, string>()

@@ -34,3 +34,6 @@ export interface Folder {
   ): Promise<FileSeal>
   remove(name: string): Promise<void>
 }
+
+/** The folder of a path, and the name of the file in it. */
+export type FindFile = (path: string) => { readonly folder: Folder; readonly name: string }

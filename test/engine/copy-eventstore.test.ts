@@ -9,6 +9,7 @@ import { systemClock } from '../../adapters/node/clock.js'
 import { nodeDigest } from '../../adapters/node/digest.js'
 import { openLedger } from '../../adapters/open-ledger.js'
 import { type Copied, copyLog } from '../../runtime/copy/copy.js'
+import { storeSource } from '../../runtime/copy/source.js'
 import type { EventStore } from '../../runtime/ports/event-store.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
 import { collect } from '../conformance/event-store/harness.js'
@@ -30,7 +31,13 @@ afterAll(async () => {
 })
 
 function copy(from: EventStore, to: EventStore): Promise<Copied> {
-  return copyLog({ from, to, clock: systemClock, digest: nodeDigest, signal: new AbortController().signal })
+  return copyLog({
+    from: storeSource(from),
+    to,
+    clock: systemClock,
+    digest: nodeDigest,
+    signal: new AbortController().signal,
+  })
 }
 
 it('a batch that was made leaves no payload but that of its jobs, and all comes back the same way', async () => {

@@ -11,6 +11,7 @@ import { openPostgresStore } from '../../adapters/postgres/event-store.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import { type Copied, type CopyProgress, copyLog } from '../../runtime/copy/copy.js'
+import { storeSource } from '../../runtime/copy/source.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../runtime/ports/event-store.js'
 import { StoreUnavailable } from '../../runtime/ports/event-store.js'
@@ -81,7 +82,14 @@ interface Options {
 }
 
 function copy(from: EventStore, to: EventStore, options: Options = {}): Promise<Copied> {
-  return copyLog({ from, to, clock: systemClock, digest: nodeDigest, signal: new AbortController().signal, ...options })
+  return copyLog({
+    from: storeSource(from),
+    to,
+    clock: systemClock,
+    digest: nodeDigest,
+    signal: new AbortController().signal,
+    ...options,
+  })
 }
 
 let undo: (() => Promise<void>)[] = []
