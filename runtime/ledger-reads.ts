@@ -84,6 +84,9 @@ export class LedgerReads {
    */
   async rebuild(options?: RebuildOptions): Promise<RebuiltProjection[]> {
     return rebuild(this.#engine(), options)
+  }
+
+  /**
    * Writes the log, or a part of it, into a file of its own: JSON by lines (docs/audit-format.md), compressed where the name ends in
    * `.gz`. All of a log can be imported into an empty ledger. Throws InvalidOption, ExportExists, StoreUnavailable, or the signal's reason.
    */
@@ -92,8 +95,9 @@ export class LedgerReads {
   }
 
   /** Jobs, newest first. Throws InvalidOption. */
-  async list(filter?: ListFilter): Promise<JobPage> 
+  async list(filter?: ListFilter): Promise<JobPage> {
     return this.#engine().queries.list(filter)
+  }
 
   /** Of a span of time, and of how things stand now. */
   readonly reports: Reports = new Reports(() => this.#engine())
@@ -102,8 +106,9 @@ export class LedgerReads {
    * Reads the tables of docs/read-models.md, with all that is in the log by now. One statement, in the SQL of the store, with
    * parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, InvalidOption, StoreUnusable, StoreUnavailable, LedgerClosed.
    */
-  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> 
+  async query(sql: string, params: readonly QueryParameter[] = [], options: QueryCall = {}): Promise<QueryRow[]> {
     return this.#engine().models.query(sql, params, options)
+  }
 
   /** The rows of one of `openLedger({ projections })`. Throws InvalidOption. */
   projection<Row = unknown>(name: string | Projection<Row>): ProjectionView<Row> {
