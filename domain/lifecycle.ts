@@ -1,6 +1,7 @@
 /** A machine as a flat table. */
 import type { AnyStateMachine } from 'xstate'
-import { transition } from 'xstate'
+import { createMachine, transition } from 'xstate'
+import { InvalidOption } from './errors.js'
 
 export type Lifecycle<State extends string, Type extends string> = Readonly<
   Record<State, Readonly<Partial<Record<Type, State>>>>
@@ -32,4 +33,36 @@ function rowOf<State extends string, Type extends string>(
 function stepFrom(machine: AnyStateMachine, before: Parameters<typeof transition>[1], type: string): unknown {
   const [after] = transition(machine, before as never, { type })
   return (after as { readonly value: unknown }).value
+}
+
+/** A machine that is not the one in use. */
+export interface Candidate {
+  readonly initial: string
+  readonly table: Lifecycle<string, string>
+}
+
+/** `given`: a machine of XState, or its config; its states are flat. Throws InvalidOption that names `option`. */
+export function compileCandidate(given: unknown, types: readonly string[], option: string): Candidate {
+  const machine = toMachine(given, option)
+  const states = Object.keys(machine.states)
+  const { initial } = machine.config
+  if (typeof initial !== 'string') throw new InvalidOption(`${option}.initial`, `one of ${states.join(', ')}`, initial)
+  const nested = states.find((state) => Object.keys(machine.states[state]?.states ?? {}).length > 0)
+  if (nested !== undefined)
+    throw new InvalidOption(`${option}.states.${nested}`, 'a state without states in it', nested)
+  return { initial, table: compileLifecycle(machine, states, types) }
+}
+
+function toMachine(given: unknown, option: string): AnyStateMachine {
+  const expected = 'a machine of XState, or its config'
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new InvalidOption(option, expected, given)
+  if (!('states' in given)) throw new InvalidOption(option, expected, given)
+  try {
+    return 'resolveState' in given
+      ? (given as AnyStateMachine)
+      : createMachine(given as Parameters<typeof createMachine>[0])
+  } catch (error) {
+    throw new InvalidOption(option, expected, error instanceof Error ? error.message : error)
+  }
 }

@@ -1,12 +1,15 @@
 /** What a ledger tells: nothing here changes anything. */
 import type { RecordedEvent } from '../domain/event.js'
 import type { AttemptRecord } from '../projections/attempts.js'
+import type { Difference } from '../projections/diff/difference.js'
 import type { Projection } from '../projections/fold.js'
 import type { Engine } from './engine.js'
 import type { Exported, ExportOptions } from './export/export.js'
 import { exportLog } from './export/export.js'
 import { AsOf } from './history/as-of.js'
 import type { ReplayOptions } from './history/checks.js'
+import type { DiffOptions } from './history/diff.js'
+import { diff } from './history/diff.js'
 import type { Moment } from './history/moment.js'
 import type { RebuildOptions, RebuiltProjection } from './history/rebuild.js'
 import { rebuild } from './history/rebuild.js'
@@ -92,6 +95,14 @@ export class LedgerReads {
    */
   export(options: ExportOptions): Promise<Exported> {
     return exportLog(this.#engine(), options)
+  }
+
+  /**
+   * The same history under two projections, under another lifecycle of jobs, or under other retry policies: what would differ,
+   * as it is found. Throws InvalidOption, or the signal's reason.
+   */
+  diff(options: DiffOptions): AsyncIterable<Difference> {
+    return diff(this.#engine(), options)
   }
 
   /** Jobs, newest first. Throws InvalidOption. */
