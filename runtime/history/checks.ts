@@ -1,8 +1,7 @@
 /** What readers of the past may be given, checked. Each throws InvalidOption. */
 import { InvalidOption } from '../../domain/errors.js'
 import { jobStream } from '../../domain/job/events.js'
-import type { Projection } from '../../projections/fold.js'
-import { checkKeys, checkObject, toCount, toFlag, toName, toSignal, toTexts } from '../checks.js'
+import { checkKeys, toFlag, toName, toSignal, toTexts } from '../checks.js'
 import type { Asked, Moment } from './moment.js'
 import { toAsked } from './moment.js'
 
@@ -52,7 +51,6 @@ export interface CheckedFilter {
 
 export const RANGE_KEYS: readonly string[] = ['from', 'until', 'filter', 'signal']
 const FILTER_KEYS = new Set(['streams', 'types', 'job', 'queue'])
-const PROJECTION_KEYS = new Set(['name', 'version', 'key', 'init', 'on'])
 
 export function toRange({ from, until, filter = {}, signal }: RangeOptions, path: string): CheckedRange {
   return {
@@ -82,19 +80,3 @@ export function toSpeed(value: unknown, option: string): number | undefined {
 
 export const toBodies = (value: unknown, option: string): boolean =>
   value === undefined ? false : toFlag(value, option)
-
-export function checkProjection(given: unknown, path: string): asserts given is Projection {
-  checkKeys(given, PROJECTION_KEYS, path)
-  const { name, version, key, init, on } = given as Projection
-  toName(name, `${path}.name`)
-  toCount(version, `${path}.version`, 1)
-  if (key !== undefined && typeof key !== 'function') {
-    throw new InvalidOption(`${path}.key`, 'a function from an event to the key of its row', key)
-  }
-  if (typeof init !== 'function') throw new InvalidOption(`${path}.init`, 'a function that makes a row', init)
-  checkObject(on, `${path}.on`)
-  for (const [type, step] of Object.entries(on)) {
-    if (typeof step === 'function') continue
-    throw new InvalidOption(`${path}.on.${type}`, 'a function (row, event) => row', step)
-  }
-}

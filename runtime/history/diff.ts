@@ -14,8 +14,9 @@ import { RetryComparison } from '../../projections/diff/retries.js'
 import { RowComparison } from '../../projections/diff/rows.js'
 import type { Projection } from '../../projections/fold.js'
 import { checkKeys, checkObject, toMaxAttempts, toName } from '../checks.js'
+import { checkProjection } from '../report/definition.js'
 import type { RangeOptions } from './checks.js'
-import { checkProjection, RANGE_KEYS, toRange } from './checks.js'
+import { RANGE_KEYS, toRange } from './checks.js'
 import type { ReplayWorld } from './replay.js'
 import { eventsIn } from './replay.js'
 
@@ -71,9 +72,10 @@ function toRows(given: unknown): RowComparison {
     throw new InvalidOption('diff.projections', 'two projections: before and after', given)
   }
   const [before, after] = given as [unknown, unknown]
-  checkProjection(before, 'diff.projections[0]')
-  checkProjection(after, 'diff.projections[1]')
-  return new RowComparison(before, after)
+  return new RowComparison(
+    checkProjection(before, 'diff.projections[0]'),
+    checkProjection(after, 'diff.projections[1]'),
+  )
 }
 
 function toPolicies(given: unknown): Map<string, RetryPolicy> {

@@ -11,8 +11,9 @@ import { checkKeys } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { LogReader, ReadAllOptions } from '../ports/event-store.js'
+import { checkProjection } from '../report/definition.js'
 import type { CheckedFilter, CheckedRange, ReplayOptions } from './checks.js'
-import { checkProjection, RANGE_KEYS, toBodies, toRange, toSpeed } from './checks.js'
+import { RANGE_KEYS, toBodies, toRange, toSpeed } from './checks.js'
 import { locate } from './moment.js'
 
 export interface ReplayWorld {
@@ -39,14 +40,14 @@ export function replay<Row>(
   const range = toRange(given, 'replay')
   const speed = toSpeed(given.speed, 'replay.speed')
   const bodies = toBodies(given.bodies, 'replay.bodies')
-  if (through !== undefined) checkProjection(through, 'replay.through')
+  const projection = through === undefined ? undefined : checkProjection(through, 'replay.through')
   const events = eventsIn(world, range, { option: 'replay', bodies })
   const paced = speed === undefined ? events : atPace(events, world.ports.clock, speed, range.signal)
-  return through === undefined ? paced : folded(paced, through as Projection<Row>)
+  return projection === undefined ? paced : folded(paced, projection as Projection<Row>)
 }
 
 /** Where a range begins and ends. Throws InvalidOption. */
-export async function boundsOf(
+async function boundsOf(
   { wholeLog, ports }: ReplayWorld,
   { from, until }: Pick<CheckedRange, 'from' | 'until'>,
   option: string,
