@@ -47,7 +47,7 @@ export function replay<Row>(
 }
 
 /** Where a range begins and ends. Throws InvalidOption. */
-async function boundsOf(
+export async function boundsOf(
   { wholeLog, ports }: ReplayWorld,
   { from, until }: Pick<CheckedRange, 'from' | 'until'>,
   option: string,

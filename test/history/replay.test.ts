@@ -129,7 +129,7 @@ test.each([
   [{ filter: { job: 5 } }, 'replay.filter.job'],
   [{ bodies: 'yes' }, 'replay.bodies'],
   [{ from: 'now' }, 'replay.from'],
-  [{ through: { name: 'x', version: 0 } }, 'replay.through.version'],
+  [{ through: { name: 'x', version: 0, init: () => 1, on: { Queued: () => 1 } } }, 'replay.through.version'],
   [{ through: { name: 'x', version: 1, init: () => 1, on: { Queued: 1 } } }, 'replay.through.on.Queued'],
 ])('refuses %j', async (options, told) => {
   const ledger = await testLedger({ jobs: [note] })
