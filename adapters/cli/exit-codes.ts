@@ -72,6 +72,8 @@ const BY_CODE: Readonly<Record<string, number>> = {
   COPY_UNVERIFIED: EXIT.integrity,
   ILLEGAL_EVENT: EXIT.integrity,
   UNKNOWN_EVENT_VERSION: EXIT.integrity,
+  QUERY_INVALID: EXIT.usage,
+  QUERY_WRITES: EXIT.usage,
   STORE_UNUSABLE: EXIT.integrity,
 }
 

@@ -18,6 +18,7 @@ import { LOG_LEVELS } from './logger.js'
 import { addMigrate } from './migrate.js'
 import { addCancel, addPromote, addReschedule, addRetry } from './operate.js'
 import { oneLine } from './output.js'
+import { addQuery } from './query.js'
 import { addQueues, addStats } from './queues.js'
 import { addExpunge, addRemove } from './remove.js'
 import { addReport } from './report.js'
@@ -39,6 +40,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addList,
     addStats,
     addReport,
+    addQuery,
     addDeeds,
     addWorkers,
     addLeases,
