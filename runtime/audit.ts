@@ -1,8 +1,6 @@
 /** What a ledger offers to who does not trust its operator: signed checkpoints, proofs by them, and a check of the whole log. */
-import { parseCheckpoint, parseNote } from '../domain/audit/note.js'
 import { InvalidOption } from '../domain/errors.js'
-import type { Held } from './audit/reckoning.js'
-import { toKeys } from './audit/signer.js'
+import { toHeld, toKeys } from './audit/signer.js'
 import type { Signed } from './audit/trail.js'
 import type { AuditReport, VerifyProgress } from './audit/verifier.js'
 import { checkKeys, toCount, toName, toSignal, toText } from './checks.js'
@@ -133,9 +131,6 @@ export class Audit {
     return [...found.values()]
   }
 }
-
-/** Throws NoteUnreadable. */
-const toHeld = (note: string): Held => ({ note, checkpoint: parseCheckpoint(parseNote(note)) })
 
 const infoOf = ({ note, size, root, key, at }: Signed, isNew: boolean): CheckpointInfo => ({
   ...{ note, size, root, key, at, isNew },

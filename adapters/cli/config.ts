@@ -24,7 +24,7 @@ export interface WorkerConfig
 /** As `openLedger` takes them, and as `start` does. */
 const LEDGER_KEYS = [
   ...(['jobs', 'maxPayloadBytes', 'codeVersion', 'strict', 'conceal'] as const),
-  ...(['retention', 'scheduler', 'overrides'] as const),
+  ...(['retention', 'scheduler', 'overrides', 'audit'] as const),
 ] as const
 const START_KEYS = [
   ...(['concurrency', 'perType', 'types', 'channels', 'pools', 'batch', 'poll', 'strategy'] as const),

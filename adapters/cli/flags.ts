@@ -166,16 +166,17 @@ export async function readPayload(argument: string | undefined, file: string | u
   if (argument !== undefined && file !== undefined) {
     throw new CliError('USAGE', 'Give the payload itself or with --file, not both.')
   }
-  if (file !== undefined) return toJson(readText(file), file)
+  if (file !== undefined) return toJson(textOf('--file', file), file)
   if (argument === undefined) return {}
   return argument === '-' ? toJson(await readAll(process.stdin), 'stdin') : toJson(argument, 'the payload')
 }
 
-function readText(file: string): string {
+/** Of the file that a flag names. */
+export function textOf(flag: string, file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new CliError('USAGE', `Cannot read --file ${file}: ${(cause as Error).message}`, { cause })
+    throw new CliError('USAGE', `Cannot read ${flag} ${file}: ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { addArchive } from './archive.js'
 import { addAttempts } from './attempts.js'
+import { addAudit } from './audit.js'
 import { addBackup } from './backup.js'
 import { addCopy } from './copy.js'
 import { addDead } from './dead.js'
@@ -58,7 +59,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addTriggers,
     addRetention,
   ],
-  'Look after the store:': [addMigrate, addBackup, addCopy, addArchive, addExport, addImport],
+  'Look after the store:': [addAudit, addMigrate, addBackup, addCopy, addArchive, addExport, addImport],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */

@@ -12,15 +12,10 @@ import type { LogReader } from '../ports/event-store.js'
 import type { AuditFinding } from './findings.js'
 import { leavesWords, placeOf } from './findings.js'
 import { LeafSet } from './leaf-set.js'
+import type { Held } from './signer.js'
 import { textsOf } from './texts.js'
 
 export const HASH = 32
-
-/** A checkpoint that somebody else holds. */
-export interface Held {
-  readonly note: string
-  readonly checkpoint: Checkpoint
-}
 
 /** Of one signed checkpoint, what its range has: by which event it was begun, and how many leaves it came to. */
 interface SignedRange {

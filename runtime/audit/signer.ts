@@ -1,9 +1,11 @@
 /** Who signs checkpoints, and whose signatures are believed. */
 import { toHex } from '../../domain/audit/encoding.js'
-import type { Note, VerifierKey } from '../../domain/audit/note.js'
+import type { Checkpoint, Note, VerifierKey } from '../../domain/audit/note.js'
 import {
   keyOf,
   noteText,
+  parseCheckpoint,
+  parseNote,
   parseSignerKey,
   parseVerifierKey,
   toKeyName,
@@ -49,6 +51,15 @@ export function toKeys(given: unknown, option: string, { digest }: KeyTools): Ve
   if (!Array.isArray(given)) throw new InvalidOption(option, 'an array of public keys', given)
   return given.map((text, index) => parseVerifierKey(digest.hash, text, `${option}[${index}]`))
 }
+
+/** A checkpoint that somebody else holds. */
+export interface Held {
+  readonly note: string
+  readonly checkpoint: Checkpoint
+}
+
+/** Throws NoteUnreadable. */
+export const toHeld = (note: string): Held => ({ note, checkpoint: parseCheckpoint(parseNote(note)) })
 
 /** Throws TypeError where the signer gives no signature of its key. */
 export async function signedNote(text: string, signer: Signer, tools: KeyTools): Promise<string> {

@@ -38,7 +38,12 @@ const ROOMS_BELOW: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** The places that name concrete adapters, and who may walk through them. */
-const DOORS: readonly string[] = ['adapters/open-ledger.ts', 'adapters/copy-ledger.ts', 'adapters/open-maintenance.ts']
+const DOORS: readonly string[] = [
+  'adapters/open-ledger.ts',
+  'adapters/copy-ledger.ts',
+  'adapters/open-maintenance.ts',
+  'adapters/audit-tools.ts',
+]
 const MAY_OPEN: readonly string[] = ['adapters/cli', 'adapters/testing']
 
 /** What several stores have in common. Any adapter may look into it. */

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Checks a file that left a jobledger: a proof, an export or a segment, gzipped or not.
+
+    python3 jobledger_verify.py FILE... [--held NOTE]... [--key KEY]...
+
+FILE     what to check; a segment is also looked up in the proofs given with it
+NOTE     a signed checkpoint that you have kept yourself
+KEY      a public key to believe, name+hex+base64, or a file with it
+
+Exit code 0: all is as it should be. 5: something is not, and is listed. 2: wrong usage.
+"""
+import argparse, base64, gzip, hashlib, json, os, sys
+
+P = 2 ** 255 - 19  # Ed25519, RFC 8032
+L = 2 ** 252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+def point(data):
+    """The point that 32 bytes stand for, in extended coordinates; None if there is none."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & (2 ** 255 - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return (x, y, 1, x * y % P)
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    return ((b - a) * (d - c) % P, (d + c) * (b + a) % P, (d - c) * (d + c) % P, (b - a) * (b + a) % P)
+
+def multiply(scalar, p):
+    total = (0, 1, 1, 0)
+    while scalar:
+        total = add(total, p) if scalar & 1 else total
+        p, scalar = add(p, p), scalar >> 1
+    return total
+
+BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+def is_signed(public, message, signature):
+    a, r = point(public), point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or a is None or r is None or s >= L:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+    left, right = multiply(s, BASE), add(r, multiply(h, a))
+    return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
+
+def read_key(text):
+    text = open(text, encoding="utf-8").read() if os.path.exists(text) else text
+    name, key_id, encoded = text.strip().split("+", 2)
+    key = base64.b64decode(encoded, validate=True)
+    expected = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
+    if len(key) != 33 or key[0] != 1 or expected.hex() != key_id:
+        raise ValueError("not a public key of Ed25519: " + name)
+    return name, expected, key[1:]
+
+def read_note(text):
+    """Origin, size and root of a checkpoint, what was signed, and the signatures."""
+    body, _, signatures = text.rpartition("\n\n")
+    origin, size, root = body.split("\n")[:3]
+    lines = [line.split(" ") for line in signatures.split("\n")[:-1]]
+    signed = [(name, base64.b64decode(code)) for dash, name, code in lines if dash == "\u2014"]
+    return {"origin": origin, "size": int(size), "root": base64.b64decode(root), "text": body + "\n", "signed": signed}
+
+def signer(note, keys):
+    made = [(name, code, key) for name, code in note["signed"] for key in keys if key[:2] == (name, code[:4])]
+    return next((name for name, code, key in made if is_signed(key[2], note["text"].encode(), code[4:])), None)
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+def field(text):
+    data = (text or "").encode("utf-8")
+    return b"-" if text is None else b"%d:%s" % (len(data), data)
+
+def seal_of(event):
+    """Hash of the body, hex; None where there is none."""
+    if "salt" not in event:
+        return event.get("hash")
+    content = event["text"].encode("utf-8") if "text" in event else base64.b64decode(event["bytes"])
+    return sha256(base64.b64decode(event["salt"]), content).hex()
+
+def leaf_of(event):
+    texts = [str(event[name]) for name in ("stream", "revision", "id", "type", "at", "data")]
+    return sha256(b"\x00", *map(field, texts + [event.get("metadata"), seal_of(event)]))
+
+def hashes(texts):
+    return [base64.b64decode(text) for text in texts]
+
+def node(left, right):
+    return sha256(b"\x01", left, right)
+
+def middle(start, end):
+    half = 1
+    while half * 2 < end - start:
+        half *= 2
+    return start + half
+
+def root_by_path(leaf, index, start, end, path):
+    """`path` is used up from its end: the last hash is the root's own child."""
+    if end - start == 1:
+        return leaf if not path else None
+    if not path or not start <= index < end:
+        return None
+    at, rest, other = middle(start, end), path[:-1], path[-1]
+    below = root_by_path(leaf, index, *((start, at) if index < at else (at, end)), rest)
+    return below and (node(below, other) if index < at else node(other, below))
+
+def root_of(leaves, first, start, end, outside):
+    """Over leaves from `first` on, and the roots of what is outside of them from left to right; None: too few of either."""
+    if end <= first or start >= first + len(leaves):
+        return next(outside, None)
+    if end - start == 1:
+        return leaves[start - first]
+    at = middle(start, end)
+    left, right = root_of(leaves, first, start, at, outside), root_of(leaves, first, at, end, outside)
+    return left and right and node(left, right)
+
+def roots_by_consistency(old, old_root, start, end, proof, is_old):
+    """The old root and the new one over leaves start to end; `proof` is used up from its end."""
+    if end == old:
+        known = old_root if is_old else proof.pop()
+        return known, known
+    at, other = middle(start, end), proof.pop()
+    if old <= at:
+        first, whole = roots_by_consistency(old, old_root, start, at, proof, is_old)
+        return first, node(whole, other)
+    return [node(other, root) for root in roots_by_consistency(old, old_root, at, end, proof, False)]
+
+def is_consistent(old, new, proof):
+    if not 0 < old["size"] < new["size"]:
+        return old["size"] == 0
+    try:
+        roots = roots_by_consistency(old["size"], old["root"], 0, new["size"], proof, True)
+        return not proof and tuple(roots) == (old["root"], new["root"])
+    except IndexError:
+        return False
+
+def check(path, held, keys, sealed, wrong):
+    raw = open(path, "rb").read()
+    lines = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).splitlines(keepends=True)
+    manifest, end = json.loads(lines[0]), json.loads(lines[-1])
+    kind, cut, is_job = manifest["kind"], manifest.get("slice"), manifest["kind"] == "proof" and "job" in manifest["filter"]
+    note = read_note(manifest["checkpoint"]) if "checkpoint" in manifest else None
+    if manifest["format"] != "jobledger/1" or end.get("end") is not True:
+        wrong("not a whole file of format jobledger/1")
+    if end.get("sha256") != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+        wrong("the file is not as it was written: its bytes do not hash to what its end says")
+    leaves, revisions, erased, placed, events = [], {}, {}, 0, 0
+    for number, line in enumerate(lines[1:-1], 2):
+        event = json.loads(line)
+        if "leaf" in event:
+            leaves.append(bytes.fromhex(event["leaf"]))
+            continue
+        events, stream, revision = events + 1, event["stream"], event["revision"]
+        where = "line %d, %s at revision %d of %s" % (number, event["type"], revision, stream)
+        if revision <= revisions.get(stream, -1):
+            wrong(where + ": out of order")
+        elif is_job and revision != revisions.get(stream, -1) + 1:
+            wrong(where + ": what came before it is missing")
+        revisions[stream] = revision
+        if "hash" in event and is_job:
+            erased[stream, revision, event["hash"]] = where
+        if event["type"] == "Expunged":
+            for at, digest in json.loads(event["data"])["hashes"].items():
+                erased.pop((stream, int(at), digest), None)
+        if event["type"] == "SegmentSealed" and "path" in event:
+            sealed.add(json.loads(event["data"])["sha256"])
+        if stream.startswith("batch-") or event["type"] == "NameTaken":
+            continue
+        leaves.append(leaf_of(event))
+        if note and "path" in event:
+            root = root_by_path(leaves[-1], event["index"], 0, note["size"], hashes(event["path"]))
+            placed += root == note["root"]
+            if root != note["root"]:
+                wrong(where + ": is not leaf %d of the checkpoint" % event["index"])
+    for where in erased.values():
+        wrong(where + ": its body is gone, and nothing on record says so")
+    if (events, events, len(revisions)) != (manifest["events"], end.get("events"), manifest["streams"]):
+        wrong("the file holds %d events of %d streams, and announces others" % (events, len(revisions)))
+    print("%s: %s, %d events of %d streams" % (path, kind, events, len(revisions)))
+    if kind == "segment":
+        is_sealed = {hashlib.sha256(raw).hexdigest(), end.get("sha256")} & sealed
+        print("  sealed:", "as a proof given says" if is_sealed else "no proof given says so")
+    if kind == "proof" and placed != events:
+        wrong("%d of its events are not proven" % (events - placed))
+    if note is None:
+        return print("  proven: that the file is as it was written, and nothing more")
+    unsealed = max(0, cut["index"] + len(leaves) - note["size"]) if cut else 0
+    leaves = leaves[: len(leaves) - unsealed]
+    if cut:
+        outside = iter(hashes(cut["outside"]))
+        if root_of(leaves, cut["index"], 0, note["size"], outside) != note["root"] or next(outside, None):
+            wrong("the %d leaves from %d on are not those of the checkpoint" % (len(leaves), cut["index"]))
+    by = signer(note, keys)
+    if keys and not by:
+        wrong("the checkpoint was not signed with any of the keys given")
+    what = "all leaves from %d on" % cut["index"] if cut else "each event" if placed == events > 0 else "nothing"
+    what += ", but for the last %d" % unsealed if unsealed else ""
+    print("  checkpoint: %d leaves of %s, root %s" % (note["size"], note["origin"], note["root"].hex()))
+    print("  signature: %s" % (by or ("of no key given" if keys else "not checked, no --key")))
+    print("  proven to be in that checkpoint: " + what)
+    for mine in held:
+        name = "the checkpoint held of %d leaves" % mine["size"]
+        if keys and not signer(mine, keys):
+            wrong(name + " was not signed with any of the keys given")
+        if follows(mine, note, manifest, leaves if cut and cut["index"] == 0 else []):
+            print("  relative to: %s, which this one grew out of" % name)
+        else:
+            wrong("nothing in the file shows that it follows from " + name)
+    if not held:
+        print("  relative to: nothing you hold; whoever has the key can have written all of it anew")
+
+def follows(mine, note, manifest, leaves):
+    if mine["origin"] != note["origin"]:
+        return False
+    if 0 < mine["size"] <= len(leaves):
+        return root_of(leaves[: mine["size"]], 0, 0, mine["size"], iter([])) == mine["root"]
+    if mine["size"] == note["size"]:
+        return mine["root"] == note["root"]
+    return is_consistent(mine, note, hashes(manifest.get("consistency", {}).get("proof", [])))
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+")
+    for flag in ("--held", "--key"):
+        parser.add_argument(flag, action="append", default=[])
+    options = parser.parse_args()
+    try:
+        held = [read_note(open(path, encoding="utf-8").read()) for path in options.held]
+        keys = [read_key(key) for key in options.key]
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    found, sealed = [], set()
+    for path in options.files:
+        try:
+            check(path, held, keys, sealed, lambda what: found.append("%s: %s" % (path, what)))
+        except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+            found.append("%s: cannot be read: %r" % (path, error))
+    print("".join("DIFFERS %s\n" % each for each in found), end="")
+    sys.exit(5 if found else 0)
+
+if __name__ == "__main__":
+    main()
