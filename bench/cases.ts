@@ -1,4 +1,5 @@
 /** Every case by name, and every task that one of them runs in a process of its own. */
+import { archive, archiveCase } from './archive.js'
 import { asOf, asOfCase } from './as-of.js'
 import { backlogCase } from './backlog.js'
 import type { Bench } from './bench.js'
@@ -44,6 +45,7 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['latency', latencyCase],
   ['replay', replayCase],
   ['as-of', asOfCase],
+  ['archive', archiveCase],
   ['open', openCase],
   ['backlog', backlogCase],
   ['fleet-drain', fleetDrainCase],
@@ -69,6 +71,7 @@ export const TASKS: readonly Task<never, Message>[] = [
   replay,
   readOnly,
   asOf,
+  archive,
   open,
   fleetDrain,
   fleetIdle,
