@@ -178,6 +178,7 @@ export class Engine {
       log: this.wholeLog,
       clock,
       logger,
+      digest,
       search: () => types.searchPaths,
     }
     this.models = new Models(reading)

@@ -1,7 +1,7 @@
 /** Tables for SQL beside the log. */
-import type { Cell } from '../../projections/read-models/tables.js'
+import { type Cell, QUEUE_MINUTES } from '../../projections/read-models/tables.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Answer, QueryOptions, ReadModels } from '../../runtime/ports/read-models.js'
+import type { Answer, QueryOptions, ReadModels, Replacement } from '../../runtime/ports/read-models.js'
 import type { Checkpoint } from '../../runtime/ports/views.js'
 import { type Row, run } from './connections.js'
 import type { Client, Value } from './driver.js'
@@ -66,17 +66,37 @@ export class PostgresReadModels implements ReadModels {
     })
   }
 
-  async startOver(found: Checkpoint): Promise<void> {
-    await this.#saving(async (client) => {
+  async startOver(found: Checkpoint, by?: Replacement): Promise<boolean> {
+    return this.#saving(async (client) => {
       const kept = await this.#hold(client)
       if (kept?.position !== found.position || kept.eventId !== found.eventId) return false
       for (const table of TABLE_NAMES) {
-        if (!KEPT.has(table)) await run(client, `DELETE FROM ${this.#s}.${table}`)
+        if (KEPT.has(table) || (by?.keepMinutes && table === QUEUE_MINUTES.name)) continue
+        await run(client, `DELETE FROM ${this.#s}.${table}`)
       }
       const none = CHECKPOINT.split(', ').map((column) => `${column} = NULL`)
       await run(client, `UPDATE ${this.#s}.report_state SET ${none.join(', ')}`)
+      if (by === undefined) return true
+      const writer = new ReadModelsWriter(client, this.#log.schema)
+      for await (const changes of by.changes) await writer.write(changes, by.checkpoint)
       return true
     })
+  }
+
+  /** In a schema of their own, which the ledger's user must be allowed to make. */
+  async fresh(): Promise<ReadModels> {
+    const { connections } = this.#log
+    const log = { ...this.#log, schema: `${this.#log.schema}_rebuild` }
+    const drop = `DROP SCHEMA IF EXISTS ${quoted(log.schema)} CASCADE`
+    await connections.lend(async (client) => {
+      await run(client, drop)
+      await run(client, `CREATE SCHEMA ${quoted(log.schema)}`)
+    })
+    const models = await openPostgresReadModels(log)
+    models.close = async () => {
+      await connections.query(drop)
+    }
+    return models
   }
 
   async query(sql: string, params: readonly Cell[], options: QueryOptions): Promise<Answer> {

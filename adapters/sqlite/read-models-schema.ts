@@ -98,9 +98,9 @@ const TABLES = `
   END;
 `
 
-/** All that `startOver` empties. */
+/** All that `startOver` empties, but for the minutes. */
 export const DROP_ALL = `
-  DELETE FROM jobs; DELETE FROM attempts; DELETE FROM triggers; DELETE FROM workers; DELETE FROM queue_minutes;
+  DELETE FROM jobs; DELETE FROM attempts; DELETE FROM triggers; DELETE FROM workers;
   DELETE FROM payload_paths; DELETE FROM folds; DELETE FROM checkpoint`
 
 /** Opens the file; one that is damaged, of another version or no database at all is deleted and made anew. */

@@ -2,10 +2,10 @@
 import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
-import type { Cell } from '../../projections/read-models/tables.js'
+import type { Cell, RowChanges } from '../../projections/read-models/tables.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Logger } from '../../runtime/ports/logger.js'
-import type { Answer, Beside, QueryOptions, ReadModels } from '../../runtime/ports/read-models.js'
+import type { Answer, Beside, QueryOptions, ReadModels, Replacement } from '../../runtime/ports/read-models.js'
 import type { Checkpoint } from '../../runtime/ports/views.js'
 import type { Database } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
@@ -47,7 +47,7 @@ export class SqliteReadModels implements ReadModels {
   readonly dialect = 'sqlite'
   readonly projections: SqliteProjectionRows = new SqliteProjectionRows({
     read: (work) => this.#read(work),
-    write: (work) => this.#write(work),
+    write: (work) => this.#change(work),
   })
   readonly #path: string
   readonly #log: string | undefined
@@ -81,16 +81,44 @@ export class SqliteReadModels implements ReadModels {
     return this.#oneByOne(() => this.#save(slice))
   }
 
-  async startOver(found: Checkpoint): Promise<void> {
-    await this.#write((writes) => {
+  startOver(found: Checkpoint, by?: Replacement): Promise<boolean> {
+    return this.#oneByOne(async () => {
+      const { writes, writer } = await this.#begun()
       const kept = writes.prepare(CHECKPOINT).get() as Checkpoint | undefined
-      if (kept?.position === found.position && kept.eventId === found.eventId) writes.exec(DROP_ALL)
+      if (kept?.position !== found.position || kept.eventId !== found.eventId) {
+        writes.exec('ROLLBACK')
+        return false
+      }
+      writes.exec(by?.keepMinutes ? DROP_ALL : `${DROP_ALL}; DELETE FROM queue_minutes`)
+      if (by !== undefined) for await (const changes of by.changes) await this.#write(writer, changes, by.checkpoint)
+      writes.exec('COMMIT')
       return true
     })
   }
 
+  async #write(writer: ReadModelsWriter, changes: RowChanges, checkpoint: Checkpoint): Promise<void> {
+    let written = 0
+    for (const _ of writer.write(changes, checkpoint)) {
+      written += 1
+      if (written % ROWS === 0 && this.#path !== IN_MEMORY) await nextTurn()
+    }
+  }
+
+  async fresh(): Promise<ReadModels> {
+    if (this.#path === IN_MEMORY) return openSqliteReadModels(IN_MEMORY)
+    const path = `${this.#path}-rebuild`
+    deleteReportsFile(path)
+    const models = await openSqliteReadModels(path)
+    const close = models.close.bind(models)
+    models.close = async () => {
+      await close()
+      deleteReportsFile(path)
+    }
+    return models
+  }
+
   /** False, too, where the file was damaged, and is made anew. */
-  #write(work: (db: Database) => boolean): Promise<boolean> {
+  #change(work: (db: Database) => boolean): Promise<boolean> {
     return this.#oneByOne(async () => {
       const { writes } = await this.#begun()
       const done = work(writes)
@@ -146,11 +174,7 @@ export class SqliteReadModels implements ReadModels {
       writes.exec('ROLLBACK')
       return false
     }
-    let written = 0
-    for (const _ of writer.write(changes, checkpoint)) {
-      written += 1
-      if (written % ROWS === 0 && this.#path !== IN_MEMORY) await nextTurn()
-    }
+    await this.#write(writer, changes, checkpoint)
     writes.exec('COMMIT')
     // What was erased is still in the WAL.
     if (changes.expunged.length + changes.removed.length > 0) emptyWal(writes)

@@ -11,6 +11,8 @@ import type { Digest } from '../ports/digest.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { Feed } from '../read/feed.js'
 import type { Queries } from '../read/queries.js'
+import type { Models, TablesRebuild } from '../report/models.js'
+import type { Projections } from '../report/projections.js'
 import type { Checkpointer } from '../upkeep/checkpointer.js'
 import { foldLog } from './fold-log.js'
 
@@ -26,6 +28,8 @@ export interface RebuildOptions {
   readonly onProgress?: (progress: RebuildProgress) => void
   /** Replace what the views keep by what was rebuilt, also where it is the same. Processes that run take it up when they next open. Default false. */
   readonly apply?: boolean
+  /** Also the tables for SQL and the projections of `openLedger({ projections })`. Default false. */
+  readonly tables?: boolean
 }
 
 /** Of one projection: what the live one says at this position, and what the log says. Hashes are of a canonical form. */
@@ -47,10 +51,12 @@ export interface RebuildWorld {
   readonly feed: Feed
   readonly queries: Queries
   readonly checkpointer: Checkpointer
+  readonly models: Models
+  readonly projections: Projections
   readonly ports: { readonly clock: Clock; readonly digest: Digest }
 }
 
-const KEYS = new Set(['signal', 'onProgress', 'apply'])
+const KEYS = new Set(['signal', 'onProgress', 'apply', 'tables'])
 /** Lines hashed, jobs restored, before the event loop is let go. */
 const SLICE = 500
 
@@ -61,7 +67,30 @@ export async function rebuild(world: RebuildWorld, given: RebuildOptions = {}): 
   const apply = given.apply === undefined ? false : toFlag(given.apply, 'rebuild.apply')
   const { onProgress = () => {} } = given
   if (typeof onProgress !== 'function') throw new InvalidOption('rebuild.onProgress', 'a function', onProgress)
-  return new Rebuild(world, signal, onProgress).run(apply)
+  const tables = given.tables === undefined ? false : toFlag(given.tables, 'rebuild.tables')
+  const told = await new Rebuild(world, signal, onProgress).run(apply)
+  return tables ? [...told, ...(await rebuildTables(world, { signal, onProgress, apply }))] : told
+}
+
+/** Those that are kept for SQL, and those of the user. */
+async function rebuildTables(
+  { models, projections, feed }: RebuildWorld,
+  { signal, onProgress, apply }: Required<Pick<RebuildOptions, 'onProgress' | 'apply'>> & Pick<TablesRebuild, 'signal'>,
+): Promise<RebuiltProjection[]> {
+  let events = 0
+  const counted = {
+    ...{ signal, apply },
+    onEvents: (count: number): void => {
+      events += count
+      onProgress({ events, share: Math.min(1, events / Math.max(1, feed.state.folded)) })
+    },
+  }
+  const told = (await models.rebuild(counted)).map((table) => ({ ...table, events }))
+  for (const { name } of projections.definitions) {
+    events = 0
+    told.push({ ...(await projections.rebuild(name, counted)), events })
+  }
+  return told
 }
 
 class Rebuild {

@@ -53,6 +53,14 @@ export interface ProjectionRows {
   replace(name: string, by: string): Promise<void>
 }
 
+export interface Replacement {
+  readonly checkpoint: Checkpoint
+  /** Rows that come in one after the other. */
+  readonly changes: AsyncIterable<RowChanges>
+  /** Those that are kept stay: they cannot be made again. */
+  readonly keepMinutes: boolean
+}
+
 export interface ReadModels {
   readonly dialect: SqlDialect
   readonly projections: ProjectionRows
@@ -69,8 +77,13 @@ export interface ReadModels {
     readonly checkpoint: Checkpoint
     readonly changes: RowChanges
   }): Promise<boolean>
-  /** Drops all rows, unless the checkpoint is not `found` any more: somebody else has done it. */
-  startOver(found: Checkpoint): Promise<void>
+  /**
+   * Drops all rows, and puts others in their place if there are any, in one step. False, and nothing is done, where the
+   * checkpoint is not `found` any more.
+   */
+  startOver(found: Checkpoint, by?: Replacement): Promise<boolean>
+  /** Empty ones of the same kind, which nobody else sees, and which go when they are closed. */
+  fresh(): Promise<ReadModels>
   /**
    * One statement that reads, with parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, StoreUnavailable, or the
    * signal's reason.

@@ -25,6 +25,8 @@ export interface FollowerOptions {
   readonly logger: Logger
   /** Only the newest part of the log can be read: what cannot be gone on from is not built again. */
   readonly goesOn?: true
+  /** Called after each slice. */
+  readonly onEvents?: (count: number) => void
 }
 
 /**
@@ -131,6 +133,7 @@ export class Follower {
     }
     this.#at = checkpoint
     this.#search = undefined
+    this.#options.onEvents?.(slice.length)
     return true
   }
 

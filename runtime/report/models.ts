@@ -5,12 +5,16 @@ import type { Cell } from '../../projections/read-models/tables.js'
 import { checkKeys, toCount, toSignal, toText } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
+import type { Digest } from '../ports/digest.js'
 import type { EventStore, LogReader } from '../ports/event-store.js'
-import { StoreUnusable } from '../ports/event-store.js'
+import { StoreUnavailable, StoreUnusable } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
 import type { Answer, Beside, QueryRow, ReadModels, SqlDialect } from '../ports/read-models.js'
 import { ReadModelsUnfit } from '../ports/read-models.js'
 import { Follower } from './follower.js'
+import type { RebuiltTable } from './rebuild.js'
+import { compare, hasRemoved, replaceBy } from './rebuild.js'
+import { mergedPaths, SEARCH_FOLD } from './search-paths.js'
 
 export interface QueryCall {
   readonly signal?: AbortSignal
@@ -29,6 +33,13 @@ const LIMIT_MAX = 1_000_000
 const BEAT = 150
 const BEHIND = 700
 
+export interface TablesRebuild {
+  readonly signal?: AbortSignal | undefined
+  /** Called with so many events after each slice. */
+  readonly onEvents?: (count: number) => void
+  readonly apply?: boolean
+}
+
 interface Opened {
   readonly models: ReadModels
   readonly follower: Follower
@@ -42,6 +53,7 @@ export interface ModelsOptions {
   readonly store: EventStore
   readonly log: LogReader
   readonly search: () => SearchPaths
+  readonly digest: Digest
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -146,6 +158,37 @@ export class Models {
     } finally {
       await opened.beside?.close()
       opened.beside = undefined
+    }
+  }
+
+  /**
+   * Builds the tables once more beside those that serve, and says of each whether the two are the same. `apply`: puts the
+   * new ones in their place, but for minutes of jobs that were removed. Throws StoreUnavailable where others keep changing them.
+   */
+  async rebuild({ signal, onEvents, apply = false }: TablesRebuild = {}): Promise<RebuiltTable[]> {
+    const { store, log, search, logger, digest } = this.#options
+    const live = await this.caughtUp(signal)
+    const opened = await this.#open()
+    const { paths } = mergedPaths((await live.folds([SEARCH_FOLD])).get(SEARCH_FOLD), search())
+    const fresh = await live.fresh()
+    try {
+      const world = { log, logId: store.logId, models: fresh, search: () => paths, logger }
+      const follower = new Follower({ ...world, ...(onEvents && { onEvents }) })
+      await follower.catchUp(await store.head(), signal)
+      const removed = await hasRemoved(log)
+      return await this.#inTurn(async () => {
+        await this.#catchUp(opened, await store.head(), signal)
+        const at = await live.checkpoint()
+        if (at === undefined) return []
+        await follower.catchUp(at.position, signal)
+        const told = await compare(live, fresh, { digest, removed, position: at.position })
+        if (apply && !(await replaceBy(live, fresh, { at, keepMinutes: removed }))) {
+          throw new StoreUnavailable('The tables have changed meanwhile.')
+        }
+        return told
+      })
+    } finally {
+      await fresh.close()
     }
   }
 

@@ -7,9 +7,10 @@ import { toText } from '../checks.js'
 import { delay } from '../ports/clock.js'
 import type { ProjectionRows } from '../ports/read-models.js'
 import { Bell } from '../upkeep/bell.js'
-import type { Models, ModelsOptions } from './models.js'
+import type { Models, ModelsOptions, TablesRebuild } from './models.js'
 import type { ProjectionFailure } from './projection-runner.js'
 import { ProjectionRunner } from './projection-runner.js'
+import type { RebuiltTable } from './rebuild.js'
 
 /** Rows read at a time. */
 const PAGE = 1_000
@@ -140,12 +141,36 @@ export class Projections {
   async caughtUp(name: string): Promise<Kept> {
     const kept = await this.#open(name)
     const head = await this.#options.store.head()
-    await this.inTurn(name, () => kept.runner.catchUp(head))
+    await this.#inTurn(name, () => kept.runner.catchUp(head))
     return kept
   }
 
+  /** Builds one once more beside the one that serves; see `Models.rebuild`. */
+  async rebuild(name: string, { signal, onEvents, apply = false }: TablesRebuild = {}): Promise<RebuiltTable> {
+    const { store, log, logger, digest } = this.#options
+    const { rows, runner } = await this.caughtUp(name)
+    const projection = this.#definitions.get(name) as Projection
+    const beside = `~${name}`
+    await rows.drop(beside)
+    const fresh = new ProjectionRunner({ log, logId: store.logId, rows, projection, name: beside, logger })
+    await fresh.catchUp(runner.position, onEvents)
+    signal?.throwIfAborted()
+    return this.#inTurn(name, async () => {
+      await runner.catchUp(await store.head())
+      const { position } = runner
+      await fresh.catchUp(position, onEvents)
+      const hash = async (of: string): Promise<string> => digest.sha256(JSON.stringify([...(await allRows(rows, of))]))
+      const [live, rebuilt] = [await hash(name), await hash(beside)]
+      if (apply) await rows.replace(name, beside)
+      else await rows.drop(beside)
+      // What it remembers of rows is of those before.
+      if (apply) this.#runners.delete(name)
+      return { name, version: projection.version, position, identical: live === rebuilt, live, rebuilt }
+    })
+  }
+
   /** One at a time for each projection. */
-  inTurn<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  #inTurn<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
     const done = (this.#turns.get(name) ?? Promise.resolve()).then(work)
     this.#turns.set(
       name,

@@ -198,6 +198,43 @@ export function readModelsSuite(name: string, factory: () => Promise<ReadModelsU
       })
     })
 
+    describe('built again beside those that serve', () => {
+      async function* others(): AsyncGenerator<RowChanges, void, undefined> {
+        yield { ...NOTHING, jobs: new Map([job('n')]), archived: new Map([['n', 's']]) }
+        yield { ...NOTHING, jobs: new Map([job('m')]), paths: new Map([['m', [{ path: 'p', value: 'v' }]]]) }
+      }
+
+      it('take their place in one step, unless those have changed meanwhile; minutes may stay', async () => {
+        await save({ jobs: new Map([job('a')]), minutes: [row(QUEUE_MINUTES, { minute: 1, queued: 1 })] }, 0, 1)
+        const by = (keepMinutes: boolean) => ({ checkpoint: checkpoint(1), changes: others(), keepMinutes })
+        expect(await models.startOver(checkpoint(2), by(true))).toBe(false)
+        expect(await all('SELECT id FROM jobs')).toEqual([{ id: 'a' }])
+        expect(await models.startOver(checkpoint(1), by(true))).toBe(true)
+        expect(await all('SELECT id, archived FROM jobs ORDER BY seq')).toEqual([
+          { id: 'n', archived: 's' },
+          { id: 'm', archived: null },
+        ])
+        expect(await all('SELECT job_id, value FROM payload_paths')).toEqual([{ job_id: 'm', value: 'v' }])
+        expect(await all('SELECT queued FROM queue_minutes')).toEqual([{ queued: 1 }])
+        expect(await models.startOver(checkpoint(1), by(false))).toBe(true)
+        expect(await all('SELECT queued FROM queue_minutes')).toEqual([])
+        expect(await save({}, 1, 2)).toBe(true)
+      })
+
+      it('begin empty, and are seen by nobody else', async () => {
+        await save({ jobs: new Map([job('a')]) }, 0, 1)
+        const fresh = await models.fresh()
+        expect(await fresh.checkpoint()).toBeUndefined()
+        expect(await save({ jobs: new Map([job('b')]) }, 0, 1, fresh)).toBe(true)
+        expect((await fresh.query('SELECT id FROM jobs', [], { limit: 9 })).rows).toEqual([{ id: 'b' }])
+        expect(await all('SELECT id FROM jobs')).toEqual([{ id: 'a' }])
+        await fresh.close()
+        const again = await models.fresh()
+        expect(await again.checkpoint()).toBeUndefined()
+        await again.close()
+      })
+    })
+
     describe('projections of the user', () => {
       const put = (
         since: number,
