@@ -150,6 +150,8 @@ export type {
   TimesOptions,
 } from './runtime/report/report-options.js'
 export type { Reports } from './runtime/report/reports.js'
+export type { FoundJob, Newest, SearchPage } from './runtime/report/search.js'
+export type { FoundState, SearchFilter, Span } from './runtime/report/search-options.js'
 export type { Spread } from './runtime/report/spread.js'
 export type {
   PoolCeilings,

@@ -23,6 +23,7 @@ import { latency, latencyCase } from './latency.js'
 import { open, openCase } from './open.js'
 import { reportsCase, reportsDrain, reportsSteady } from './read-models.js'
 import { readOnly, replay, replayCase } from './replay.js'
+import { searchCase, searches } from './search.js'
 import { storeBulk, storeSingle } from './stores/enqueue.js'
 import { eventStoreFloor, postgresFloor } from './stores/floors.js'
 import type { Message, Task } from './task.js'
@@ -57,6 +58,7 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['triggers-due', triggersDueCase],
   ['triggers-late', triggersLateCase],
   ['reports', reportsCase],
+  ['search', searchCase],
 ])
 
 export const TASKS: readonly Task<never, Message>[] = [
@@ -84,6 +86,7 @@ export const TASKS: readonly Task<never, Message>[] = [
   triggersLate,
   reportsSteady,
   reportsDrain,
+  searches,
   storeBulk,
   storeSingle,
   postgresFloor,

@@ -25,6 +25,9 @@ import type { HistoryEntry, JobPage, JobStatus } from './read/queries.js'
 import type { QueryCall, QueryParameter } from './report/models.js'
 import type { ProjectionView } from './report/projections.js'
 import { Reports } from './report/reports.js'
+import type { Newest, SearchPage } from './report/search.js'
+import { newest, search } from './report/search.js'
+import type { SearchFilter } from './report/search-options.js'
 
 export class LedgerReads {
   readonly #engine: () => Engine
@@ -108,6 +111,19 @@ export class LedgerReads {
   /** Jobs, newest first. Throws InvalidOption. */
   async list(filter?: ListFilter): Promise<JobPage> {
     return this.#engine().queries.list(filter)
+  }
+
+  /**
+   * Jobs, ended ones too, that fit all that is asked for, newest first. Throws InvalidOption, StoreUnusable,
+   * StoreUnavailable, LedgerClosed.
+   */
+  async search(filter?: SearchFilter): Promise<SearchPage> {
+    return search(this.#engine().models, filter)
+  }
+
+  /** The newest jobs (`limit`, default 5) of each type in each state that it has jobs in. Throws as `search`. */
+  async newest(options?: { readonly limit?: number }): Promise<Newest[]> {
+    return newest(this.#engine().models, options)
   }
 
   /** Of a span of time, and of how things stand now. */

@@ -24,6 +24,7 @@ import { addQueues, addStats } from './queues.js'
 import { addExpunge, addRemove } from './remove.js'
 import { addReport } from './report.js'
 import { addRetention } from './retention.js'
+import { addSearch } from './search.js'
 import { DEFAULT_LEDGER } from './session.js'
 import { addStatus } from './status.js'
 import { addTriggers } from './triggers.js'
@@ -39,6 +40,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addAttempts,
     addExplain,
     addList,
+    addSearch,
     addStats,
     addReport,
     addQuery,
