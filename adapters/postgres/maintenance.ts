@@ -1,8 +1,9 @@
 /** A ledger in a database, as an operator sees it. */
-import { StoreRefused } from '../../runtime/ports/event-store.js'
+import { StoreRefused, StoreUnusable } from '../../runtime/ports/event-store.js'
 import type { Backup, Finding, Maintenance, Migration } from '../../runtime/ports/maintenance.js'
 import { examineDatabase } from './examination.js'
 import { type Log, openLog } from './open.js'
+import { openPostgresReadModels } from './read-models.js'
 import { quoted, SCHEMA_VERSION } from './schema.js'
 import { openPostgresViews } from './views.js'
 import { VIEWS_VERSION } from './views-schema.js'
@@ -19,6 +20,7 @@ export class PostgresMaintenance implements Maintenance {
   migrate(): Promise<Migration> {
     return this.#with(async (log) => {
       await (await openPostgresViews(log)).close()
+      await makeReadModels(log)
       return { made: log.made, version: SCHEMA_VERSION, viewsVersion: VIEWS_VERSION }
     })
   }
@@ -42,5 +44,14 @@ export class PostgresMaintenance implements Maintenance {
     } finally {
       await log.connections.close()
     }
+  }
+}
+
+/** Who uses them may not be allowed to make them. Where others have tables of these names, who asks for them is told so. */
+async function makeReadModels(log: Log): Promise<void> {
+  try {
+    await (await openPostgresReadModels(log)).close()
+  } catch (error) {
+    if (!(error instanceof StoreUnusable)) throw error
   }
 }
