@@ -163,6 +163,7 @@ export type {
 export type { TransactionalLedger } from './runtime/transactional.js'
 export type { TriggerChanges } from './runtime/trigger/changes.js'
 export type { TriggerInfo, TriggerMark, TriggerReport } from './runtime/trigger/info.js'
+export type { TriggerFilter } from './runtime/trigger/listing.js'
 export type {
   DebounceOptions,
   TriggerJobOptions,
@@ -171,7 +172,7 @@ export type {
 } from './runtime/trigger/options.js'
 export type { PublishedEvent, PublishOutcome } from './runtime/trigger/published.js'
 export type { FireOptions, Firing, LaunchOptions } from './runtime/trigger/requests.js'
-export type { AddedTrigger, NewTrigger, TriggerFilter, Triggers } from './runtime/triggers.js'
+export type { AddedTrigger, NewTrigger, Triggers } from './runtime/triggers.js'
 export type { Removed, RemoveOptions } from './runtime/upkeep/removal.js'
 export type {
   RetentionCounts,

@@ -1,12 +1,10 @@
 /** What a ledger offers on triggers: rules that make jobs by time, by event, by webhook, or for an outside client. */
-import { InvalidOption } from '../domain/errors.js'
 import { TriggerUnknown } from '../domain/rejection.js'
 import type { Definition } from '../domain/trigger/decide.js'
 import { triggerStream } from '../domain/trigger/events.js'
 import type { TriggerState } from '../domain/trigger/evolve.js'
-import type { TriggerKind } from '../domain/trigger/schedule.js'
-import { occurrencesFrom, TRIGGER_KINDS } from '../domain/trigger/schedule.js'
-import { checkKeys, checkObject, toCount, toName, toTexts } from './checks.js'
+import { occurrencesFrom } from '../domain/trigger/schedule.js'
+import { checkKeys, checkObject, toCount, toName } from './checks.js'
 import type { Engine } from './engine.js'
 import type { JobSummary } from './read/queries.js'
 import type { TriggerChanges } from './trigger/changes.js'
@@ -14,6 +12,8 @@ import { changed } from './trigger/changes.js'
 import * as commands from './trigger/commands.js'
 import type { TriggerInfo, TriggerReport } from './trigger/info.js'
 import { infoOf, reportOf } from './trigger/info.js'
+import type { TriggerFilter } from './trigger/listing.js'
+import { triggerInfos } from './trigger/listing.js'
 import type { TriggerOptions, TriggerSetting, TriggerTimes } from './trigger/options.js'
 import { definitionOf, previewOf, toDefinition } from './trigger/options.js'
 import type { FireOptions, Firing, LaunchOptions } from './trigger/requests.js'
@@ -35,16 +35,6 @@ export interface AddedTrigger {
   readonly outcome: 'created' | 'updated' | 'unchanged'
 }
 
-/** Exact match on each field given. */
-export interface TriggerFilter {
-  readonly kind?: TriggerKind | readonly TriggerKind[]
-  /** Of its jobs. */
-  readonly type?: string | readonly string[]
-  readonly channel?: string | readonly string[]
-  readonly status?: TriggerInfo['status']
-}
-
-const FILTER_KEYS = new Set(['kind', 'type', 'channel', 'status'])
 const PAUSE_KEYS = new Set(['reason'])
 
 export class Triggers {
@@ -100,23 +90,9 @@ export class Triggers {
   /** In the order in which they were added. Throws InvalidOption. */
   async list(filter: TriggerFilter = {}): Promise<TriggerInfo[]> {
     const { queries, feed } = this.#engine()
-    checkKeys(filter, FILTER_KEYS, 'triggers.list')
-    const kinds = toTexts(filter.kind, 'triggers.list.kind')
-    const odd = kinds?.find((kind) => !(TRIGGER_KINDS as readonly string[]).includes(kind))
-    if (odd !== undefined) throw new InvalidOption('triggers.list.kind', `one of ${TRIGGER_KINDS.join(', ')}`, odd)
-    const { status } = filter
-    if (status !== undefined && status !== 'active' && status !== 'paused')
-      throw new InvalidOption('triggers.list.status', '"active" or "paused"', status)
-    const types = toTexts(filter.type, 'triggers.list.type')
-    const channels = toTexts(filter.channel, 'triggers.list.channel')
+    const infos = triggerInfos(filter)
     await queries.catchUp()
-    const fits = (info: TriggerInfo): boolean =>
-      (kinds?.includes(info.kind) ?? true) &&
-      (types?.includes(info.type) ?? true) &&
-      (channels?.includes(info.channel) ?? true) &&
-      (status === undefined || status === info.status)
-    const infos = [...feed.triggers.triggers.values()].map(infoOf).filter(fits)
-    return infos.sort((a, b) => a.addedAt - b.addedAt || (a.id < b.id ? -1 : 1))
+    return infos(feed.triggers)
   }
 
   /**

@@ -44,9 +44,7 @@ const KEYS: readonly string[] = [
 
 /** Throws USAGE that names the file and what is wrong in it. */
 export async function loadConfig(file: string): Promise<WorkerConfig> {
-  const path = resolve(file)
-  if (!existsSync(path)) throw new CliError('USAGE', `There is no config file ${path}.`)
-  const exported = await evaluate(path, file)
+  const exported = await loadDefault(file, 'config file')
   try {
     const config = check(exported)
     // What only opening finds wrong is found in memory: a ledger must not be made by a config that cannot be used.
@@ -61,7 +59,10 @@ export async function loadConfig(file: string): Promise<WorkerConfig> {
   }
 }
 
-async function evaluate(path: string, file: string): Promise<unknown> {
+/** What a module exports by default. Throws USAGE that names the file. */
+export async function loadDefault(file: string, what = 'module'): Promise<unknown> {
+  const path = resolve(file)
+  if (!existsSync(path)) throw new CliError('USAGE', `There is no ${what} ${path}.`)
   try {
     // Loaded here, since most verbs do without it. No cache on disk: it would be litter in somebody else's project.
     const { createJiti } = await import('jiti')

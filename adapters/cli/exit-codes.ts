@@ -116,7 +116,7 @@ function causeCode(error: unknown): string {
 
 /** Options that are flags here. Their parts are not told apart: `dependsOn[1].id` is `--depends-on`. */
 const BY_FLAG =
-  /`(?:enqueue|list|reschedule|retention\.run\.rules\[0\]|triggers\.\w+(?:\.options)?)\.(?!payload\b)(\w+)[^`]*`/g
+  /`(?:enqueue|list|replay|reschedule|retention\.run\.rules\[0\]|triggers\.\w+(?:\.options)?)\.(?!payload\b)(\w+)[^`]*`/g
 /** Options that are arguments here. */
 const BY_ARGUMENT = /`triggers\.(?:(?:add|preview)\.(when)|(?!add\.)\w+\.(id))`/g
 /** Options that stand in a config, and a payload, which has many places to stand in. */
@@ -130,6 +130,8 @@ export function messageOf(error: unknown): string {
   return message
     .replaceAll(BY_ARGUMENT, (_, when?: string, id?: string) => `\`<${when ?? id}>\``)
     .replaceAll('`triggers.jobs.limit`', '`--jobs`')
+    .replaceAll('`asOf.moment`', '`--as-of`')
+    .replaceAll(/`diff\.(from|until)`/g, '`--$1`')
     .replaceAll('`triggers.add.debounce.combine`', '`--combine`')
     .replaceAll(BY_FLAG, (_, option: string) => `\`--${kebab(option)}\``)
     .replaceAll(BY_CONFIG, '`')

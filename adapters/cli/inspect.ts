@@ -5,21 +5,23 @@ import type { ListFilter } from '../../runtime/read/listing.js'
 import type { JobSummary } from '../../runtime/read/queries.js'
 import { addFilter, addPage, type FilterFlags, oneOf, type PageFlags, repeated } from './flags.js'
 import { age, iso, type Output, printable } from './output.js'
+import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
 import { attempts, bodyPreview, inWords, stateIn } from './words.js'
 
 export function addHistory(program: Command): void {
-  program
+  const command = program
     .command('history')
     .summary("every event of a job's life")
     .description(
       "Shows every event of a job's life, oldest first: when, what, in words (with who did it and why, where that was given), and the beginning of its body. --json has everything.",
     )
     .argument('<id>', 'job id')
+  addAsOf(command)
     .addHelpText('after', '\nExamples:\n  $ jobledger history order-17')
-    .action(async (id: string, _flags: object, command: Command) => {
+    .action(async (id: string, { asOf }: AsOfFlags, command: Command) => {
       const session = new Session(command)
-      const events = await session.read((ledger) => ledger.history(id))
+      const events = await session.read((ledger) => (pastOf(ledger, asOf) ?? ledger).history(id))
       const { output } = session
       const heading = ['TIME', 'AGE', 'EVENT', 'WHAT IT SAYS', 'BODY']
       output.data({ id, events }, () =>
@@ -37,7 +39,7 @@ export function addHistory(program: Command): void {
     })
 }
 
-interface ListFlags extends FilterFlags, PageFlags {
+interface ListFlags extends FilterFlags, PageFlags, AsOfFlags {
   readonly trigger?: string[]
   readonly state?: JobStatusName[]
 }
@@ -54,11 +56,12 @@ export function addList(program: Command): void {
         repeated(oneOf('--state', JOB_STATUS_NAMES)),
       ),
     )
+  addAsOf(command)
   addPage(addFilter(command).option('--trigger <id>', 'made by this trigger; may be repeated', repeated(String)))
     .addHelpText('after', LIST_HELP)
-    .action(async (flags: ListFlags, command: Command) => {
+    .action(async ({ asOf, ...filter }: ListFlags, command: Command) => {
       const session = new Session(command)
-      const page = await session.read((ledger) => ledger.list(flags satisfies ListFilter))
+      const page = await session.read((ledger) => (pastOf(ledger, asOf) ?? ledger).list(filter satisfies ListFilter))
       session.output.data(page, () => jobsText(session.output, page.jobs))
       if (page.jobs.length === 0) session.output.talk('No jobs.')
       if (page.cursor !== undefined) session.output.talk(`There are more: --cursor '${page.cursor}'`)

@@ -1,4 +1,5 @@
 /** Data goes to stdout, talk to stderr. One place knows about JSON, colours and the width of the terminal. */
+import { once } from 'node:events'
 import { stripVTControlCharacters, styleText } from 'node:util'
 import { formatMs } from '../../domain/duration.js'
 
@@ -26,6 +27,20 @@ export class Output {
   data(document: unknown, text: () => string): void {
     const shown = this.#options.json ? JSON.stringify(document, bytesAsText) : text()
     if (shown !== '') process.stdout.write(`${shown}\n`)
+  }
+
+  /** As `data`, of what may be too long to be held: each thing as it comes. Answers with how many they were. */
+  async series<Thing>(name: string, things: AsyncIterable<Thing>, line: (thing: Thing) => string): Promise<number> {
+    const { json } = this.#options
+    let count = 0
+    if (json) await written(`{${JSON.stringify(name)}:[`)
+    for await (const thing of things) {
+      const separator = count === 0 ? '\n' : ',\n'
+      await written(json ? separator + JSON.stringify(thing, bytesAsText) : `${line(thing)}\n`)
+      count += 1
+    }
+    if (json) await written('\n]}\n')
+    return count
   }
 
   /** What a person may like to know beside it. */
@@ -69,6 +84,11 @@ export class Output {
     const room = Math.max(LEAST_ROOM, screenWidth() - width - 2)
     return told.map(([name, value]) => `${this.style('dim', name.padEnd(width))}  ${cut(value, room)}`).join('\n')
   }
+}
+
+/** Waits for a slow reader: what it has not read must not pile up here. */
+async function written(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }
 
 /** Columns for what is cut last, however narrow the terminal. */

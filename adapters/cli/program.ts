@@ -8,6 +8,7 @@ import { addBackup } from './backup.js'
 import { addCopy } from './copy.js'
 import { addDead } from './dead.js'
 import { addDeeds } from './deeds.js'
+import { addDiff } from './diff.js'
 import { addDoctor } from './doctor.js'
 import { addEnqueue, addResult } from './enqueue.js'
 import { codeOf, EXIT, exitCodeOf, jobIdOf, messageOf } from './exit-codes.js'
@@ -21,7 +22,9 @@ import { addCancel, addPromote, addReschedule, addRetry } from './operate.js'
 import { oneLine } from './output.js'
 import { addQuery } from './query.js'
 import { addQueues, addStats } from './queues.js'
+import { addRebuild } from './rebuild.js'
 import { addExpunge, addRemove } from './remove.js'
+import { addReplay } from './replay.js'
 import { addReport } from './report.js'
 import { addRetention } from './retention.js'
 import { addSearch } from './search.js'
@@ -47,6 +50,8 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addDeeds,
     addWorkers,
     addLeases,
+    addReplay,
+    addDiff,
     addDoctor,
   ],
   'Act on them:': [
@@ -61,7 +66,7 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
     addTriggers,
     addRetention,
   ],
-  'Look after the store:': [addAudit, addMigrate, addBackup, addCopy, addArchive, addExport, addImport],
+  'Look after the store:': [addAudit, addMigrate, addBackup, addCopy, addRebuild, addArchive, addExport, addImport],
 }
 
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */

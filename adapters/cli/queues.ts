@@ -4,22 +4,28 @@ import { JOB_STATUS_NAMES, type JobStatusName } from '../../projections/job-stat
 import type { QueueCounts } from '../../runtime/read/queries.js'
 import { duration, integer, label, name, orWord } from './flags.js'
 import { type Output, printable } from './output.js'
+import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
 
 type Lengths = Readonly<Record<string, QueueCounts>>
 
+interface StatsFlags extends AsOfFlags {
+  readonly type?: string
+}
+
 export function addStats(program: Command): void {
-  program
+  const command = program
     .command('stats')
     .summary('jobs per queue and state')
     .description(
       'Counts jobs per queue and state, and says which queues are paused or limited. Ended jobs are counted over the life of the ledger, those that were removed since included.',
     )
     .option('--type <type>', 'only jobs of this type', name('--type'))
+  addAsOf(command)
     .addHelpText('after', '\nExamples:\n  $ jobledger stats\n  $ jobledger stats --json | jq .queues.default.failed')
-    .action(async (flags: { readonly type?: string }, command: Command) => {
+    .action(async ({ asOf, ...flags }: StatsFlags, command: Command) => {
       const session = new Session(command)
-      const queues = await session.read((ledger) => ledger.queues.stats(flags))
+      const queues = await session.read((ledger) => pastOf(ledger, asOf)?.queues(flags) ?? ledger.queues.stats(flags))
       session.output.data({ queues }, () => statsText(session.output, queues))
       if (Object.keys(queues).length > 0) return
       session.output.talk(flags.type === undefined ? 'No jobs yet.' : `No jobs of type ${printable(flags.type)} yet.`)

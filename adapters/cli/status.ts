@@ -5,28 +5,39 @@ import type { Ledger } from '../../runtime/ledger.js'
 import type { DependencyError } from '../../runtime/read/dependencies.js'
 import type { JobStatus } from '../../runtime/read/queries.js'
 import { iso, type Output, oneLine, preview, printable, when } from './output.js'
+import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
 import { attempts, edgeInWords, stateIn } from './words.js'
 
 export function addStatus(program: Command): void {
-  program
+  const command = program
     .command('status')
     .summary('how a job stands')
     .description(
       'Shows how a job stands, read from the log itself, and below it which of its dependencies went wrong, and why. Times are UTC.',
     )
     .argument('<id>', 'job id')
-    .addHelpText('after', '\nExamples:\n  $ jobledger status order-17\n  $ jobledger status order-17 --json')
-    .action(async (id: string, _flags: object, command: Command) => {
+  addAsOf(command)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ jobledger status order-17\n  $ jobledger status order-17 --as-of 2026-11-27T02:00:00Z --json',
+    )
+    .action(async (id: string, { asOf }: AsOfFlags, command: Command) => {
       const session = new Session(command)
       const { output } = session
-      const { status, errors } = await session.read((ledger) => look(ledger, id))
+      const { status, errors } = await session.read((ledger) => look(ledger, id, asOf))
       const document = errors.length === 0 ? status : { ...status, dependencyErrors: errors }
       output.data(document, () => [output.facts(statusFacts(output, status)), ...chainText(output, errors)].join('\n'))
     })
 }
 
-async function look(ledger: Ledger, id: string): Promise<{ status: JobStatus; errors: readonly DependencyError[] }> {
+async function look(
+  ledger: Ledger,
+  id: string,
+  asOf: number | undefined,
+): Promise<{ status: JobStatus; errors: readonly DependencyError[] }> {
+  const past = pastOf(ledger, asOf)
+  if (past !== undefined) return { status: await past.job(id), errors: [] }
   const status = await ledger.status(id)
   return { status, errors: status.dependsOn.length === 0 ? [] : await ledger.dependencyErrors(id) }
 }

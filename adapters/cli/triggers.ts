@@ -2,11 +2,11 @@
 import { type Command, Option } from 'commander'
 import { TRIGGER_KINDS, type TriggerKind } from '../../domain/trigger/schedule.js'
 import type { TriggerInfo, TriggerReport } from '../../runtime/trigger/info.js'
-import type { Triggers } from '../../runtime/triggers.js'
 import { each, report } from './each.js'
 import { codeOf } from './exit-codes.js'
 import { integer, oneOf, readPayload, repeated } from './flags.js'
 import { type Output, printable, when } from './output.js'
+import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
 import { addCount, addPayload, addTriggerAdd, addTriggerPreview, tellTimes } from './trigger-add.js'
 import { showText, timesOf } from './trigger-show.js'
@@ -35,7 +35,7 @@ Examples:
   $ jobledger triggers list
   $ jobledger triggers fire nightly --as ada`
 
-interface ListFlags {
+interface ListFlags extends AsOfFlags {
   readonly kind?: TriggerKind[]
   readonly type?: string[]
   readonly channel?: string[]
@@ -46,7 +46,7 @@ interface ListFlags {
 export type Listed = TriggerInfo & { readonly state: TriggerReport }
 
 function addTriggerList(triggers: Command): void {
-  triggers
+  const command = triggers
     .command('list')
     .summary('all of them, when they fire, and how their last job stands')
     .description(
@@ -56,12 +56,15 @@ function addTriggerList(triggers: Command): void {
     .option('--type <type>', 'type of their jobs', repeated(String))
     .option('--channel <name>', 'channel of their jobs', repeated(String))
     .addOption(new Option('--status <status>').choices(['active', 'paused']))
+  addAsOf(command)
     .addHelpText('after', LIST_HELP)
-    .action(async (flags: ListFlags, command: Command) => {
+    .action(async ({ asOf, ...filter }: ListFlags, command: Command) => {
       const session = new Session(command)
-      const listed = await session.read(async ({ triggers }) => {
-        const infos = await triggers.list(flags)
-        return (await Promise.all(infos.map((info) => withState(triggers, info)))).filter((each) => each !== undefined)
+      const listed = await session.read(async (ledger) => {
+        const past = pastOf(ledger, asOf)
+        const infos = await (past?.triggers(filter) ?? ledger.triggers.list(filter))
+        const state = (id: string): Promise<TriggerReport> => past?.trigger(id) ?? ledger.triggers.state(id)
+        return (await Promise.all(infos.map((info) => withState(state, info)))).filter((each) => each !== undefined)
       })
       session.output.data({ triggers: listed }, () => listText(session.output, listed))
       if (listed.length === 0) session.output.talk('No triggers.')
@@ -74,9 +77,12 @@ Examples:
   $ jobledger triggers list --kind cron --kind every --json`
 
 /** undefined: it was removed just now. */
-async function withState(triggers: Triggers, info: TriggerInfo): Promise<Listed | undefined> {
+async function withState(
+  state: (id: string) => Promise<TriggerReport>,
+  info: TriggerInfo,
+): Promise<Listed | undefined> {
   try {
-    return { ...info, state: await triggers.state(info.id) }
+    return { ...info, state: await state(info.id) }
   } catch (error) {
     if (codeOf(error) === 'TRIGGER_UNKNOWN') return undefined
     throw error

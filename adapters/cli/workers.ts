@@ -1,14 +1,15 @@
 /** workers and leases: who works, and who has fallen silent. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { formatMs } from '../../domain/duration.js'
 import type { StaleLease } from '../../runtime/work/desk/lease-protocol.js'
 import type { WorkerInfo } from '../../runtime/work/desk/worker-desk.js'
 import { each, report } from './each.js'
 import { duration } from './flags.js'
 import { age, type Output, printable, when } from './output.js'
+import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
 
-interface AgeFlags {
+interface AgeFlags extends AsOfFlags {
   readonly olderThan?: number
 }
 
@@ -20,11 +21,16 @@ export function addWorkers(program: Command): void {
       'Lists workers that have neither stopped nor been lost, the longest silent first: processes of `work` or of your own, and workers that have registered through the lease protocol. SLOTS: in use, of all.',
     )
     .allowExcessArguments(false)
-    .option('--older-than <duration>', 'only those silent for longer than this', duration('--older-than'))
+    .addOption(
+      new Option('--older-than <duration>', 'only those silent for longer than this')
+        .argParser(duration('--older-than'))
+        .conflicts('asOf'),
+    )
+  addAsOf(workers)
     .addHelpText('after', WORKERS_HELP)
-    .action(async (flags: AgeFlags, command: Command) => {
+    .action(async ({ asOf, ...flags }: AgeFlags, command: Command) => {
       const session = new Session(command)
-      const workers = await session.read((ledger) => ledger.workers.list(flags))
+      const workers = await session.read((ledger) => pastOf(ledger, asOf)?.workers() ?? ledger.workers.list(flags))
       session.output.data({ workers }, () => workersText(session.output, workers))
       if (workers.length === 0) session.output.talk('No workers.')
     })

@@ -19,7 +19,9 @@ import type { HistoryEntry, JobPage, JobStatus, JobSummary, Queries, QueueCounts
 import type { Life } from '../read/status.js'
 import { countsOf, historyOf, readLife, statusOf, summaryOf } from '../read/status.js'
 import type { TriggerInfo, TriggerReport } from '../trigger/info.js'
-import { infoOf, reportOf } from '../trigger/info.js'
+import { reportOf } from '../trigger/info.js'
+import type { TriggerFilter } from '../trigger/listing.js'
+import { triggerInfos } from '../trigger/listing.js'
 import type { WorkerInfo } from '../work/desk/worker-desk.js'
 import { workerInfos } from '../work/desk/worker-desk.js'
 import { listAsOf } from './listing.js'
@@ -122,11 +124,10 @@ export class AsOf {
     return listAsOf({ queries, log: wholeLog, place, whole: () => this.#whole() }, filter)
   }
 
-  /** In the order in which they were added. */
-  async triggers(): Promise<TriggerInfo[]> {
-    const { triggers } = await this.#whole()
-    const infos = [...triggers.triggers.values()].map(infoOf)
-    return infos.sort((a, b) => a.addedAt - b.addedAt || (a.id < b.id ? -1 : 1))
+  /** In the order in which they were added. Throws InvalidOption. */
+  async triggers(filter: TriggerFilter = {}): Promise<TriggerInfo[]> {
+    const infos = triggerInfos(filter)
+    return infos((await this.#whole()).triggers)
   }
 
   /** What a trigger and its jobs had come to. Throws TriggerUnknown. */
