@@ -8,6 +8,7 @@ import { untilStopped } from './wait.js'
 
 interface RebuildFlags {
   readonly apply?: boolean
+  readonly tables?: boolean
 }
 
 /** How often the line of a terminal changes, in ms. */
@@ -20,12 +21,13 @@ export function addRebuild(program: Command): void {
     .description(
       'Reads the whole log, archived events included, builds every projection anew beside those in use, and compares the two by the hash of a canonical form. What hangs on jobs that were removed from the log cannot be compared, and is told apart. Others may go on using the ledger.',
     )
+    .option('--tables', 'also the tables for SQL')
     .option('--apply', 'then replace what is kept beside the log by what was rebuilt')
     .addHelpText('after', REBUILD_HELP)
-    .action(async ({ apply = false }: RebuildFlags, command: Command) => {
+    .action(async ({ apply = false, tables = false }: RebuildFlags, command: Command) => {
       const session = new Session(command)
       const { output } = session
-      const rebuilt = await rebuild(session, apply)
+      const rebuilt = await rebuild(session, { apply, tables })
       output.data({ projections: rebuilt, applied: apply }, () => tableOf(output, rebuilt))
       for (const { name, apart } of rebuilt) if (apart !== undefined) output.talk(`${name}: not compared: ${apart}.`)
       if (rebuilt.every(({ identical }) => identical)) return
@@ -47,7 +49,7 @@ Examples:
   $ jobledger rebuild
   $ jobledger rebuild --apply --json`
 
-async function rebuild(session: Session, apply: boolean): Promise<RebuiltProjection[]> {
+async function rebuild(session: Session, asked: Required<RebuildFlags>): Promise<RebuiltProjection[]> {
   const { output } = session
   let toldAt = Number.NEGATIVE_INFINITY
   const onProgress = ({ events, share }: RebuildProgress): void => {
@@ -57,7 +59,7 @@ async function rebuild(session: Session, apply: boolean): Promise<RebuiltProject
   }
   try {
     return await untilStopped('nothing was changed', (signal) =>
-      session.read((ledger) => ledger.rebuild({ apply, signal, onProgress })),
+      session.read((ledger) => ledger.rebuild({ ...asked, signal, onProgress })),
     )
   } finally {
     output.progress('')

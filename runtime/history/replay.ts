@@ -14,6 +14,7 @@ import type { LogReader, ReadAllOptions } from '../ports/event-store.js'
 import { checkProjection } from '../report/definition.js'
 import type { CheckedFilter, CheckedRange, ReplayOptions } from './checks.js'
 import { RANGE_KEYS, toBodies, toRange, toSpeed } from './checks.js'
+import type { Asked, Place } from './moment.js'
 import { locate } from './moment.js'
 
 export interface ReplayWorld {
@@ -56,12 +57,16 @@ export async function boundsOf(
   const last =
     until === undefined ? await wholeLog.head() : (await locate(wholeLog, until, now, `${option}.until`)).position
   if (from === undefined) return { after: '', until: last }
-  // What was recorded at that very instant belongs to it.
-  const asked = 'instant' in from ? { instant: Math.max(0, from.instant - 1) } : from
-  const { position: after } = await locate(wholeLog, asked, now, `${option}.from`)
+  const { position: after } = await startOf(wholeLog, from, now, `${option}.from`)
   if (until !== undefined && after > last)
     throw new InvalidOption(`${option}.from`, `not after \`${option}.until\``, from)
   return { after, until: last }
+}
+
+/** What was recorded at that very instant belongs to the range. */
+async function startOf(log: LogReader, from: Asked, now: number, option: string): Promise<Place> {
+  if (!('instant' in from) || from.instant > now) return locate(log, from, now, option)
+  return locate(log, { instant: Math.max(0, from.instant - 1) }, now, option)
 }
 
 /** Upcast. Throws the signal's reason. */

@@ -141,5 +141,9 @@ test('refuses a beginning after the end', async () => {
   const { ledger, events } = await lived()
   const { at } = events[0] as RecordedEvent
   await expect(all(ledger.replay({ from: at + 2 * 3_600_000, until: at }))).rejects.toThrow('replay.from')
+  // Told as it was given.
+  await expect(all(ledger.replay({ from: '2999-01-01T00:00:00.000Z' }))).rejects.toThrow(
+    'got "2999-01-01T00:00:00.000Z"',
+  )
   await ledger.close()
 })
