@@ -97,7 +97,7 @@ export class JobArchived extends JobRejection {
   readonly code = 'JOB_ARCHIVED'
   readonly segment: string
   constructor(jobId: string, segment: string) {
-    super(jobId, `Job ${jobId} is archived (segment ${segment}): it can be read, and nothing else.`)
+    super(jobId, `Job ${jobId} is archived (segment ${segment}): it can be read and expunged, and nothing else.`)
     this.segment = segment
   }
 }

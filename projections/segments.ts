@@ -2,9 +2,13 @@ import type { JobsRemoved, SegmentSealed, StreamRange } from '../domain/audit/ev
 import { AUDIT_STREAM } from '../domain/audit/events.js'
 import type { RecordedEvent } from '../domain/event.js'
 
-/** A sealed segment, and how many of its jobs have left the log since. */
+/** A sealed segment. */
 export interface Segment extends SegmentSealed {
-  readonly taken: number
+  /**
+   * Of its jobs those that have left the log for it; absent once all have. Of the others it says nothing: they are in the log
+   * still, or have left it in another way.
+   */
+  readonly taken?: readonly string[]
 }
 
 export interface SavedSegments {
@@ -53,15 +57,16 @@ export class Segments {
   apply({ stream, revision, type, data }: RecordedEvent): void {
     if (stream !== AUDIT_STREAM) return
     this.#revision = revision
-    if (type === 'SegmentSealed') this.#seal(data as SegmentSealed, 0)
+    if (type === 'SegmentSealed') this.#seal(data as SegmentSealed)
     if (type === 'JobsRemoved') this.#take(data as JobsRemoved)
   }
 
-  #seal(sealed: SegmentSealed, taken: number): void {
-    const { name, replaces, cut } = sealed
+  #seal(sealed: SegmentSealed): void {
+    const { name, jobs, replaces, cut } = sealed
     if (this.#byName.has(name)) return
     const old = replaces === undefined ? undefined : this.#byName.get(replaces)
-    this.#byName.set(name, { ...sealed, taken: old?.taken ?? taken })
+    const taken = old === undefined ? [] : old.taken
+    this.#byName.set(name, taken === undefined ? sealed : withTaken(sealed, taken, jobs))
     if (replaces !== undefined) this.#replace(replaces, name)
     for (const range of cut ?? []) this.#cut(name, range)
   }
@@ -83,7 +88,9 @@ export class Segments {
 
   #take({ segment, jobs }: JobsRemoved): void {
     const found = segment === undefined ? undefined : this.get(segment)
-    if (found !== undefined) this.#byName.set(found.name, { ...found, taken: found.taken + jobs.length })
+    if (found?.taken === undefined) return
+    const { taken, ...sealed } = found
+    this.#byName.set(found.name, withTaken(sealed, [...new Set([...taken, ...jobs.map(({ id }) => id)])], found.jobs))
   }
 
   /** For a checkpoint. */
@@ -94,7 +101,13 @@ export class Segments {
   /** Takes up what `toJSON` gave. */
   restore({ revision, segments, replaced }: SavedSegments): void {
     this.#revision = revision
-    for (const { taken, ...sealed } of segments) this.#seal(sealed, taken)
+    for (const segment of segments) {
+      this.#seal(segment)
+      this.#byName.set(segment.name, segment)
+    }
     for (const [old, name] of replaced) this.#replaced.set(old, name)
   }
 }
+
+const withTaken = (sealed: SegmentSealed, taken: readonly string[], jobs: number): Segment =>
+  taken.length >= jobs ? sealed : { ...sealed, taken }

@@ -19,11 +19,12 @@ export class Archives {
    * or the signal's reason; what was archived until then stays archived.
    */
   async run(options: ArchiveRun): Promise<ArchiveReport> {
-    const { ports, feed, journal, removal, queries, archive } = this.#engine()
+    const engine = this.#engine()
+    const { ports, feed, journal, removal, queries, archive } = engine
     const { store, views, clock, ids, archive: folder } = ports
-    const { catalogue, reader } = archive
+    const { catalogue } = archive
     const archiver = new Archiver({
-      ...{ store, views, feed, journal, removal, clock, ids, folder, catalogue, reader },
+      ...{ store, views, feed, journal, removal, clock, ids, folder, catalogue, keeper: engine.keeper },
       sync: () => queries.saved(),
     })
     return archiver.run(options, this.#speaker().metadata)

@@ -1,6 +1,7 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
 import { Archive } from './archive/archive.js'
+import { Keeper } from './archive/keeper.js'
 import { Auditor } from './audit/auditor.js'
 import { Remains } from './audit/remains.js'
 import { LedgerClosed, NoHandlers, ShuttingDown } from './errors.js'
@@ -68,6 +69,7 @@ export class Engine {
   /** All there ever was, wherever it lies now. */
   readonly wholeLog: LogReader
   readonly archive: Archive
+  readonly keeper: Keeper
   readonly past: Past
   readonly feed: Feed
   readonly journal: Journal
@@ -143,7 +145,9 @@ export class Engine {
     const remains = new Remains({ store, log: this.wholeLog, feed, digest })
     this.#departures = new Departures({ store, journal, feed, queries, remains })
     const departures = store.capabilities.atomicGroups ? undefined : this.#departures
-    this.removal = new Removal({ feed, journal, queries, digest, remains, departures })
+    const { catalogue } = this.archive
+    this.keeper = new Keeper({ store, journal, ids, digest, catalogue, folder: ports.archive })
+    this.removal = new Removal({ feed, journal, queries, digest, remains, departures, keeper: this.keeper })
     const { removal } = this
     this.retention = new Retention(options.retention, {
       ...{ store, views, removal, clock, logger },

@@ -120,9 +120,8 @@ export class Reader {
     const read = (): Event[] => {
       const size = Math.min(left, PAGE_SIZE)
       const rows =
-        from === 0 && size === 1
-          ? this.#first(name, bodies, heads)
-          : this.#ofName(name, { from, size, backwards, bodies }, heads)
+        (from === 0 && size === 1 ? this.#first(name, bodies, heads) : undefined) ??
+        this.#ofName(name, { from, size, backwards, bodies }, heads)
       const last = rows.at(-1)?.[2] ?? from
       from = backwards ? last - 1 : last + 1
       left -= rows.length
@@ -172,9 +171,10 @@ export class Reader {
   }
 
   /** The name and the first event in one look: this is how a payload is read, once for every lease. */
-  #first(name: string, bodies: boolean, heads: Heads): EventRow[] {
+  #first(name: string, bodies: boolean, heads: Heads): EventRow[] | undefined {
     const row = this.#statement((bodies ? WIDE_STREAM : NARROW_STREAM).named).get(name) as EventRow | undefined
-    if (row === undefined) return []
+    // Not there, or it has lost its beginning.
+    if (row === undefined) return undefined
     heads.setNumber(name, row[0])
     return [row]
   }

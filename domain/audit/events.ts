@@ -60,9 +60,10 @@ export interface SegmentSealed {
   readonly until: number
   /** The beginnings of streams that are in it. */
   readonly cut?: readonly StreamRange[]
-  /** The segment in whose place it is: bodies of this job have been erased from it. */
+  /** The segment in whose place it is. */
   readonly replaces?: string
-  readonly expunged?: string
+  /** The bodies that it has not any more: of which job, and their hashes, in hex, by revision. */
+  readonly expunged?: { readonly job: string; readonly hashes: Readonly<Record<string, string>> }
 }
 
 /** On a store that appends to one stream at a time: the streams of these jobs, which are removed, are out of the log. */

@@ -22,8 +22,8 @@ export class Archive {
     const { store, folder, segmentOf } = options
     this.reader = new SegmentReader(folder)
     this.catalogue = new Catalogue(store, this.reader)
-    const { reader, catalogue } = this
-    this.log = new WholeLog({ store, catalogue, reader, segmentOf })
+    const { catalogue } = this
+    this.log = new WholeLog({ store, catalogue, segmentOf })
     this.streams = new WholeStreams(store, this.log, catalogue)
   }
 

@@ -1,11 +1,12 @@
 import type { EventTexts, Position } from '../../domain/event.js'
 import type { Segment } from '../../projections/segments.js'
-import type { SegmentReader } from './segment-reader.js'
+import type { Catalogue } from './catalogue.js'
 
 /** Events of a page at most. */
 const PAGE = 1_000
 
 interface Cursor {
+  readonly name: string
   readonly events: readonly EventTexts[]
   next: number
 }
@@ -15,15 +16,15 @@ interface Cursor {
  * go after its last.
  */
 export class ArchivedEvents {
-  readonly #reader: SegmentReader
+  readonly #catalogue: Catalogue
   readonly #known = new Set<string>()
   #reached: Position
   /** The first to come last. */
   #waiting: Segment[] = []
   #open: Cursor[] = []
 
-  constructor(reader: SegmentReader, after: Position) {
-    this.#reader = reader
+  constructor(catalogue: Catalogue, after: Position) {
+    this.#catalogue = catalogue
     this.#reached = after
   }
 
@@ -64,9 +65,8 @@ export class ArchivedEvents {
         continue
       }
       if (first === undefined || headOf(first) > through) return undefined
-      const event = first.events[first.next] as EventTexts
-      this.#pass(event.position)
-      return event
+      const event = this.#pass(headOf(first))
+      if (event !== undefined) return event
     }
   }
 
@@ -78,17 +78,24 @@ export class ArchivedEvents {
 
   async #openNext(): Promise<void> {
     const segment = this.#waiting.at(-1) as Segment
-    const events = await this.#reader.events(segment)
+    const events = await this.#catalogue.eventsOf(segment)
     this.#waiting = this.#waiting.filter((other) => other !== segment)
     const next = events.findIndex(({ position }) => position > this.#reached)
-    if (next !== -1) this.#open.push({ events, next })
+    if (next !== -1) this.#open.push({ name: segment.name, events, next })
   }
 
-  /** The same event may be in several. */
-  #pass(position: Position): void {
+  /** The same event may be in several; undefined: none of them tells it. */
+  #pass(position: Position): EventTexts | undefined {
     this.#reached = position
-    for (const cursor of this.#open) if (headOf(cursor) === position) cursor.next += 1
+    let told: EventTexts | undefined
+    for (const cursor of this.#open) {
+      if (headOf(cursor) !== position) continue
+      const event = cursor.events[cursor.next] as EventTexts
+      if (this.#catalogue.lets(cursor.name, event.stream)) told = event
+      cursor.next += 1
+    }
     if (this.#open.some(isDone)) this.#open = this.#open.filter((cursor) => !isDone(cursor))
+    return told
   }
 }
 

@@ -9,7 +9,6 @@ import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import { fromRow, placeAt } from '../../projections/job-row.js'
-import type { Segment } from '../../projections/segments.js'
 import { checkKeys, toFlag, toSignal } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -22,7 +21,7 @@ import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Beginnings } from './beginnings.js'
 import type { Catalogue } from './catalogue.js'
-import type { SegmentReader } from './segment-reader.js'
+import type { Keeper } from './keeper.js'
 import { toRecorded } from './segment-reader.js'
 import { Draft, SegmentWriter } from './segment-writer.js'
 import { textsOf } from './whole-log.js'
@@ -59,7 +58,7 @@ export interface ArchiverOptions {
   readonly ids: Ids
   readonly folder: Folder | undefined
   readonly catalogue: Catalogue
-  readonly reader: SegmentReader
+  readonly keeper: Keeper
   /** Brings the views up to what was folded. */
   readonly sync: () => Promise<unknown>
 }
@@ -126,15 +125,16 @@ class Run {
 
   /** What an interrupted run has sealed last may still be in the log. */
   async finish(): Promise<void> {
-    const { catalogue, reader, store } = this.#options
+    const { catalogue, store, keeper } = this.#options
     await catalogue.refresh()
-    const last = (isIt: (segment: Segment) => boolean): Segment | undefined => catalogue.all.findLast(isIt)
-    const segment = last(({ jobs }) => jobs > 0)
-    if (segment !== undefined && segment.taken < segment.jobs) {
-      const events = await reader.events(segment)
-      await this.#take(segment, statesOf(events), revisionsOf(events))
+    for (const segment of catalogue.incomplete) {
+      const events = await catalogue.eventsOf(segment)
+      const left = events.filter(({ stream }) => !catalogue.lets(segment.name, stream))
+      await this.#take(segment, statesOf(left), revisionsOf(left))
+      await keeper.tidy(segment, this.#metadata)
     }
-    for (const [stream, , to] of last(({ cut }) => cut !== undefined)?.cut ?? []) await store.truncate(stream, to + 1)
+    const cuts = catalogue.all.findLast(({ cut }) => cut !== undefined)?.cut ?? []
+    for (const [stream, , to] of cuts) await store.truncate(stream, to + 1)
   }
 
   /** Those that ended before a place, latest first: a run that is interrupted has left the oldest, which are due next time. */
@@ -209,7 +209,7 @@ class Run {
     const cause = { rule: RULE, segment: name }
     const taken = await this.#options.removal.takeAll(jobs, cause, revisions, this.#metadata)
     this.#counts.jobs += taken
-    this.#counts.kept += sealed - taken
+    this.#counts.kept += Math.max(0, Math.min(sealed, jobs.length) - taken)
     // Of those that run again nothing is lost: they are in both.
     for (const { id } of jobs) this.#counts.events += (revisions.get(id) ?? -1) + 1
   }

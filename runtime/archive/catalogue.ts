@@ -1,8 +1,10 @@
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import type { RecordedEvent } from '../../domain/event.js'
+import type { EventTexts, RecordedEvent } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { Segment } from '../../projections/segments.js'
 import { Segments } from '../../projections/segments.js'
 import type { EventStore } from '../ports/event-store.js'
+import { SegmentMissing } from './errors.js'
 import { type SegmentReader, toRecorded } from './segment-reader.js'
 
 /** Says what segments a log has, by its own word: the files in a folder prove nothing. */
@@ -10,6 +12,7 @@ export class Catalogue {
   readonly #store: EventStore
   readonly #reader: SegmentReader
   #segments = new Segments()
+  readonly #taken = new WeakMap<Segment, ReadonlySet<string>>()
   #refreshing: Promise<void> | undefined
 
   constructor(store: EventStore, reader: SegmentReader) {
@@ -79,6 +82,33 @@ export class Catalogue {
   get(name: string): Segment | undefined {
     const found = this.#segments.get(name)
     return found?.logId === this.#store.logId ? found : undefined
+  }
+
+  /** Those of whose jobs some have not left the log for them. */
+  get incomplete(): Segment[] {
+    return this.all.filter(({ taken }) => taken !== undefined)
+  }
+
+  /** Whether what a segment has of a stream is told by it: a job may have left the log in another way. */
+  lets(name: string, stream: string): boolean {
+    const segment = this.get(name)
+    if (segment?.taken === undefined) return true
+    const taken = this.#taken.get(segment) ?? new Set(segment.taken.map(jobStream))
+    this.#taken.set(segment, taken)
+    return taken.has(stream)
+  }
+
+  /** Its events, also if another has taken its place meanwhile. Throws what the reader throws. */
+  async eventsOf(segment: Segment): Promise<readonly EventTexts[]> {
+    try {
+      return await this.#reader.events(this.get(segment.name) ?? segment)
+    } catch (error) {
+      if (!(error instanceof SegmentMissing)) throw error
+      await this.refresh()
+      const current = this.get(segment.name)
+      if (current === undefined || current.name === error.segment) throw error
+      return this.#reader.events(current)
+    }
   }
 
   /** Those with a beginning of a stream, by revision. */

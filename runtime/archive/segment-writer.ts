@@ -45,7 +45,7 @@ export class SegmentWriter {
   ): Promise<SegmentSealed> {
     const events = [...given].sort((a, b) => (a.position < b.position ? -1 : 1))
     const [from, to] = [events[0]?.position ?? '', events.at(-1)?.position ?? '']
-    const since = events.reduce((least, { at }) => Math.min(least, at), Number.MAX_SAFE_INTEGER)
+    const since = events.reduce((least, { at }) => Math.min(least, at), events[0]?.at ?? 0)
     const until = events.reduce((most, { at }) => Math.max(most, at), 0)
     const name = `${day(since)}-${day(until)}-${this.#ids.uuid().slice(-12)}.ndjson.gz`
     const manifest: Manifest = {

@@ -12,7 +12,6 @@ import type {
 } from '../ports/event-store.js'
 import { ArchivedEvents } from './archived-events.js'
 import type { Catalogue } from './catalogue.js'
-import type { SegmentReader } from './segment-reader.js'
 import { toRecorded } from './segment-reader.js'
 import { toTexts } from './segment-writer.js'
 
@@ -22,7 +21,6 @@ const END = '\u{10FFFF}'
 export interface WholeLogOptions {
   readonly store: EventStore
   readonly catalogue: Catalogue
-  readonly reader: SegmentReader
   /** The segment of a job that was archived. */
   readonly segmentOf: (jobId: string) => Promise<string | undefined>
 }
@@ -166,7 +164,7 @@ export class WholeLog implements LogReader {
       (from === undefined || (backwards ? revision <= from : revision >= from))
     const found = new Map<number, EventTexts>()
     for (const segment of await this.#segmentsOf(stream, before, backwards ? 0 : from)) {
-      for (const event of await this.#options.reader.events(segment)) {
+      for (const event of await this.#options.catalogue.eventsOf(segment)) {
         if (event.stream === stream && isInRange(event)) found.set(event.revision, event)
       }
     }
@@ -188,7 +186,7 @@ export class WholeLog implements LogReader {
 
   /** The first event after `instant` ends it, wherever that lies: see the port. */
   async positionAt(instant: number): Promise<Position> {
-    const { store, catalogue, reader } = this.#options
+    const { store, catalogue } = this.#options
     const live = await store.positionAt(instant)
     await catalogue.refresh()
     if (catalogue.isEmpty) return live
@@ -197,20 +195,26 @@ export class WholeLog implements LogReader {
     const byStart = catalogue.all.sort((a, b) => (a.from < b.from ? -1 : 1))
     for (const segment of byStart) {
       if (segment.until <= instant || segment.from >= end) continue
-      const later = (await reader.events(segment)).find(({ at }) => at > instant)
+      const later = (await this.#told(segment)).find(({ at }) => at > instant)
       if (later !== undefined && later.position < end) end = later.position
     }
     return this.#lastBefore(end, live)
   }
 
+  async #told(segment: Segment): Promise<readonly EventTexts[]> {
+    const { catalogue } = this.#options
+    const events = await catalogue.eventsOf(segment)
+    return events.filter(({ stream }) => catalogue.lets(segment.name, stream))
+  }
+
   /** `live`: in the log, and perhaps after it. */
   async #lastBefore(end: Position, live: Position): Promise<Position> {
-    const { store, catalogue, reader } = this.#options
+    const { store, catalogue } = this.#options
     let last = live < end ? live : START
     for (const segment of catalogue.all) {
       if (segment.from >= end || segment.to <= last) continue
       if (segment.to < end) last = segment.to
-      else last = max(last, (await reader.events(segment)).findLast(({ position }) => position < end)?.position)
+      else last = max(last, (await this.#told(segment)).findLast(({ position }) => position < end)?.position)
     }
     if (live < end) return last
     for await (const page of store.readAll({ after: last, until: end })) {
@@ -248,7 +252,7 @@ class Share<Event extends Placed> {
   readonly #events: ArchivedEvents
 
   constructor(
-    { catalogue, reader }: WholeLogOptions,
+    { catalogue }: WholeLogOptions,
     options: ReadAllOptions,
     isWanted: (segment: Segment) => boolean,
     toEvent: (texts: EventTexts) => Event,
@@ -257,7 +261,7 @@ class Share<Event extends Placed> {
     this.#options = options
     this.#isWanted = isWanted
     this.#toEvent = toEvent
-    this.#events = new ArchivedEvents(reader, options.after ?? START)
+    this.#events = new ArchivedEvents(catalogue, options.after ?? START)
   }
 
   async refresh(): Promise<void> {

@@ -1,11 +1,16 @@
 import { toHex } from '../../domain/audit/encoding.js'
+import type { SegmentSealed } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
-import { isJobStream } from '../../domain/job/events.js'
+import { isJobStream, jobStream } from '../../domain/job/events.js'
 import type { AuditFinding, Named } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 
-/** Bodies that are gone, and what is on record of that: `Expunged`, in the same stream and behind them. */
+/**
+ * Bodies that are gone, and what is on record of that: `Expunged`, in the same stream and behind them; of a job that is archived the
+ * `SegmentSealed` of the segment that has taken the place of its own.
+ */
 export class Redactions {
   /** By stream, those that nothing was found about yet. */
   readonly #open = new Map<string, Map<number, { readonly event: Named; readonly hash: string }>>()
@@ -17,12 +22,16 @@ export class Redactions {
       this.erased += 1
       const open = this.#open.get(stream) ?? new Map()
       this.#open.set(stream, open.set(event.revision, { event: placeOf(event), hash: toHex(body.hash) }))
-    } else if (type === 'Expunged' && this.#open.has(stream)) this.#close(event)
+    } else if (type === 'Expunged') this.#close(stream, factsIn<Expunged>(event).hashes)
+    else if (type === 'SegmentSealed' && stream === AUDIT_STREAM) {
+      const { expunged } = factsIn<SegmentSealed>(event)
+      if (expunged !== undefined) this.#close(jobStream(expunged.job), expunged.hashes)
+    }
   }
 
-  #close({ stream, data }: EventTexts): void {
+  #close(stream: string, hashes: Expunged['hashes'] = {}): void {
     const open = this.#open.get(stream)
-    for (const [revision, hash] of Object.entries(hashesIn(data))) {
+    for (const [revision, hash] of Object.entries(hashes)) {
       if (open?.get(Number(revision))?.hash === hash) open.delete(Number(revision))
     }
     if (open?.size === 0) this.#open.delete(stream)
@@ -40,9 +49,9 @@ export class Redactions {
 }
 
 /** None where somebody has written something else there: then they are missed. */
-function hashesIn(data: string): Expunged['hashes'] {
+function factsIn<Facts>({ data }: EventTexts): Partial<Facts> {
   try {
-    return (JSON.parse(data) as Expunged).hashes ?? {}
+    return JSON.parse(data) as Partial<Facts>
   } catch {
     return {}
   }

@@ -4,6 +4,7 @@ import type { Body, Metadata } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { JobEnded, JobNeeded, JobRunning } from '../../domain/rejection.js'
+import type { Keeper } from '../archive/keeper.js'
 import type { Remains } from '../audit/remains.js'
 import type { Digest } from '../ports/digest.js'
 import type { Feed } from '../read/feed.js'
@@ -42,6 +43,7 @@ export class Removal {
   readonly #digest: Digest
   readonly #remains: Remains
   readonly #departures: Departures | undefined
+  readonly #keeper: Pick<Keeper, 'expunge' | 'forget'>
 
   constructor(options: {
     readonly feed: Feed
@@ -51,6 +53,8 @@ export class Removal {
     readonly remains: Remains
     /** Only where a store appends to one stream at a time. */
     readonly departures: Departures | undefined
+    /** Of the archive. */
+    readonly keeper: Pick<Keeper, 'expunge' | 'forget'>
   }) {
     this.#feed = options.feed
     this.#journal = options.journal
@@ -58,6 +62,7 @@ export class Removal {
     this.#digest = options.digest
     this.#remains = options.remains
     this.#departures = options.departures
+    this.#keeper = options.keeper
   }
 
   /** Ids of what was removed. Throws JobUnknown, JobRemoved, JobRunning, JobNeeded. */
@@ -90,6 +95,7 @@ export class Removal {
     this.#refuseNeeded(id, force)
     const { state: ended } = await this.#queries.read(id)
     await this.#take([removedJob(ended)], {}, metadata)
+    await this.#keeper.forget([id], metadata)
     return ended
   }
 
@@ -123,7 +129,12 @@ export class Removal {
 
   async #removeChunk(jobs: readonly JobState[], rule: string | undefined, metadata?: Metadata): Promise<number> {
     const doomed = await this.condemnAll(jobs, rule, metadata)
-    return this.#takeChunk(doomed, rule === undefined ? {} : { rule }, metadata)
+    const taken = await this.#takeChunk(doomed, rule === undefined ? {} : { rule }, metadata)
+    await this.#keeper.forget(
+      doomed.map(({ id }) => id),
+      metadata,
+    )
+    return taken
   }
 
   /** Those of these ended jobs that nobody needs, and that nobody can come to need any more. */
@@ -201,14 +212,21 @@ export class Removal {
 
   /** Erases the bodies of an ended job. False: there were none left. Throws JobUnknown, JobRemoved, JobNotEnded. */
   async expunge(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
-    await this.#queries.readLive(id)
-    return this.#expunge(id, rule, undefined, metadata)
+    await this.#queries.read(id)
+    const segment = await this.#queries.segmentOf(id)
+    const archived = segment === undefined ? undefined : await this.#keeper.expunge(id, segment, metadata)
+    if (archived !== undefined) return archived
+    const done = await this.#expunge(id, rule, undefined, metadata)
+    await this.#keeper.forget([id], metadata)
+    return done
   }
 
   /** As `expunge`; false also for a job that runs again or is gone. */
   async expungeEnded(job: JobState, rule: string, metadata?: Metadata): Promise<boolean> {
     try {
-      return await this.#expunge(job.id, rule, job, metadata)
+      const done = await this.#expunge(job.id, rule, job, metadata)
+      await this.#keeper.forget([job.id], metadata)
+      return done
     } catch (error) {
       if (isRefusal(error)) return false
       throw error

@@ -109,6 +109,36 @@ describe.each(KINDS.filter((kind) => kind !== 'sqlite'))('who archives dies (%s)
   })
 })
 
+describe.each(['expunge', 'remove'] as const)('who archives dies, then somebody asks to %s a job', (deed) => {
+  it.each(KINDS.filter((kind) => kind !== 'sqlite'))('whose segment is sealed (%s)', async (kind) => {
+    await using world = await archiveWorld(kind)
+    await longAgo(world)
+    const clock = new VirtualClock(LATER)
+    const died = gate()
+    const isLast = after('SegmentSealed')
+    const handle = mortal(world.store, (...call) => {
+      if (!isLast(...call)) return false
+      died.open()
+      return true
+    })
+    const first = await world.open(clock, { scheduler: false, handle })
+    void first.archive.run(DUE)
+    await died.promise
+    const next = await world.open(clock, { scheduler: false })
+    await next[deed]('a')
+    const legible = async (): Promise<number> =>
+      (await world.texts()).filter(({ stream, body }) => stream === 'job-a' && body !== undefined && 'content' in body)
+        .length
+    expect(await legible()).toBe(0)
+    for (const name of await world.segments.list())
+      for await (const { text } of world.segments.lines(name)) expect(text).not.toContain('"stream":"job-a"')
+    await next.archive.run(DUE)
+    expect(await legible()).toBe(0)
+    expect((await world.texts()).filter(({ stream }) => stream === 'job-b').length).toBeGreaterThan(3)
+    await close(next, clock)
+  })
+})
+
 const PACKAGE = fileURLToPath(new URL('../../dist/', import.meta.url))
 /** Archives what is there, and kills itself at the nth of these moments. */
 const PROGRAM = `

@@ -105,6 +105,33 @@ describe.each(KINDS)('an archived log (%s)', (kind) => {
     await close(ledger, clock)
   })
 
+  it('loses the bodies of a job that is expunged, and keeps the rest', async () => {
+    await using world = await archiveWorld(kind)
+    const { ledger, clock } = await archived(world)
+    const before = await world.texts()
+    const files = await world.segments.list()
+    expect(await ledger.as({ user: 'ann' }).expunge('a')).toBe(true)
+    expect(await ledger.expunge('a')).toBe(false)
+    const after = await world.texts()
+    const ofA = ({ stream }: EventTexts): boolean => stream === 'job-a'
+    expect(after.filter(ofA).map(({ id }) => id)).toEqual(before.filter(ofA).map(({ id }) => id))
+    expect(after.filter(ofA).every(({ body }) => body === undefined || 'hash' in body)).toBe(true)
+    expect(ofJobs(after.filter((event) => !ofA(event)))).toEqual(ofJobs(before.filter((event) => !ofA(event))))
+    expect((await ledger.history('a'))[0]).toMatchObject({ type: 'Queued', erased: true })
+    expect(await ledger.result('b')).toBe('succeeded')
+    // The file with the bodies is gone, and it is on record who had it so.
+    const left = await world.segments.list()
+    expect(left).toHaveLength(files.length)
+    const [replacing] = after.filter(
+      ({ type, data }) => type === 'SegmentSealed' && data.includes('"expunged":{"job":"a"'),
+    )
+    expect(replacing?.metadata).toContain('ann')
+    expect(files).toContain((JSON.parse(replacing?.data ?? '{}') as { replaces: string }).replaces)
+    const rebuilt = await world.open(clock, { scheduler: false })
+    expect((await rebuilt.history('a'))[0]).toMatchObject({ erased: true })
+    for (const each of [ledger, rebuilt]) await close(each, clock)
+  })
+
   it('says which file is missing or not as it was sealed', async () => {
     await using world = await archiveWorld(kind)
     const { ledger, clock } = await archived(world)
