@@ -5,11 +5,13 @@ import type { Position } from '../../domain/event.js'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import { StoreUnavailable } from '../../runtime/ports/event-store.js'
 import type { Logger } from '../../runtime/ports/logger.js'
-import { type Beside, ReadModelsUnfit } from '../../runtime/ports/read-models.js'
+import { type Beside, type BesideWorld, ReadModelsUnfit } from '../../runtime/ports/read-models.js'
 
 export interface ThreadData {
   readonly log: string
   readonly reports: string
+  /** The log has nothing yet: there is nothing that is not to be found in it. */
+  readonly isNew: boolean
 }
 
 export interface ThreadRequest {
@@ -34,7 +36,7 @@ export class ReadModelsThread implements Beside {
   #asked: { readonly resolve: (lost: number) => void; readonly reject: (error: Error) => void } | undefined
   #gone: Error | undefined
 
-  private constructor(data: ThreadData, search: () => SearchPaths, logger: Logger) {
+  private constructor(data: ThreadData, { search, logger }: BesideWorld) {
     this.#search = search
     this.#logger = logger
     this.#worker = new Worker(MODULE, { workerData: data })
@@ -45,8 +47,9 @@ export class ReadModelsThread implements Beside {
   }
 
   /** Undefined where its program is not there. */
-  static start(log: string, reports: string, search: () => SearchPaths, logger: Logger): ReadModelsThread | undefined {
-    return existsSync(MODULE) ? new ReadModelsThread({ log, reports }, search, logger) : undefined
+  static start(log: string, reports: string, world: BesideWorld): ReadModelsThread | undefined {
+    if (!existsSync(MODULE)) return undefined
+    return new ReadModelsThread({ log, reports, isNew: world.isNew }, world)
   }
 
   catchUp(until: Position): Promise<number> {

@@ -1,5 +1,6 @@
 /** The program of the thread that follows the log: see `read-models-thread.ts`. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { START } from '../../domain/event.js'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import { type Logger, silentLogger } from '../../runtime/ports/logger.js'
 import { ReadModelsUnfit } from '../../runtime/ports/read-models.js'
@@ -16,11 +17,15 @@ const logger: Logger = {
   warn: (facts, message) => answer({ level: 'warn', facts, message }),
 }
 
-async function open({ log, reports }: ThreadData): Promise<(request: ThreadRequest) => Promise<number>> {
+async function open({ log, reports, isNew }: ThreadData): Promise<(request: ThreadRequest) => Promise<number>> {
   const store = await openSqliteStore(log, { readonly: true })
   const models = await openSqliteReadModels(reports)
   let search: SearchPaths = new Map()
-  const follower = new Follower({ log: store, logId: store.logId, models, search: () => search, logger, goesOn: true })
+  const follower: Follower = new Follower({
+    ...{ log: store, logId: store.logId, models, search: () => search, logger },
+    // Later on, parts of the log may lie where only the engine finds them.
+    mayBegin: () => isNew && follower.position === START,
+  })
   return async (request) => {
     search = new Map(request.search)
     await follower.catchUp(request.until)

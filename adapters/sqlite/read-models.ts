@@ -1,11 +1,16 @@
 /** Tables for SQL in a file of their own, which may be deleted at any time. */
 import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import type { Cell, RowChanges } from '../../projections/read-models/tables.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Logger } from '../../runtime/ports/logger.js'
-import type { Answer, Beside, QueryOptions, ReadModels, Replacement } from '../../runtime/ports/read-models.js'
+import type {
+  Answer,
+  Beside,
+  BesideWorld,
+  QueryOptions,
+  ReadModels,
+  Replacement,
+} from '../../runtime/ports/read-models.js'
 import type { Checkpoint } from '../../runtime/ports/views.js'
 import type { Database } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
@@ -135,8 +140,8 @@ export class SqliteReadModels implements ReadModels {
     return answer.finally(() => this.#answering.delete(answer))
   }
 
-  beside(search: () => SearchPaths, logger: Logger): Beside | undefined {
-    return this.#log === undefined ? undefined : ReadModelsThread.start(this.#log, this.#path, search, logger)
+  beside(world: BesideWorld): Beside | undefined {
+    return this.#log === undefined ? undefined : ReadModelsThread.start(this.#log, this.#path, world)
   }
 
   async close(): Promise<void> {

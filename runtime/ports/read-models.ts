@@ -89,9 +89,18 @@ export interface ReadModels {
    * signal's reason.
    */
   query(sql: string, params: readonly Cell[], options: QueryOptions): Promise<Answer>
-  /** Where the store lets somebody beside this thread follow the log. Undefined: it cannot be done here and now. */
-  beside?(search: () => SearchPaths, logger: Logger): Beside | undefined
+  /**
+   * Where the store lets somebody beside this thread follow the log. Undefined: it cannot be done here and now. `isNew`: the log
+   * has nothing yet.
+   */
+  beside?(world: BesideWorld): Beside | undefined
   close(): Promise<void>
+}
+
+export interface BesideWorld {
+  readonly search: () => SearchPaths
+  readonly logger: Logger
+  readonly isNew: boolean
 }
 
 /** Brings the log into the tables without taking this thread's time. */

@@ -23,8 +23,8 @@ export interface FollowerOptions {
   /** What the job types of this process declare. */
   readonly search: () => SearchPaths
   readonly logger: Logger
-  /** Only the newest part of the log can be read: what cannot be gone on from is not built again. */
-  readonly goesOn?: true
+  /** Whether tables may be built from the beginning of the log here. Default: they may. */
+  readonly mayBegin?: () => boolean
   /** Called after each slice. */
   readonly onEvents?: (count: number) => void
 }
@@ -78,18 +78,18 @@ export class Follower {
 
   /** Where what is kept stands. Whoever has written it, its rows are good if they are of this log. */
   async #look(): Promise<void> {
-    const { models, logger, log, logId } = this.#options
+    const { models, logger, log, logId, mayBegin = () => true } = this.#options
     const version = READ_MODELS_VERSION
     for (;;) {
       const kept = await models.checkpoint()
       if (this.#known && isSame(kept, this.#at)) return
-      const isGood = kept === undefined ? this.#options.goesOn === undefined : await fits(log, { logId, version }, kept)
+      const isGood = kept === undefined ? mayBegin() : await fits(log, { logId, version }, kept)
       if (isGood) {
         this.#at = kept
         await this.#begin()
         return
       }
-      if (kept === undefined || this.#options.goesOn) throw new ReadModelsUnfit()
+      if (kept === undefined || !mayBegin()) throw new ReadModelsUnfit()
       logger.info({ checkpoint: kept }, 'read models do not fit the log: they are built again')
       await models.startOver(kept)
     }

@@ -1,5 +1,5 @@
 import { InvalidOption } from '../../domain/errors.js'
-import type { Position } from '../../domain/event.js'
+import { type Position, START } from '../../domain/event.js'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
 import type { Cell } from '../../projections/read-models/tables.js'
 import { checkKeys, toCount, toSignal, toText } from '../checks.js'
@@ -147,7 +147,8 @@ export class Models {
     const { clock, store, search, logger } = this.#options
     await this.caughtUp(signal)
     const opened = await this.#open()
-    opened.beside ??= opened.models.beside?.(search, logger)
+    const isNew = opened.follower.position === START
+    opened.beside ??= opened.models.beside?.({ search, logger, isNew })
     try {
       for (let lost = 0; ; ) {
         const head = await store.head()
