@@ -1,6 +1,7 @@
 /** Every case by name, and every task that one of them runs in a process of its own. */
 import { archive, archiveCase } from './archive.js'
 import { asOf, asOfCase } from './as-of.js'
+import { auditCase, auditSteady, auditWhole } from './audit.js'
 import { backlogCase } from './backlog.js'
 import type { Bench } from './bench.js'
 import { drain, drainCase } from './drain.js'
@@ -47,6 +48,7 @@ export const CASES: ReadonlyMap<string, (bench: Bench) => Promise<Figure[]>> = n
   ['replay', replayCase],
   ['as-of', asOfCase],
   ['archive', archiveCase],
+  ['audit', auditCase],
   ['open', openCase],
   ['backlog', backlogCase],
   ['fleet-drain', fleetDrainCase],
@@ -74,6 +76,8 @@ export const TASKS: readonly Task<never, Message>[] = [
   readOnly,
   asOf,
   archive,
+  auditSteady,
+  auditWhole,
   open,
   fleetDrain,
   fleetIdle,

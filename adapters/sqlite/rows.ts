@@ -54,10 +54,16 @@ function toEvent(row: EventRow, stream: string = row[1]): RecordedEvent {
 }
 
 export function toTexts(rows: readonly EventRow[], stream?: string): EventTexts[] {
-  return rows.map(([position, name, revision, type, at, id, data, metadata, seal, body]) => ({
-    ...{ stream: stream ?? name, id, type, at, data, metadata: metadata ?? undefined, revision },
-    position: toPosition(position),
-    body: toBody(seal, body),
+  return rows.map((row) => ({
+    stream: stream ?? row[1],
+    id: row[5],
+    type: row[3],
+    at: row[4],
+    data: row[6],
+    metadata: row[7] ?? undefined,
+    revision: row[2],
+    position: toPosition(row[0]),
+    body: toBody(row[8], row[9]),
   }))
 }
 
