@@ -103,17 +103,16 @@ function addCheckpoint(audit: Command): void {
     .description(
       'Makes a checkpoint over all that is in the log, records it, and prints it as a signed note. Keep that where the operator of the ledger cannot change it: that is what everything is proven against. A ledger opened with a key makes one every 10 minutes by itself.',
     )
-    .option('--key <file>', 'the private key (default: $JOBLEDGER_AUDIT_KEY, a file as well)')
+    .option('--key <file>', 'the private key (default: $JOBLEDGER_AUDIT_KEY, the key itself or a file with it)')
     .option('--origin <text>', 'whose log it is (default: the name of the key)')
     .addHelpText('after', '\nExamples:\n  $ jobledger audit checkpoint --key jobs.key > monday.note')
-    .action(async ({ key: file = process.env.JOBLEDGER_AUDIT_KEY, origin }: CheckpointFlags, command: Command) => {
+    .action(async ({ key: file, origin }: CheckpointFlags, command: Command) => {
       const session = new Session(command)
-      if (!file) throw new CliError('USAGE', 'Give the private key: --key <file>, or JOBLEDGER_AUDIT_KEY.')
-      const key = textOf('--key', file)
+      const key = file === undefined ? keyOfEnvironment() : textOf('--key', file)
       const url = session.url()
       requireLedger(url)
       const settings = { key, every: false as const, ...(origin !== undefined && { origin }) }
-      const made = await withLedger({ url, logger: session.log, audit: settings }, (ledger) =>
+      const made = await withLedger({ url, logger: session.log, ...session.storage, audit: settings }, (ledger) =>
         untilStopped('no checkpoint was made', (signal) => ledger.audit.checkpoint({ signal })),
       )
       session.output.data(made, () => made.note.trimEnd())
@@ -121,6 +120,12 @@ function addCheckpoint(audit: Command): void {
         made.isNew ? `Signed: ${plural(made.size, 'event')}.` : 'Nothing is new since this one was signed.',
       )
     })
+}
+
+function keyOfEnvironment(): string {
+  const given = process.env.JOBLEDGER_AUDIT_KEY
+  if (!given) throw new CliError('USAGE', 'Give the private key: --key <file>, or JOBLEDGER_AUDIT_KEY.')
+  return given.startsWith('PRIVATE+KEY') ? given : textOf('JOBLEDGER_AUDIT_KEY', given)
 }
 
 interface ProveFlags {

@@ -176,6 +176,8 @@ export function textOf(flag: string, file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
+    // A key in place of its file is not to be seen anywhere.
+    if (file.includes('PRIVATE+KEY')) throw new CliError('USAGE', `${flag} takes a file, and was given a private key.`)
     throw new CliError('USAGE', `Cannot read ${flag} ${file}: ${(cause as Error).message}`, { cause })
   }
 }

@@ -55,7 +55,8 @@ function toEvent(row: EventRow, stream: string = row[1]): RecordedEvent {
 
 export function toTexts(rows: readonly EventRow[], stream?: string): EventTexts[] {
   return rows.map((row) => ({
-    stream: stream ?? row[1],
+    // Without a name where somebody has taken the stream's first event out by hand.
+    stream: stream ?? row[1] ?? '',
     id: row[5],
     type: row[3],
     at: row[4],

@@ -5,6 +5,7 @@
 import type { Body, ErasedBody, EventTexts, Json } from '../event.js'
 import { fromBase64, fromHex, toBase64, toHex } from './encoding.js'
 import { BundleUnreadable } from './errors.js'
+import { SALT_BYTES } from './leaf.js'
 
 export const BUNDLE_FORMAT = 'jobledger/1'
 
@@ -132,16 +133,16 @@ function readEvent(fields: Fields, line: number): EventTexts {
   return { stream, revision, position, id, type, at, data, metadata, body: readBody(fields, line) } as EventTexts
 }
 
+/** Nothing; the hash of what was erased; or a salt with either a text or bytes. Whatever else is there is not covered by the leaf. */
 function readBody({ salt, text, bytes, hash }: Fields, line: number): Body | ErasedBody | undefined {
-  if (salt === undefined && hash === undefined) return undefined
-  if (typeof hash === 'string') {
-    const erased = fromHex(hash)
-    if (erased?.length === HASH_BYTES) return { hash: erased }
-  }
-  const seal = typeof salt === 'string' ? fromBase64(salt) : undefined
+  const shape = [salt, text, bytes, hash].map((each) => (each === undefined ? '-' : 'x')).join('')
+  if (shape === '----') return undefined
+  const erased = shape === '---x' && typeof hash === 'string' ? fromHex(hash) : undefined
+  if (erased?.length === HASH_BYTES) return { hash: erased }
+  const seal = (shape === 'xx--' || shape === 'x-x-') && typeof salt === 'string' ? fromBase64(salt) : undefined
   const content = typeof text === 'string' ? text : typeof bytes === 'string' ? fromBase64(bytes) : undefined
-  if (seal !== undefined && content !== undefined) return { salt: seal, content }
-  throw new BundleUnreadable(line, 'an event whose body is salt with text or bytes, or hash', salt ?? hash)
+  if (seal?.length === SALT_BYTES && content !== undefined) return { salt: seal, content }
+  throw new BundleUnreadable(line, 'an event whose body is 16 bytes of salt with text or bytes, or hash', salt ?? hash)
 }
 
 function readHashes(path: unknown, line: number): Uint8Array[] {

@@ -15,6 +15,7 @@ export const isLeaf = ({ stream, type }: { readonly stream: string; readonly typ
   !isBatchStream(stream) && type !== NAME_TAKEN
 
 const LEAF = 0x00
+export const SALT_BYTES = 16
 const ABSENT = '-'
 
 type Size = (text: string) => number
@@ -66,10 +67,14 @@ export class LeafHasher {
     return this.#sha256(this.#room.subarray(0, end + 1))
   }
 
-  /** sha256(salt || content), which is all that is left of a body once it was erased. */
+  /**
+   * sha256(salt || content), which is all that is left of a body once it was erased. With a salt of another length the border
+   * between the two could be moved: that is no hash that was ever kept.
+   */
   seal(body: Body | ErasedBody): Uint8Array {
     if ('hash' in body) return body.hash
     const { salt, content } = body
+    if (salt.length !== SALT_BYTES) return this.#sha256(Uint8Array.of(salt.length & 255))
     const start = salt.length
     const end = start + (typeof content === 'string' ? this.#write(start, content) : this.#copy(start, content))
     this.#room.set(salt)

@@ -10,6 +10,7 @@ import type { Clock } from '../ports/clock.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { Journal } from '../write/journal.js'
 import { begin, keepLeaves, sign } from './commands.js'
+import { LogDiffers } from './errors.js'
 import type { KeyTools, Signer } from './signer.js'
 import { signedNote } from './signer.js'
 import { textsOf } from './texts.js'
@@ -53,10 +54,12 @@ export class Notary {
     const { log } = this.#options
     for (;;) {
       signal?.throwIfAborted()
-      const last = await lastSigned(log)
-      if (last !== undefined && (await this.#isCurrent(last))) return { signed: last, isNew: false }
+      const known = await lastSigned(log)
+      if (known !== undefined && (await this.#isCurrent(known))) return { signed: known, isNew: false }
       const begun = await this.#options.journal.submit(begin())
       const end = await positionOf(log, begun)
+      // Looked up again: what others sign from now on is seen when this one is to be signed, what they had signed by then only here.
+      const last = await lastSigned(log, begun)
       const range = await this.#hash({ begun, end }, last, signal)
       const signed = await this.#sign(range, end, seal)
       if (signed !== undefined) return { signed, isNew: true }
@@ -78,6 +81,9 @@ export class Notary {
     const hasher = new LeafHasher(digest.hash)
     const tree = grown(last, digest.hash)
     const from = tree.size
+    if (last !== undefined && toBase64(tree.root()) !== last.root) {
+      throw new LogDiffers('The last checkpoint is not what was signed: audit.verify tells more.')
+    }
     const keeper = new Keeper(begun, from, this.#options.journal)
     for await (const page of textsOf(log, { after: last?.end ?? '', until: end })) {
       for (let next = 0; next < page.length; next += SLICE) {

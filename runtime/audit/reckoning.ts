@@ -194,7 +194,7 @@ function contentOf({ body }: EventTexts): Uint8Array | undefined {
 
 function factsOf<Facts>({ data }: EventTexts): Facts | undefined {
   try {
-    return JSON.parse(data) as Facts
+    return (JSON.parse(data) as Facts | null) ?? undefined
   } catch {
     return undefined
   }

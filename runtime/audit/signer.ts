@@ -83,8 +83,9 @@ export function signedBy(note: Note, keys: readonly VerifierKey[], { signatures 
 
 /** Checked again where it is used: an origin is one line. */
 export function toOrigin(given: unknown, option: string): string {
-  if (typeof given === 'string' && /^[^\n\r]{1,200}$/.test(given)) return given
-  throw new InvalidOption(option, 'a text of one line, of 1 to 200 characters', given)
+  const isSecret = typeof given === 'string' && given.includes('PRIVATE+KEY')
+  if (typeof given === 'string' && /^[^\n\r]{1,200}$/.test(given) && !isSecret) return given
+  throw new InvalidOption(option, 'a text of one line, of 1 to 200 characters', isSecret ? 'a private key' : given)
 }
 
 /** Of the name, as others who check signatures expect it. */

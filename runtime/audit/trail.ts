@@ -1,8 +1,12 @@
 /** What the audit stream says of checkpoints. */
+
+import { toBase64 } from '../../domain/audit/encoding.js'
 import type { CheckpointSigned } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
+import { LogDiffers } from './errors.js'
 
 /** A checkpoint as it was signed, with where in the log its range ends. */
 export interface Signed extends CheckpointSigned {
@@ -12,13 +16,23 @@ export interface Signed extends CheckpointSigned {
   readonly end: Position
 }
 
-/** The last one; undefined: none was ever signed. */
-export async function lastSigned(log: LogReader): Promise<Signed | undefined> {
-  for await (const page of log.readStream(AUDIT_STREAM, { backwards: true })) {
+/** The last one, or the last before a revision; undefined: none was ever signed. Throws LogDiffers where its own facts contradict it. */
+export async function lastSigned(log: LogReader, before?: number): Promise<Signed | undefined> {
+  const from = before === undefined ? {} : { from: before - 1 }
+  if (before === 0) return undefined
+  for await (const page of log.readStream(AUDIT_STREAM, { backwards: true, ...from })) {
     const event = page.find(({ type }) => type === 'CheckpointSigned')
-    if (event !== undefined) return toSigned(event, await positionOf(log, (event.data as CheckpointSigned).begun))
+    if (event !== undefined)
+      return checked(toSigned(event, await positionOf(log, (event.data as CheckpointSigned).begun)))
   }
   return undefined
+}
+
+/** Whoever goes on from a wrong one signs what can never be taken back. */
+function checked(signed: Signed): Signed {
+  const { size, root } = parseCheckpoint(parseNote(signed.note))
+  if (signed.size === size && signed.root === toBase64(root)) return signed
+  throw new LogDiffers('The last checkpoint is not what was signed: audit.verify tells more.')
 }
 
 /** All of them, oldest first. */
@@ -37,12 +51,12 @@ export async function allSigned(log: LogReader): Promise<Signed[]> {
   return signed
 }
 
-/** '' for an event that is not there. */
+/** Throws LogDiffers for an event that is not there. */
 export async function positionOf(log: LogReader, revision: number): Promise<Position> {
   for await (const [event] of log.readStream(AUDIT_STREAM, { from: revision, limit: 1 })) {
     if (event?.revision === revision) return event.position
   }
-  return ''
+  throw new LogDiffers(`The event at revision ${revision} of ${AUDIT_STREAM} is not there: audit.verify tells more.`)
 }
 
 const toSigned = ({ data, revision, at }: RecordedEvent, end: Position): Signed => ({

@@ -80,6 +80,21 @@ describe.each([memory, oneStreamAtATime, sqlite])('$name', (backend: Backend) =>
     expect(report).toMatchObject({ ok: true, findings: [] })
   })
 
+  test('nor is it twice when the other one signs just before this one begins', async () => {
+    await using world = await World.create(backend)
+    const one = await world.open({ jobs: [mail], audit })
+    const two = await world.open({ jobs: [mail], audit })
+    const made: string[] = []
+    const busy = async (ledger: Ledger, id: string): Promise<void> => {
+      for (let round = 0; round < 12; round += 1) {
+        await ledger.enqueue(mail, { to: id }, { id: `${id}${round}` })
+        made.push((await ledger.audit.checkpoint()).note)
+      }
+    }
+    await Promise.all([busy(one, 'a'), busy(two, 'b')])
+    expect(await two.audit.verify({ held: made, keys: [OWN.key] })).toMatchObject({ ok: true, findings: [] })
+  })
+
   test('what was begun and left lying does no harm', async () => {
     await using world = await World.create(backend)
     const ledger = await world.open({ jobs: [mail], audit })
