@@ -34,7 +34,7 @@ export function addDoctor(program: Command): void {
       const session = new Session(command)
       const url = session.url()
       requireLedger(url)
-      const checks = await examine(url, session.log, quick === true)
+      const checks = await examine(url, session, quick === true)
       const worst = (['problem', 'warning'] as const).find((status) => checks.some((check) => check.status === status))
       session.output.data({ ledger: shown(url), verdict: worst ?? 'ok', checks }, () =>
         reportText(session.output, checks),
@@ -54,11 +54,11 @@ Examples:
   $ jobledger doctor
   $ jobledger doctor --quick --strict --json`
 
-async function examine(url: string, log: Logger, quick: boolean): Promise<Finding[]> {
+async function examine(url: string, { log, storage }: Session, quick: boolean): Promise<Finding[]> {
   const noted = new Notes(log)
   const checks: Finding[] = []
   try {
-    await withLedger({ url, logger: noted.logger }, async (ledger) => {
+    await withLedger({ url, logger: noted.logger, ...storage }, async (ledger) => {
       await ledger.ping()
       checks.push({ name: 'open', status: 'ok', message: `${shown(url)} opens, is of a schema we know, and answers` })
       checks.push(await answering(ledger), ...(await storeFindings(url, quick)), await deadLetters(ledger))

@@ -44,7 +44,15 @@ export async function withConfig(
 ): Promise<{ readonly job: JobDefinition; readonly target: OpenLedgerOptions }> {
   const config = file === undefined ? undefined : await loadConfig(file)
   const job = config === undefined ? defineJob({ type }) : definitionOf(config, type, file)
-  return { job, target: { url: session.url(config?.url), logger: session.log, ...(config && storageOf(config)) } }
+  return {
+    job,
+    target: {
+      url: session.url(config?.url),
+      logger: session.log,
+      ...(config && storageOf(config)),
+      ...session.storage,
+    },
+  }
 }
 
 function definitionOf({ jobs }: WorkerConfig, type: string, file: string | undefined): JobDefinition {

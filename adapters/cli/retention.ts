@@ -76,7 +76,7 @@ async function applied(session: Session, flags: RetentionFlags): Promise<Retenti
   }
   const url = session.url(config?.url)
   requireLedger(url)
-  const target = { url, logger: session.log, ...(config && storageOf(config)) }
+  const target = { url, logger: session.log, ...(config && storageOf(config)), ...session.storage }
   return untilStopped('what was removed until now stays removed', (signal) =>
     withLedger(target, async (ledger) => {
       const run: RetentionRun = {

@@ -58,7 +58,7 @@ export function addWork(program: Command): void {
       const session = new Session(command, 'info')
       const plan = await toPlan(flags)
       const url = session.url(plan.config.url)
-      const runs = await work(url, plan, session.log)
+      const runs = await work(url, plan, session)
       session.output.data({ ...named(runs), runs: runs.counts }, () => '')
     })
 }
@@ -122,9 +122,9 @@ function withRoom(close: CloseOptions): CloseOptions {
   return drain === undefined || timeout !== undefined ? close : { drain, timeout: toMs(drain, 'drain') + 10_000 }
 }
 
-async function work(url: string, plan: Plan, log: Logger): Promise<Runs> {
+async function work(url: string, plan: Plan, { log, storage }: Session): Promise<Runs> {
   const stop = new StopRequest(log)
-  const ledger = await open({ url, logger: log, ...storageOf(plan.config) })
+  const ledger = await open({ url, logger: log, ...storageOf(plan.config), ...storage })
   const runs = new Runs(ledger, log)
   try {
     await ledger.start(plan.start)
