@@ -14,7 +14,6 @@ import argparse, base64, gzip, hashlib, json, os, sys
 P = 2 ** 255 - 19  # Ed25519, RFC 8032
 L = 2 ** 252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
-
 def point(data):
     """The point that 32 bytes stand for, in extended coordinates; None if there is none."""
     y = int.from_bytes(data, "little")
@@ -27,12 +26,10 @@ def point(data):
         return None
     x = P - x if x & 1 != sign else x
     return (x, y, 1, x * y % P)
-
 def add(p, q):
     a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
     c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
     return ((b - a) * (d - c) % P, (d + c) * (b + a) % P, (d - c) * (d + c) % P, (b - a) * (b + a) % P)
-
 def multiply(scalar, p):
     total = (0, 1, 1, 0)
     while scalar:
@@ -41,7 +38,6 @@ def multiply(scalar, p):
     return total
 
 BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
-
 def is_signed(public, message, signature):
     a, r = point(public), point(signature[:32])
     s = int.from_bytes(signature[32:], "little")
@@ -50,7 +46,6 @@ def is_signed(public, message, signature):
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
     left, right = multiply(s, BASE), add(r, multiply(h, a))
     return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
-
 def read_key(text):
     text = open(text, encoding="utf-8").read() if os.path.exists(text) else text
     name, key_id, encoded = text.strip().split("+", 2)
@@ -59,7 +54,6 @@ def read_key(text):
     if len(key) != 33 or key[0] != 1 or expected.hex() != key_id:
         raise ValueError("not a public key of Ed25519: " + name)
     return name, expected, key[1:]
-
 def read_note(text):
     """Origin, size and root of a checkpoint, what was signed, and the signatures."""
     body, _, signatures = text.rpartition("\n\n")
@@ -67,26 +61,27 @@ def read_note(text):
     lines = [line.split(" ") for line in signatures.split("\n")[:-1]]
     signed = [(name, base64.b64decode(code)) for dash, name, code in lines if dash == "\u2014"]
     return {"origin": origin, "size": int(size), "root": base64.b64decode(root), "text": body + "\n", "signed": signed}
-
 def signer(note, keys):
     made = [(name, code, key) for name, code in note["signed"] for key in keys if key[:2] == (name, code[:4])]
     return next((name for name, code, key in made if is_signed(key[2], note["text"].encode(), code[4:])), None)
-
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
-
 def field(text):
     data = (text or "").encode("utf-8")
     return b"-" if text is None else b"%d:%s" % (len(data), data)
-
 def seal_of(event):
     """Hash of the body, hex; None where there is none."""
-    if "salt" not in event:
+    shape = [name for name in ("salt", "text", "bytes", "hash") if name in event]
+    if shape in ([], ["hash"]):
         return event.get("hash")
+    if shape not in (["salt", "text"], ["salt", "bytes"]) or len(base64.b64decode(event["salt"])) != 16:
+        raise ValueError("a body is 16 bytes of salt with text or bytes, or hash")
     content = event["text"].encode("utf-8") if "text" in event else base64.b64decode(event["bytes"])
     return sha256(base64.b64decode(event["salt"]), content).hex()
 
 def leaf_of(event):
+    if type(event["at"]) is not int or type(event["revision"]) is not int:
+        raise ValueError("revision and at are numbers")
     texts = [str(event[name]) for name in ("stream", "revision", "id", "type", "at", "data")]
     return sha256(b"\x00", *map(field, texts + [event.get("metadata"), seal_of(event)]))
 
@@ -147,6 +142,7 @@ def check(path, held, keys, sealed, wrong):
     lines = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).splitlines(keepends=True)
     manifest, end = json.loads(lines[0]), json.loads(lines[-1])
     kind, cut, is_job = manifest["kind"], manifest.get("slice"), manifest["kind"] == "proof" and "job" in manifest["filter"]
+    of, count = manifest.get("filter") or {}, len(lines) - 2
     note = read_note(manifest["checkpoint"]) if "checkpoint" in manifest else None
     if manifest["format"] != "jobledger/1" or end.get("end") is not True:
         wrong("not a whole file of format jobledger/1")
@@ -164,6 +160,8 @@ def check(path, held, keys, sealed, wrong):
             wrong(where + ": out of order")
         elif is_job and revision != revisions.get(stream, -1) + 1:
             wrong(where + ": what came before it is missing")
+        if is_job and stream != "job-%s" % of["job"] or any(event[name] != value for name, value in (of.get("event") or {}).items()):
+            wrong(where + ": is not what the file says that it proves")
         revisions[stream] = revision
         if "hash" in event and is_job:
             erased[stream, revision, event["hash"]] = where
@@ -184,17 +182,19 @@ def check(path, held, keys, sealed, wrong):
         wrong(where + ": its body is gone, and nothing on record says so")
     if (events, events, len(revisions)) != (manifest["events"], end.get("events"), manifest["streams"]):
         wrong("the file holds %d events of %d streams, and announces others" % (events, len(revisions)))
-    print("%s: %s, %d events of %d streams" % (path, kind, events, len(revisions)))
+    print("%s: %s, %d events of %d streams, %s" % (path, kind, events, len(revisions), json.dumps(of)))
     if kind == "segment":
         is_sealed = {hashlib.sha256(raw).hexdigest(), end.get("sha256")} & sealed
         print("  sealed:", "as a proof given says" if is_sealed else "no proof given says so")
-    if kind == "proof" and placed != events:
-        wrong("%d of its events are not proven" % (events - placed))
+    if kind == "proof" and (placed != events or not events) or not cut and len(leaves) > events:
+        wrong("%d of %d lines are not proven" % (count - placed, count))
     if note is None:
         return print("  proven: that the file is as it was written, and nothing more")
     unsealed = max(0, cut["index"] + len(leaves) - note["size"]) if cut else 0
     leaves = leaves[: len(leaves) - unsealed]
-    if cut:
+    if cut and (type(cut["index"]) is not int or not 0 <= cut["index"] < note["size"] or not leaves):
+        wrong("its slice covers no leaf of the checkpoint")
+    elif cut:
         outside = iter(hashes(cut["outside"]))
         if root_of(leaves, cut["index"], 0, note["size"], outside) != note["root"] or next(outside, None):
             wrong("the %d leaves from %d on are not those of the checkpoint" % (len(leaves), cut["index"]))

@@ -126,7 +126,7 @@ function fileFacts(report: BundleReport, hasKeys: boolean): Record<string, strin
 
 const PROVEN: Readonly<Record<BundleReport['proven'], string>> = {
   each: 'each event is in that checkpoint',
-  whole: 'all events are in that checkpoint, in order and without a gap',
+  whole: 'what is not unsealed is in that checkpoint, in order and without a gap',
   nothing: 'that the file is as it was written, and nothing more',
 }
 

@@ -9,6 +9,7 @@ import { isConsistent, nodeHasher, rootByInclusion, rootBySlice, rootOf } from '
 import type { Checkpoint, VerifierKey } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote, verifierText } from '../../domain/audit/note.js'
 import type { EventTexts } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { AuditFinding } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 import { Redactions } from './redactions.js'
@@ -96,6 +97,7 @@ export class BundleCheck {
     if (before !== undefined && revision <= before)
       this.#tell('moved', `${wordsOf(event)} stands behind revision ${before}`, event)
     this.#checkGap(event, before)
+    this.#checkFilter(event)
     this.#streams.set(stream, revision)
     if (!isLeaf(event)) return
     const leaf = this.#hasher.hash(event)
@@ -108,6 +110,19 @@ export class BundleCheck {
     const found = rootByInclusion(this.#node, { leaf, index, size, path })
     if (found !== undefined && sameBytes(found, root)) this.#placed += 1
     else this.#tell('changed', `${wordsOf(event)} is not leaf ${index} of the checkpoint`, event)
+  }
+
+  /** What the file says that it proves is what it proves. */
+  #checkFilter(event: EventTexts): void {
+    const { kind, filter } = this.#manifest as Manifest
+    const { job, event: place } = (kind === 'proof' ? (filter ?? {}) : {}) as {
+      job?: string
+      event?: Partial<EventTexts>
+    }
+    const isOther =
+      (job !== undefined && event.stream !== jobStream(job)) ||
+      (place !== undefined && (event.stream !== place.stream || event.revision !== place.revision))
+    if (isOther) this.#tell('record', `${wordsOf(event)} is not what the file says that it proves`, event)
   }
 
   /** What is to be a whole stream has no holes. */
@@ -134,6 +149,9 @@ export class BundleCheck {
     const key = this.#checkSignature(manifest)
     this.#checkSlice(manifest)
     const held = this.#checkHeld(manifest)
+    if (manifest.kind === 'proof' && this.#events === 0) this.#tell('record', 'the file proves nothing')
+    if (manifest.slice === undefined && this.#removed > 0)
+      this.#tell('record', `${this.#removed} bare leaves are not proven`)
     // Of a part of the log what tells of an erasure may be in another part.
     const findings = [...this.#findings, ...(isOfJob(manifest) ? this.#redactions.findings : [])]
     const { kind, logId } = manifest
@@ -162,6 +180,12 @@ export class BundleCheck {
     if (slice === undefined || checkpoint === undefined) return
     const outside = slice.outside.map((hash) => fromBase64(hash) ?? new Uint8Array(0))
     const { size } = checkpoint
+    const isSound =
+      Number.isSafeInteger(slice.index) && slice.index >= 0 && slice.index < size && this.#leaves.length > 0
+    if (!isSound) {
+      this.#tell('record', 'its slice covers no leaf of the checkpoint')
+      return
+    }
     // What came after the checkpoint is in the file, too, but not in the tree.
     this.#unsealed = Math.max(0, slice.index + this.#leaves.length - size)
     this.#leaves.length -= this.#unsealed

@@ -179,6 +179,24 @@ describe.each([
     expect((await judge(await fileOf(whole), [held])).ok).toBe(false)
   })
 
+  for (const [title, forge] of [
+    ['a slice that begins before the log', () => whole.replace('"slice":{"index":0', '"slice":{"index":-5')],
+    ['a slice behind the checkpoint', () => whole.replace('"slice":{"index":0', '"slice":{"index":999999')],
+    ['a text that no leaf covers', () => proof.replace('"type":"Leased"', '"type":"Leased","text":"{}"')],
+    ['a salt that is too long', () => proof.replace(/"salt":"[^"]+"/, `"salt":"${'A'.repeat(23)}="`)],
+    ['the events of another job', () => proof.replace('"filter":{"job":"a"}', '"filter":{"job":"c"}')],
+    [
+      'a proof of nothing',
+      () => `${proof.split('\n')[0]?.replace(/"events":3,"streams":1/, '"events":0,"streams":0')}\n${endLine(0, '')}`,
+    ],
+  ] as const) {
+    check(`finds ${title}`, async () => {
+      const file = await fileOf(sealed(forge()))
+      const { ok } = await judge(file, []).catch(() => ({ ok: false }))
+      expect(ok).toBe(false)
+    })
+  }
+
   check('finds an event of a proof that is not proven', async () => {
     const text = sealed(proof.replace(/,"index":\d+,"path":\[[^\]]*\]/, ''))
     expect(await judge(await fileOf(text), [])).toEqual({ ok: false, words: expect.stringMatching(/not proven/) })
