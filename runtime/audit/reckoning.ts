@@ -1,7 +1,7 @@
 /** The tree as the kept leaf hashes make it, held against what was signed of it. */
 import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
 import { NoteUnreadable } from '../../domain/audit/errors.js'
-import type { CheckpointSigned, LeavesHashed } from '../../domain/audit/events.js'
+import type { CheckpointSigned, JobsRemoved, LeavesHashed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { Sha256 } from '../../domain/audit/leaf.js'
 import { Frontier } from '../../domain/audit/merkle.js'
@@ -33,8 +33,6 @@ export interface Reckoning {
   readonly keys: readonly string[]
   readonly removed: LeafSet
   readonly removals: number
-  /** Events of the audit stream. */
-  readonly read: number
 }
 
 /** Kept leaves of checkpoints that are not signed yet, by the revision of what began them. */
@@ -51,7 +49,6 @@ export class Reckoner {
   #attempts: Attempts = new Map()
   #last: Checkpoint | undefined
   #removals = 0
-  #read = 0
   /** From here on nothing can fit any more: the first is told. */
   #isBroken = false
 
@@ -71,26 +68,27 @@ export class Reckoner {
       for (const event of page) this.#take(event)
     }
     this.#removed.close()
-    const { tree, ranges, last, removed, removals, read } = this.#state()
-    return { tree, ranges, last, keys: [...this.#keys], removed, removals, read }
+    return { ...this.#state(), keys: [...this.#keys] }
   }
 
   #state(): Omit<Reckoning, 'keys'> {
     return {
       ...{ tree: this.#tree, ranges: this.#ranges, last: this.#last },
-      ...{ removed: this.#removed, removals: this.#removals, read: this.#read },
+      ...{ removed: this.#removed, removals: this.#removals },
     }
   }
 
   #take(event: EventTexts): void {
-    this.#read += 1
     const { type } = event
     if (type === 'LeavesHashed') this.#keep(event)
     else if (type === 'CheckpointSigned') this.#sign(event)
     else if (type === 'JobsRemoved') {
       this.#removals += 1
       const content = contentOf(event)
-      if (content !== undefined) this.#removed.add(content)
+      if (content === undefined) return
+      this.#removed.add(content)
+      const facts = factsOf<JobsRemoved>(event)
+      if (content.length > 0 && !((facts?.jobs?.length ?? 0) > 0)) this.#tell(event, 'lists leaves, and names no job')
     }
   }
 

@@ -167,6 +167,23 @@ describe('a stream that was written anew, with fresh hashes', () => {
   })
 })
 
+test('the beginning of a stream that was dropped', async () => {
+  const { findings } = await tampered(kept, (db) => {
+    db.prepare('DELETE FROM jobledger_events WHERE position = ?').run(positionOf(db, 0))
+  })
+  expect(findings.map(({ kind }) => kind)).toContain('changed')
+})
+
+test('a removal that names no job', async () => {
+  const { findings } = await tampered(kept, (db) => {
+    const audit = positionOf(db, 0, 'audit')
+    const sql = `INSERT INTO jobledger_events (position, stream, revision, type, at, id, data, seal, body)
+      VALUES (9999, ?, 6, 'JobsRemoved', 1, 'x', '{"jobs":[]}', ?, ?)`
+    db.prepare(sql).run(audit, Buffer.alloc(16), Buffer.alloc(32))
+  })
+  expect(findings).toEqual([expect.objectContaining({ kind: 'record', stream: 'audit', type: 'JobsRemoved' })])
+})
+
 test('a checkpoint that another key signed is none', async () => {
   const { findings } = await tampered(kept, (db) => {
     const sql = `UPDATE jobledger_events SET data = replace(data, 'example.com/jobs\\n', 'example.com/else\\n') WHERE type = 'CheckpointSigned'`
