@@ -64,8 +64,7 @@ def read_note(text):
 def signer(note, keys):
     made = [(name, code, key) for name, code in note["signed"] for key in keys if key[:2] == (name, code[:4])]
     return next((name for name, code, key in made if is_signed(key[2], note["text"].encode(), code[4:])), None)
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
+def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
 def field(text):
     data = (text or "").encode("utf-8")
     return b"-" if text is None else b"%d:%s" % (len(data), data)
@@ -88,8 +87,7 @@ def leaf_of(event):
 def hashes(texts):
     return [base64.b64decode(text) for text in texts]
 
-def node(left, right):
-    return sha256(b"\x01", left, right)
+def node(left, right): return sha256(b"\x01", left, right)
 
 def middle(start, end):
     half = 1
@@ -190,6 +188,8 @@ def check(path, held, keys, sealed, wrong):
         wrong("%d of %d lines are not proven" % (count - placed, count))
     if note is None:
         return print("  proven: that the file is as it was written, and nothing more")
+    if manifest.get("origin", note["origin"]) != note["origin"]:
+        wrong("the file is said to be of %s, its checkpoint is of %s" % (manifest["origin"], note["origin"]))
     unsealed = max(0, cut["index"] + len(leaves) - note["size"]) if cut else 0
     leaves = leaves[: len(leaves) - unsealed]
     if cut and (type(cut["index"]) is not int or not 0 <= cut["index"] < note["size"] or not leaves):

@@ -146,6 +146,7 @@ export class BundleCheck {
   report(): BundleReport {
     const manifest = this.#manifest ?? readManifest('')
     if (!this.#isEnded) this.#tell('truncated', `the file ends after line ${this.#line}, without an end`)
+    this.#checkOrigin(manifest)
     const key = this.#checkSignature(manifest)
     this.#checkSlice(manifest)
     const held = this.#checkHeld(manifest)
@@ -165,6 +166,12 @@ export class BundleCheck {
       ...(key !== undefined && { signedBy: verifierText(key) }),
       ...{ held, erased: this.#redactions.erased, removed: this.#removed, unsealed: this.#unsealed },
     }
+  }
+
+  #checkOrigin({ origin }: Manifest): void {
+    const signed = this.#checkpoint?.origin
+    if (origin === undefined || signed === undefined || origin === signed) return
+    this.#tell('record', `the file is said to be of ${origin}, its checkpoint is of ${signed}`)
   }
 
   #checkSignature({ checkpoint }: Manifest): VerifierKey | undefined {
