@@ -82,7 +82,8 @@ def leaf_of(event):
     if type(event["at"]) is not int or type(event["revision"]) is not int:
         raise ValueError("revision and at are numbers")
     texts = [str(event[name]) for name in ("stream", "revision", "id", "type", "at", "data")]
-    return sha256(b"\x00", *map(field, texts + [event.get("metadata"), seal_of(event)]))
+    content = sha256(*map(field, texts[2:] + [event.get("metadata"), seal_of(event)]))
+    return sha256(b"\x00", *map(field, texts[:2]), content)
 
 def hashes(texts):
     return [base64.b64decode(text) for text in texts]
@@ -97,8 +98,7 @@ def middle(start, end):
 
 def root_by_path(leaf, index, start, end, path):
     """`path` is used up from its end: the last hash is the root's own child."""
-    if end - start == 1:
-        return leaf if not path else None
+    if end - start == 1: return leaf if not path else None
     if not path or not start <= index < end:
         return None
     at, rest, other = middle(start, end), path[:-1], path[-1]
@@ -109,8 +109,7 @@ def root_of(leaves, first, start, end, outside):
     """Over leaves from `first` on, and the roots of what is outside of them from left to right; None: too few of either."""
     if end <= first or start >= first + len(leaves):
         return next(outside, None)
-    if end - start == 1:
-        return leaves[start - first]
+    if end - start == 1: return leaves[start - first]
     at = middle(start, end)
     left, right = root_of(leaves, first, start, at, outside), root_of(leaves, first, at, end, outside)
     return left and right and node(left, right)

@@ -155,7 +155,8 @@ export class Engine {
     })
     const { logId } = store
     const { signatures } = ports
-    const audited = { logId, log: this.wholeLog, journal, feed, queries, clock, ids, digest, signatures }
+    const lingers = store.capabilities.hidesRemoved === false || !store.capabilities.atomicGroups
+    const audited = { logId, log: this.wholeLog, lingers, journal, feed, queries, clock, ids, digest, signatures }
     this.auditor = new Auditor({ ...audited, settings: settings.audit })
     this.#payloads = new Payloads(store)
     this.#keys = new KeyRoom(feed, journal)

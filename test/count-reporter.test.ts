@@ -15,7 +15,7 @@ let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'jobledger-count-'))
   mkdirSync(join(folder, 'test', 'support'), { recursive: true })
-  for (const file of ['package.json', 'vitest.config.ts', 'test/support/count-reporter.ts']) {
+  for (const file of ['package.json', 'vitest.config.ts', 'test/support/count-reporter.ts', 'test/support/seed.ts']) {
     cpSync(join(root, file), join(folder, file))
   }
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction')

@@ -5,7 +5,7 @@
 import type { Body, ErasedBody, EventTexts, Json } from '../event.js'
 import { fromBase64, fromHex, toBase64, toHex } from './encoding.js'
 import { BundleUnreadable } from './errors.js'
-import { SALT_BYTES } from './leaf.js'
+import { HASH_BYTES, SALT_BYTES } from './leaf.js'
 
 export const BUNDLE_FORMAT = 'jobledger/1'
 
@@ -152,7 +152,5 @@ function readHashes(path: unknown, line: number): Uint8Array[] {
   if (Array.isArray(path) && hashes.every((each) => each?.length === HASH_BYTES)) return hashes as Uint8Array[]
   throw new BundleUnreadable(line, 'an event whose path is hashes in base64', path)
 }
-
-const HASH_BYTES = 32
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0

@@ -20,8 +20,8 @@ export interface ArchivedJob extends RemovedJob {
 
 /**
  * Recorded in the very commit that takes the streams of these jobs out of the log; where a store appends to one stream at a
- * time, before that, and perhaps twice. Their names stay burnt. Once the log has checkpoints, the body is the leaf hashes of all
- * that was in those streams, 32 bytes each.
+ * time, before that, and perhaps twice. Their names stay burnt. Once the log has checkpoints, the body has, of each job, its events' hashes
+ * without their place (32 bytes each, from revision 0 on): with stream and revision they make the leaves, and no others.
  */
 export interface JobsRemoved {
   /** Name of the retention rule; absent: an operator. */
@@ -29,6 +29,8 @@ export interface JobsRemoved {
   /** Name of the archived segment that holds all events of these jobs; absent: nobody has them any more. */
   readonly segment?: string
   readonly jobs: readonly RemovedJob[]
+  /** How many events of each of these jobs the body has. */
+  readonly events?: readonly number[]
 }
 
 /** Why jobs go, and where to. */

@@ -16,6 +16,7 @@ export const isLeaf = ({ stream, type }: { readonly stream: string; readonly typ
 
 const LEAF = 0x00
 export const SALT_BYTES = 16
+export const HASH_BYTES = 32
 const ABSENT = '-'
 
 type Size = (text: string) => number
@@ -38,12 +39,17 @@ function bytesOf(text: string): number {
   return bytes
 }
 
-/** Each field behind its length, so that no two events have the same entry. */
-function entryOf({ stream, revision, id, type, at, data, metadata }: EventTexts, seal: string, size: Size): string {
-  const [place, time] = [`${revision}`, `${at}`]
-  const facts = `${size(stream)}:${stream}${place.length}:${place}${size(id)}:${id}${size(type)}:${type}${time.length}:${time}`
+/** All but its place. Each field stands behind its length, so that no two events have the same text. */
+function contentOf({ id, type, at, data, metadata }: EventTexts, seal: string, size: Size): string {
+  const time = `${at}`
+  const facts = `${size(id)}:${id}${size(type)}:${type}${time.length}:${time}${size(data)}:${data}`
   const rest = metadata === undefined ? ABSENT : `${size(metadata)}:${metadata}`
-  return `${facts}${size(data)}:${data}${rest}${seal}`
+  return `${facts}${rest}${seal}`
+}
+
+function placeOf(stream: string, revision: number, size: Size): string {
+  const place = `${revision}`
+  return `${size(stream)}:${stream}${place.length}:${place}`
 }
 
 /** Keeps the room it works in: one of them hashes a whole log. */
@@ -56,15 +62,31 @@ export class LeafHasher {
     this.#sha256 = sha256
   }
 
-  /** sha256(0x00 || entry). */
   hash(event: EventTexts): Uint8Array {
-    const seal = event.body === undefined ? ABSENT : `64:${toHex(this.seal(event.body))}`
-    const text = entryOf(event, seal, units)
-    // As many bytes as units: each is one, and the lengths in it are right.
-    const written = this.#write(1, text)
-    const end = written === text.length ? written : this.#write(1, entryOf(event, seal, bytesOf))
+    return this.leaf(event.stream, event.revision, this.content(event))
+  }
+
+  /** sha256(0x00 || place || content): of an event that was removed its place and this hash are left. */
+  leaf(stream: string, revision: number, content: Uint8Array): Uint8Array {
+    const end = 1 + this.#writeSized(1, (size) => placeOf(stream, revision, size))
+    this.#reserve(end + content.length)
     this.#room[0] = LEAF
-    return this.#sha256(this.#room.subarray(0, end + 1))
+    this.#room.set(content, end)
+    return this.#sha256(this.#room.subarray(0, end + content.length))
+  }
+
+  /** The hash of all but its place. */
+  content(event: EventTexts): Uint8Array {
+    const seal = event.body === undefined ? ABSENT : `64:${toHex(this.seal(event.body))}`
+    const end = this.#writeSized(0, (size) => contentOf(event, seal, size))
+    return this.#sha256(this.#room.subarray(0, end))
+  }
+
+  /** As many bytes as units: each is one, and the lengths in it are right. */
+  #writeSized(start: number, make: (size: Size) => string): number {
+    const text = make(units)
+    const written = this.#write(start, text)
+    return written === text.length ? written : this.#write(start, make(bytesOf))
   }
 
   /**
@@ -93,6 +115,9 @@ export class LeafHasher {
   }
 
   #reserve(bytes: number): void {
-    if (this.#room.length < bytes) this.#room = new Uint8Array(bytes * 2)
+    if (this.#room.length >= bytes) return
+    const more = new Uint8Array(bytes * 2)
+    more.set(this.#room)
+    this.#room = more
   }
 }

@@ -1,7 +1,7 @@
 /** The events of the log beside the leaf hashes that were kept of them, in the same order. */
 import { sameBytes } from '../../domain/audit/encoding.js'
+import { HASH_BYTES } from '../../domain/audit/leaf.js'
 import type { LeafSet } from './leaf-set.js'
-import { HASH } from './reckoning.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -36,10 +36,10 @@ export class Alignment {
   /** Whether the next kept leaf is this one. Those of removed events are passed over, as far as they are at hand. */
   take(leaf: Uint8Array): 'same' | 'spent' | 'other' {
     while (!this.isSpent) {
-      const kept = this.#page.subarray(this.#at, this.#at + HASH)
+      const kept = this.#page.subarray(this.#at, this.#at + HASH_BYTES)
       const isSame = sameBytes(kept, leaf)
       if (!isSame && !this.#removed.has(kept)) return 'other'
-      this.#at += HASH
+      this.#at += HASH_BYTES
       this.index += 1
       if (isSame) return 'same'
       this.gone += 1

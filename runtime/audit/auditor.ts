@@ -35,6 +35,8 @@ export interface AuditorOptions extends KeyTools {
   readonly clock: Clock
   readonly ids: Ids
   readonly settings: AuditSettings | undefined
+  /** See Verifier. */
+  readonly lingers: boolean
 }
 
 /** What one event is proven by: its place in its stream. */
@@ -62,7 +64,7 @@ export class Auditor {
       this.#seal = { signer, origin: settings.origin ?? originOf(signer, options) }
     }
     this.#notary = new Notary(options)
-    this.verifier = new Verifier(log, options)
+    this.verifier = new Verifier(log, options, options.lingers)
     feed.events$.subscribe(({ type, at }) => {
       if (type === 'CheckpointBegun') this.#begunAt = Math.max(this.#begunAt, at)
     })

@@ -1,12 +1,12 @@
 /** Where the log and its kept leaves differ. Slow, and takes a hundred bytes a leaf: only once they are known to. */
 import { fromHex, toHex } from '../../domain/audit/encoding.js'
-import { isLeaf, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
+import { HASH_BYTES, type isLeaf, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { AuditFinding, Named } from './findings.js'
 import { about, leavesWords, placeOf, wordsOf } from './findings.js'
 import type { LeafSet } from './leaf-set.js'
-import { HASH, keptLeaves, type Reckoning } from './reckoning.js'
+import { keptLeaves, type Reckoning } from './reckoning.js'
 import { textsOf } from './texts.js'
 
 /** An event of which no leaf is kept. */
@@ -51,22 +51,23 @@ export class Locator {
   static async locate(
     log: LogReader,
     { ranges, removed }: Reckoning,
+    isOne: typeof isLeaf,
     sha256: Sha256,
     signal: AbortSignal | undefined,
   ): Promise<AuditFinding[]> {
-    const locator = new Locator(sha256, ranges.at(-1)?.size ?? 0, removed)
+    const locator = new Locator(sha256, ranges.at(-1)?.size ?? 0, removed.leaves)
     for await (const leaves of keptLeaves(log, ranges)) locator.#know(leaves)
     for await (const page of textsOf(log)) {
       signal?.throwIfAborted()
-      for (const event of page) if (isLeaf(event)) locator.#walk(event)
+      for (const event of page) if (isOne(event)) locator.#walk(event)
     }
     locator.#conclude()
     return locator.findings.sort((a, b) => (a.leaves?.from ?? 0) - (b.leaves?.from ?? 0))
   }
 
   #know(leaves: Uint8Array): void {
-    for (let at = 0; at < leaves.length; at += HASH) {
-      this.#indexes.set(toHex(leaves.subarray(at, at + HASH)), this.#indexes.size)
+    for (let at = 0; at < leaves.length; at += HASH_BYTES) {
+      this.#indexes.set(toHex(leaves.subarray(at, at + HASH_BYTES)), this.#indexes.size)
     }
   }
 

@@ -2,7 +2,7 @@
 import { fromBase64, toBase64 } from '../../domain/audit/encoding.js'
 import type { CheckpointSigned } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
+import { HASH_BYTES, LeafHasher } from '../../domain/audit/leaf.js'
 import { Frontier } from '../../domain/audit/merkle.js'
 import { checkpointText } from '../../domain/audit/note.js'
 import type { Position } from '../../domain/event.js'
@@ -14,11 +14,10 @@ import { LogDiffers } from './errors.js'
 import type { KeyTools, Signer } from './signer.js'
 import { signedNote } from './signer.js'
 import { textsOf } from './texts.js'
-import { lastSigned, positionOf, type Signed } from './trail.js'
+import { lastSigned, leafFilter, positionOf, type Signed } from './trail.js'
 
 /** Leaves that one event keeps at most: 256 KiB. */
 const KEPT_AT_ONCE = 8_192
-const HASH = 32
 
 /** Events hashed before the event loop is let go: about a millisecond. */
 const SLICE = 250
@@ -27,6 +26,8 @@ export interface NotaryOptions extends KeyTools {
   readonly log: LogReader
   readonly journal: Journal
   readonly clock: Clock
+  /** See Verifier. */
+  readonly lingers: boolean
 }
 
 /** Who signs, and for what. */
@@ -77,7 +78,7 @@ export class Notary {
     last: Signed | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Range> {
-    const { log, clock, digest } = this.#options
+    const { log, clock, digest, lingers } = this.#options
     const hasher = new LeafHasher(digest.hash)
     const tree = grown(last, digest.hash)
     const from = tree.size
@@ -85,12 +86,13 @@ export class Notary {
       throw new LogDiffers('The last checkpoint is not what was signed: audit.verify tells more.')
     }
     const keeper = new Keeper(begun, from, this.#options.journal)
+    // What was removed later is listed.
+    const isOne = await leafFilter(log, lingers && last === undefined)
     for await (const page of textsOf(log, { after: last?.end ?? '', until: end })) {
       for (let next = 0; next < page.length; next += SLICE) {
         if (next > 0) await new Promise<void>((resolve) => clock.soon(resolve))
         signal?.throwIfAborted()
-        for (const event of page.slice(next, next + SLICE)) {
-          if (!isLeaf(event)) continue
+        for (const event of page.slice(next, next + SLICE).filter(isOne)) {
           const leaf = hasher.hash(event)
           tree.push(leaf)
           if (keeper.add(leaf)) await keeper.flush()
@@ -138,7 +140,7 @@ class Keeper {
   readonly #begun: number
   readonly #journal: Journal
   #from: number
-  #leaves = new Uint8Array(KEPT_AT_ONCE * HASH)
+  #leaves = new Uint8Array(KEPT_AT_ONCE * HASH_BYTES)
   #count = 0
 
   constructor(begun: number, from: number, journal: Journal) {
@@ -149,7 +151,7 @@ class Keeper {
 
   /** True: there is no room for more. */
   add(leaf: Uint8Array): boolean {
-    this.#leaves.set(leaf, this.#count * HASH)
+    this.#leaves.set(leaf, this.#count * HASH_BYTES)
     this.#count += 1
     return this.#count === KEPT_AT_ONCE
   }
@@ -159,7 +161,7 @@ class Keeper {
     if (count === 0) return
     const data = { begun: this.#begun, from: this.#from, count }
     // What is being stored is not written over.
-    await this.#journal.submit(keepLeaves(data, this.#leaves.slice(0, count * HASH)))
+    await this.#journal.submit(keepLeaves(data, this.#leaves.slice(0, count * HASH_BYTES)))
     this.#from += count
     this.#count = 0
   }

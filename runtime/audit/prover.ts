@@ -1,6 +1,6 @@
 /** What proves to an outsider that events are in the tree of a signed checkpoint, and that it grew out of an earlier one. */
 import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
-import type { Sha256 } from '../../domain/audit/leaf.js'
+import { HASH_BYTES, type Sha256 } from '../../domain/audit/leaf.js'
 import type { Span } from '../../domain/audit/merkle.js'
 import {
   consistencySpans,
@@ -15,7 +15,7 @@ import type { LogReader } from '../ports/event-store.js'
 import { LogDiffers, ProofUnavailable } from './errors.js'
 import { LeafSet } from './leaf-set.js'
 import { grown } from './notary.js'
-import { HASH, keptLeaves } from './reckoning.js'
+import { keptLeaves } from './reckoning.js'
 import { allSigned, type Signed } from './trail.js'
 
 export interface Sought {
@@ -143,8 +143,8 @@ export class Prover {
   async #eachLeaf(begun: number, call: (leaf: Uint8Array, index: number) => void): Promise<void> {
     let index = this.#signed[begun - 1]?.size ?? 0
     for await (const leaves of keptLeaves(this.#log, this.#signed.slice(begun))) {
-      for (let at = 0; at < leaves.length; at += HASH) {
-        call(leaves.subarray(at, at + HASH), index)
+      for (let at = 0; at < leaves.length; at += HASH_BYTES) {
+        call(leaves.subarray(at, at + HASH_BYTES), index)
         index += 1
       }
     }

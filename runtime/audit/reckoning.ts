@@ -3,7 +3,7 @@ import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
 import { NoteUnreadable } from '../../domain/audit/errors.js'
 import type { CheckpointSigned, JobsRemoved, LeavesHashed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import type { Sha256 } from '../../domain/audit/leaf.js'
+import { HASH_BYTES, type Sha256 } from '../../domain/audit/leaf.js'
 import { Frontier } from '../../domain/audit/merkle.js'
 import type { Checkpoint } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
@@ -11,11 +11,9 @@ import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { AuditFinding } from './findings.js'
 import { leavesWords, placeOf } from './findings.js'
-import { LeafSet } from './leaf-set.js'
+import { RemovedStreams } from './removed-streams.js'
 import type { Held } from './signer.js'
 import { textsOf } from './texts.js'
-
-export const HASH = 32
 
 /** Of one signed checkpoint, what its range has: by which event it was begun, and how many leaves it came to. */
 interface SignedRange {
@@ -31,7 +29,7 @@ export interface Reckoning {
   readonly last: Checkpoint | undefined
   /** Public keys that the log says its checkpoints were signed with. */
   readonly keys: readonly string[]
-  readonly removed: LeafSet
+  readonly removed: RemovedStreams
   readonly removals: number
 }
 
@@ -44,7 +42,7 @@ export class Reckoner {
   readonly #check: (note: string, where: EventTexts) => AuditFinding | undefined
   readonly #ranges: SignedRange[] = []
   readonly #keys = new Set<string>()
-  readonly #removed = new LeafSet()
+  readonly #removed: RemovedStreams
   readonly findings: AuditFinding[] = []
   #attempts: Attempts = new Map()
   #last: Checkpoint | undefined
@@ -58,6 +56,7 @@ export class Reckoner {
     check: (note: string, where: EventTexts) => AuditFinding | undefined,
   ) {
     this.#tree = new Frontier(sha256)
+    this.#removed = new RemovedStreams(sha256)
     this.#held = held
     this.#check = check
   }
@@ -82,20 +81,24 @@ export class Reckoner {
     const { type } = event
     if (type === 'LeavesHashed') this.#keep(event)
     else if (type === 'CheckpointSigned') this.#sign(event)
-    else if (type === 'JobsRemoved') {
-      this.#removals += 1
-      const content = contentOf(event)
-      if (content === undefined) return
-      this.#removed.add(content)
-      const facts = factsOf<JobsRemoved>(event)
-      if (content.length > 0 && !((facts?.jobs?.length ?? 0) > 0)) this.#tell(event, 'lists leaves, and names no job')
+    else if (type === 'JobsRemoved') this.#remove(event)
+  }
+
+  #remove(event: EventTexts): void {
+    this.#removals += 1
+    const hashes = contentOf(event)
+    // As long as nobody has made a checkpoint.
+    if (hashes === undefined) return
+    const facts = factsOf<JobsRemoved>(event)
+    if (facts === undefined || !this.#removed.add(facts, hashes)) {
+      this.#tell(event, 'does not hold as many hashes of events as it says of the jobs that it names')
     }
   }
 
   #keep(event: EventTexts): void {
     const facts = factsOf<LeavesHashed>(event)
     const leaves = contentOf(event)
-    if (facts === undefined || leaves === undefined || leaves.length !== facts.count * HASH) {
+    if (facts === undefined || leaves === undefined || leaves.length !== facts.count * HASH_BYTES) {
       this.#tell(event, 'does not hold the leaf hashes that it says it does')
       return
     }
@@ -137,7 +140,7 @@ export class Reckoner {
   }
 
   #grow(leaves: Uint8Array): void {
-    for (let at = 0; at < leaves.length; at += HASH) this.push(leaves.subarray(at, at + HASH))
+    for (let at = 0; at < leaves.length; at += HASH_BYTES) this.push(leaves.subarray(at, at + HASH_BYTES))
   }
 
   /** What somebody holds of a tree of this size has to be what this one is. */

@@ -18,7 +18,7 @@ export class Redactions {
 
   follow(event: EventTexts): void {
     const { stream, type, body } = event
-    if (body !== undefined && 'hash' in body && isJobStream(stream)) {
+    if (body !== undefined && 'hash' in body && !isCarrier(event)) {
       this.erased += 1
       const open = this.#open.get(stream) ?? new Map()
       this.#open.set(stream, open.set(event.revision, { event: placeOf(event), hash: toHex(body.hash) }))
@@ -47,6 +47,10 @@ export class Redactions {
     )
   }
 }
+
+/** What it carried for others is in its place: then it is cleared away. */
+const isCarrier = (event: EventTexts): boolean =>
+  !isJobStream(event.stream) && factsIn<{ readonly rest: unknown }>(event).rest !== undefined
 
 /** None where somebody has written something else there: then they are missed. */
 function factsIn<Facts>({ data }: EventTexts): Partial<Facts> {

@@ -1,6 +1,10 @@
-/** What a log with checkpoints keeps of the streams that leave it: their leaf hashes. */
+/** What a log with checkpoints keeps of the streams that leave it: what their leaves can be made of again. */
 import { joined } from '../../domain/audit/encoding.js'
-import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
+import type { Cause, JobsRemoved, RemovedJob } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { HASH_BYTES, LeafHasher } from '../../domain/audit/leaf.js'
+import type { Draft } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { Digest } from '../ports/digest.js'
 import type { EventStore, LogReader } from '../ports/event-store.js'
 import type { Feed } from '../read/feed.js'
@@ -10,7 +14,8 @@ import { hasBegun } from './trail.js'
 /** Of one stream, as long as its last event has this revision. */
 export interface Remainder {
   readonly revision: number
-  readonly leaves: Uint8Array
+  /** Of all events from revision 0 on, without their place. */
+  readonly hashes: Uint8Array
 }
 
 /** By stream. */
@@ -42,21 +47,30 @@ export class Remains {
   }
 
   async #one(stream: string): Promise<Remainder> {
-    const leaves: Uint8Array[] = []
+    const hashes: Uint8Array[] = []
     let revision = -1
     for await (const page of textsOf(this.#store, { stream })) {
       for (const event of page) {
         revision = event.revision
-        if (isLeaf(event)) leaves.push(this.#hasher.hash(event))
+        hashes.push(this.#hasher.content(event))
       }
     }
-    return { revision, leaves: joined(leaves) }
+    return { revision, hashes: joined(hashes) }
   }
 }
 
-/** The body of `JobsRemoved`. */
-export const bodyOf = (remnants: Remnants | undefined): { readonly body: Uint8Array } | undefined =>
-  remnants && { body: joined([...remnants.values()].map(({ leaves }) => leaves)) }
+/** That these jobs leave, with what is left of them. */
+export function jobsRemoved(
+  jobs: readonly RemovedJob[],
+  cause: Cause,
+  remnants: Remnants | undefined,
+): Draft<'JobsRemoved', JobsRemoved> {
+  const draft = { stream: AUDIT_STREAM, type: 'JobsRemoved' } as const
+  if (remnants === undefined) return { ...draft, data: { ...cause, jobs } }
+  const parts = jobs.map(({ id }) => remnants.get(jobStream(id))?.hashes ?? new Uint8Array(0))
+  const events = parts.map(({ length }) => length / HASH_BYTES)
+  return { ...draft, data: { ...cause, jobs, events }, body: joined(parts) }
+}
 
 /** Whether something was recorded in one of them since. */
 export const haveGrown = (

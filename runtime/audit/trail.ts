@@ -1,10 +1,12 @@
 /** What the audit stream says of checkpoints. */
 
 import { toBase64 } from '../../domain/audit/encoding.js'
-import type { CheckpointSigned } from '../../domain/audit/events.js'
+import type { CheckpointSigned, JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
+import { isLeaf } from '../../domain/audit/leaf.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
 import type { LogReader } from '../ports/event-store.js'
 import { LogDiffers } from './errors.js'
 
@@ -63,6 +65,28 @@ const toSigned = ({ data, revision, at }: RecordedEvent, end: Position): Signed 
   ...(data as CheckpointSigned),
   ...{ revision, at, end },
 })
+
+/**
+ * Which events are leaves. Streams of jobs that were removed before anybody made checkpoints, and whose leaves nobody has listed, are
+ * none. `lingers`: the store may show them still.
+ */
+export async function leafFilter(log: LogReader, lingers: boolean): Promise<typeof isLeaf> {
+  if (!lingers) return isLeaf
+  const unlisted = await unlistedStreams(log)
+  return (event) => isLeaf(event) && !unlisted.has(event.stream)
+}
+
+async function unlistedStreams(log: LogReader): Promise<Set<string>> {
+  const streams = new Set<string>()
+  for await (const page of log.readStream(AUDIT_STREAM, { bodies: true })) {
+    for (const { type, data, body } of page) {
+      if (type !== 'JobsRemoved' || body !== undefined) continue
+      const { segment, jobs } = data as JobsRemoved
+      if (segment === undefined) for (const { id } of jobs) streams.add(jobStream(id))
+    }
+  }
+  return streams
+}
 
 /** Whether anybody has begun to make checkpoints. */
 export async function hasBegun(log: LogReader): Promise<boolean> {

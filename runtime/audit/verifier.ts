@@ -1,6 +1,6 @@
 /** Whether the log still is what was signed of it. */
 import { toBase64 } from '../../domain/audit/encoding.js'
-import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
+import { type isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
 import type { VerifierKey } from '../../domain/audit/note.js'
 import { parseNote, parseVerifierKey } from '../../domain/audit/note.js'
 import { InvalidOption } from '../../domain/errors.js'
@@ -13,9 +13,11 @@ import { Locator } from './locator.js'
 import type { Reckoning } from './reckoning.js'
 import { keptLeaves, Reckoner } from './reckoning.js'
 import { Redactions } from './redactions.js'
+import type { RemovedStreams } from './removed-streams.js'
 import type { Held, KeyTools } from './signer.js'
 import { signedBy } from './signer.js'
 import { textsOf } from './texts.js'
+import { leafFilter } from './trail.js'
 
 export interface VerifyProgress {
   readonly events: number
@@ -65,10 +67,13 @@ const MOST = 1_000
 export class Verifier {
   readonly #log: LogReader
   readonly #tools: KeyTools
+  readonly #lingers: boolean
 
-  constructor(log: LogReader, tools: KeyTools) {
+  /** `lingers`: a stream that was removed may be shown for a while, or a part of it. */
+  constructor(log: LogReader, tools: KeyTools, lingers: boolean) {
     this.#log = log
     this.#tools = tools
+    this.#lingers = lingers
   }
 
   /** Rejects with the signal's reason, and the store's errors. */
@@ -78,13 +83,15 @@ export class Verifier {
     const reckoning = await reckoner.read(this.#log, request.signal)
     const { last, keys, ranges } = reckoning
     const size = reckoning.tree.size
-    const walk = new Walk(this.#log, reckoning, reckoner, this.#tools)
+    const isOne = await leafFilter(this.#log, this.#lingers)
+    const walk = new Walk(this.#log, reckoning, reckoner, isOne, this.#tools)
     await walk.run(request)
-    const located = walk.fits ? [] : await Locator.locate(this.#log, reckoning, hash, request.signal)
+    const located = walk.fits ? [] : await Locator.locate(this.#log, reckoning, isOne, hash, request.signal)
     const findings = [
       ...this.#heldFindings(request, reckoning),
       ...reckoner.findings,
       ...located,
+      ...(walk.fits ? reckoning.removed.findings(this.#lingers) : []),
       ...walk.redactions.findings,
       ...tooLong(request.held, reckoning, walk),
     ]
@@ -151,6 +158,8 @@ function tooLong(held: readonly Held[], { tree }: Reckoning, { fits, last }: Wal
 class Walk {
   readonly #log: LogReader
   readonly #alignment: Alignment
+  readonly #removed: RemovedStreams
+  readonly #isOne: typeof isLeaf
   readonly #reckoner: Reckoner
   readonly #hasher: LeafHasher
   readonly #size: number
@@ -160,9 +169,11 @@ class Walk {
   unsealed = 0
   last: Named | undefined
 
-  constructor(log: LogReader, reckoning: Reckoning, reckoner: Reckoner, { digest }: KeyTools) {
+  constructor(log: LogReader, reckoning: Reckoning, reckoner: Reckoner, isOne: typeof isLeaf, { digest }: KeyTools) {
     this.#log = log
-    this.#alignment = new Alignment(keptLeaves(log, reckoning.ranges), reckoning.removed)
+    this.#alignment = new Alignment(keptLeaves(log, reckoning.ranges), reckoning.removed.leaves)
+    this.#removed = reckoning.removed
+    this.#isOne = isOne
     this.#reckoner = reckoner
     this.#hasher = new LeafHasher(digest.hash)
     this.#size = reckoning.tree.size
@@ -176,11 +187,12 @@ class Walk {
     for await (const page of textsOf(this.#log)) {
       signal?.throwIfAborted()
       for (const event of page) {
-        if (!isLeaf(event)) continue
+        if (!this.#isOne(event)) continue
         this.redactions.follow(event)
         this.last = event
         if (!this.fits) continue
         const leaf = this.#hasher.hash(event)
+        this.#removed.meet(event, leaf)
         const found = this.#alignment.take(leaf)
         if (found === 'same') this.events += 1
         else this.fits = found === 'spent' && (await this.#more(leaf))

@@ -1,6 +1,6 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
 
-import type { Cause, JobsRemoved, RemovedJob, SegmentSealed, StreamsRemoved } from '../../domain/audit/events.js'
+import type { Cause, RemovedJob, SegmentSealed, StreamsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { ClaimState } from '../../domain/claim/claim.js'
 import { claim } from '../../domain/claim/claim.js'
@@ -31,7 +31,7 @@ import {
   JobUnknown,
   KeyAtLimit,
 } from '../../domain/rejection.js'
-import { bodyOf, haveGrown, type Remnants } from '../audit/remains.js'
+import { haveGrown, jobsRemoved, type Remnants } from '../audit/remains.js'
 import type { AppendGroup } from '../ports/event-store.js'
 import type { Command, Seen, Verdict } from './command.js'
 import type { Findings } from './enqueue-command.js'
@@ -301,7 +301,10 @@ export const recordRemoved = (
   jobs: readonly RemovedJob[],
   cause: Cause,
   remnants?: Remnants | undefined,
-): Command<void> => audit('JobsRemoved', { ...cause, jobs }, bodyOf(remnants))
+): Command<void> => ({
+  streams: [AUDIT_STREAM],
+  decide: () => ({ drafts: [jobsRemoved(jobs, cause, remnants)], answer: undefined }),
+})
 
 /** Nothing is left to do about them. */
 export const recordGone = (ids: readonly string[]): Command<void> => audit('StreamsRemoved', { ids })
@@ -309,13 +312,9 @@ export const recordGone = (ids: readonly string[]): Command<void> => audit('Stre
 /** What is in this file may go. */
 export const recordSealed = (segment: SegmentSealed): Command<void> => audit('SegmentSealed', segment)
 
-const audit = (
-  type: string,
-  data: JobsRemoved | StreamsRemoved | SegmentSealed,
-  body?: Pick<Draft, 'body'>,
-): Command<void> => ({
+const audit = (type: string, data: StreamsRemoved | SegmentSealed): Command<void> => ({
   streams: [AUDIT_STREAM],
-  decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data, ...body }], answer: undefined }),
+  decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data }], answer: undefined }),
 })
 
 /**
@@ -344,9 +343,7 @@ export function remove(
         gone.push(asRemoved(job, state))
       }
       if (haveGrown(remnants, (stream) => seen(stream).state?.revision)) return { drafts: [], answer: false }
-      const data: JobsRemoved = { ...cause, jobs: gone }
-      const drafts = [{ stream: AUDIT_STREAM, type: 'JobsRemoved', data, ...bodyOf(remnants) }]
-      return { drafts, answer: true, remove: streams }
+      return { drafts: [jobsRemoved(gone, cause, remnants)], answer: true, remove: streams }
     },
   }
 }

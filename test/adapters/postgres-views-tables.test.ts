@@ -69,7 +69,8 @@ describe.skipIf(missing !== undefined)(missing ?? 'the tables of PostgreSQL view
   it('may be dropped while they are open: they are made anew, and all is asked for', async () => {
     const { views } = await open()
     await views.save(changes(5, rows(1, 5), ''))
-    const drop = `DROP TABLE ${['state', 'jobs', 'tombstones', 'texts'].map((each) => `${schema.name}.view_${each}`)}`
+    const all = ['state', 'jobs', 'tombstones', 'texts', 'kept', 'kept_parts']
+    const drop = `DROP TABLE ${all.map((each) => `${schema.name}.view_${each}`)}`
     await client.query(drop)
     expect(await idsOf(views)).toEqual([])
     await client.query(drop)

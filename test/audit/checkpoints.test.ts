@@ -155,6 +155,33 @@ test('nor is a leaf twice in the tree when another one signs between the look at
   expect(await one.audit.verify({ held, keys: [OWN.key] })).toMatchObject({ ok: true, findings: [], checkpoints: 3 })
 })
 
+test('nor are the events of a job leaves that is just being removed by somebody who knows of no checkpoints', async () => {
+  await using world = await World.create(oneStreamAtATime)
+  const unaware = await world.open({ jobs: [mail] })
+  await work(world, unaware, ['a', 'b'])
+  const store = await world.store()
+  const remove = store.remove.bind(store)
+  let goOn = (): void => {}
+  const isRecorded = new Promise<void>((resolve) => {
+    store.remove = async (streams) => {
+      store.remove = remove
+      resolve()
+      await new Promise<void>((go) => {
+        goOn = go
+      })
+      return remove(streams)
+    }
+  })
+  const removal = unaware.remove('a')
+  await isRecorded
+  const ledger = await world.open({ audit })
+  const { note } = await ledger.audit.checkpoint()
+  expect(await ledger.audit.verify({ held: [note] })).toMatchObject({ ok: true, findings: [] })
+  goOn()
+  await removal
+  expect(await ledger.audit.verify({ held: [note] })).toMatchObject({ ok: true, findings: [] })
+})
+
 describe('by itself', () => {
   test('a started ledger makes one each time the time has come, if there is something new', async () => {
     await using world = await World.create(memory)

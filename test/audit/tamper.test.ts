@@ -3,6 +3,8 @@ import type Database from 'better-sqlite3'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { nodeDigest } from '../../adapters/node/digest.js'
 import { LeafHasher } from '../../domain/audit/leaf.js'
+import type { EventTexts } from '../../domain/event.js'
+import { Redactions } from '../../runtime/audit/redactions.js'
 import { temporaryFolder } from '../adapters/temporary-folder.js'
 import { type Kept, tampered, twoCheckpoints } from './world.js'
 
@@ -23,6 +25,25 @@ function positionOf(db: Database.Database, revision: number, stream = 'job-a'): 
 
 const set = (db: Database.Database, column: string, value: string, position: number): void =>
   void db.prepare(`UPDATE jobledger_events SET ${column} = ${value} WHERE position = ?`).run(position)
+
+interface EventRow {
+  readonly revision: number
+  readonly id: string
+  readonly type: string
+  readonly at: number
+  readonly data: string
+  readonly metadata: string | null
+  readonly seal: Buffer | null
+  readonly body: string | Buffer | null
+}
+
+/** Of job a, as it is stored. */
+function eventAt(db: Database.Database, position: number): EventTexts {
+  const row = db.prepare('SELECT * FROM jobledger_events WHERE position = ?').get(position) as EventRow
+  const { revision, id, type, at, data, metadata, seal, body } = row
+  const content = seal === null ? undefined : body === null ? { hash: seal } : { salt: seal, content: body }
+  return { stream: 'job-a', revision, position: '', id, type, at, data, metadata: metadata ?? undefined, body: content }
+}
 
 test('a log that nobody has touched verifies', async () => {
   const report = await tampered(kept, () => {})
@@ -130,24 +151,8 @@ describe('a stream that was written anew, with fresh hashes', () => {
     }
   }
 
-  interface EventRow {
-    readonly revision: number
-    readonly id: string
-    readonly type: string
-    readonly at: number
-    readonly data: string
-    readonly metadata: string | null
-    readonly seal: Buffer | null
-    readonly body: string | Buffer | null
-  }
-
-  function leafAt(db: Database.Database, position: number): Buffer {
-    const row = db.prepare('SELECT * FROM jobledger_events WHERE position = ?').get(position) as EventRow
-    const { revision, id, type, at, data, metadata, seal, body } = row
-    const content = seal === null ? undefined : body === null ? { hash: seal } : { salt: seal, content: body }
-    const event = { stream: 'job-a', revision, position: '', id, type, at, data, metadata: metadata ?? undefined }
-    return Buffer.from(new LeafHasher(nodeDigest.hash).hash({ ...event, body: content }))
-  }
+  const leafAt = (db: Database.Database, position: number): Buffer =>
+    Buffer.from(new LeafHasher(nodeDigest.hash).hash(eventAt(db, position)))
 
   test('does not fit what was signed', async () => {
     const { findings } = await tampered(kept, rewrite, [])
@@ -182,6 +187,77 @@ test('a removal that names no job', async () => {
     db.prepare(sql).run(audit, Buffer.alloc(16), Buffer.alloc(32))
   })
   expect(findings).toEqual([expect.objectContaining({ kind: 'record', stream: 'audit', type: 'JobsRemoved' })])
+})
+
+describe('a removal that was made up behind the last checkpoint', () => {
+  /** That this job, with these events, was removed. */
+  function record(db: Database.Database, id: string, contents: readonly Uint8Array[]): void {
+    const data = JSON.stringify({ jobs: [{ id, outcome: 'succeeded' }], events: [contents.length] })
+    const audit = positionOf(db, 0, 'audit')
+    const next = db.prepare('SELECT max(revision) + 1 FROM jobledger_events WHERE stream = ?').pluck().get(audit)
+    const sql = `INSERT INTO jobledger_events (position, stream, revision, type, at, id, data, seal, body)
+      VALUES (9999, ?, ?, 'JobsRemoved', 1, 'x', ?, ?, ?)`
+    db.prepare(sql).run(audit, next, data, Buffer.alloc(16), Buffer.concat(contents))
+  }
+
+  const contentsOfA = (db: Database.Database): Uint8Array[] =>
+    [0, 1, 2].map((revision) => new LeafHasher(nodeDigest.hash).content(eventAt(db, positionOf(db, revision))))
+
+  const drop = (db: Database.Database, position: number): void =>
+    void db.prepare('DELETE FROM jobledger_events WHERE position = ?').run(position)
+
+  test('of another job excuses nothing', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      record(db, 'z', contentsOfA(db))
+      drop(db, positionOf(db, 2))
+    })
+    expect(findings).toContainEqual(expect.objectContaining({ kind: 'dropped' }))
+  })
+
+  test('of the job itself excuses no single event', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      record(db, 'a', contentsOfA(db))
+      drop(db, positionOf(db, 2))
+    })
+    expect(findings).toEqual([expect.objectContaining({ kind: 'dropped', stream: 'job-a' })])
+  })
+
+  test('does not let its events be written anew', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      record(db, 'a', contentsOfA(db))
+      const first = positionOf(db, 0)
+      set(db, 'data', "replace(data, 'succeeded', 'failed')", positionOf(db, 2))
+      const sql = 'UPDATE jobledger_events SET position = position + 20000, stream = stream + 20000 WHERE stream = ?'
+      db.prepare(sql).run(first)
+    })
+    expect(findings).toContainEqual(expect.objectContaining({ kind: 'inserted', stream: 'job-a', type: 'Finished' }))
+  })
+
+  test('has to say whose events are in it', async () => {
+    const { findings } = await tampered(kept, (db) => {
+      record(db, 'a', contentsOfA(db))
+      set(db, 'data', "replace(data, '[3]', '[2]')", 9999)
+    })
+    expect(findings).toEqual([expect.objectContaining({ kind: 'record', stream: 'audit', type: 'JobsRemoved' })])
+  })
+
+  test('of the whole job is a removal as any other', async () => {
+    const report = await tampered(kept, (db) => {
+      record(db, 'a', contentsOfA(db))
+      for (const revision of [2, 1, 0]) drop(db, positionOf(db, revision))
+    })
+    expect(report).toMatchObject({ ok: true, removed: 3, removals: 1 })
+  })
+})
+
+test("the body of an event that is not a job's is not erased without a word, but where it was carried for others", () => {
+  const event = { stream: 'trigger-t', revision: 0, position: '1', id: 'x', type: 'TriggerAdded', at: 1, data: '{}' }
+  const body = { hash: new Uint8Array(32) }
+  const redactions = new Redactions()
+  redactions.follow({ ...event, revision: 1, type: 'TriggerFired', data: '{"rest":{"stream":"job-a"}}', body })
+  expect(redactions.findings).toEqual([])
+  redactions.follow({ ...event, body })
+  expect(redactions.findings).toEqual([expect.objectContaining({ kind: 'erased', stream: 'trigger-t', revision: 0 })])
 })
 
 test('a checkpoint that another key signed is none', async () => {

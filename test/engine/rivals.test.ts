@@ -239,7 +239,7 @@ describe('retention in one process, dependents enqueued in another', () => {
     expect(await enqueuer.ask('enqueue', { count })).toEqual([])
     await cleaner.ask('stop')
     const { removed, kept } = await cleaning
-    expect(removed).toBeGreaterThan(50)
+    expect(removed).toBeGreaterThan(0)
     expect(kept).toBeGreaterThan(0)
 
     const log = await wholeLog(arena)

@@ -1,0 +1,76 @@
+/** The streams of jobs that have left the log, as it says itself: their leaves, which it cannot say of any other stream. */
+import type { JobsRemoved } from '../../domain/audit/events.js'
+import { HASH_BYTES, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
+import type { EventTexts } from '../../domain/event.js'
+import { jobStream } from '../../domain/job/events.js'
+import type { AuditFinding } from './findings.js'
+import { placeOf, wordsOf } from './findings.js'
+import { LeafSet } from './leaf-set.js'
+
+interface Removed {
+  /** How many events it had. */
+  readonly events: number
+  /** A segment may have fewer: what ended the job's stay in the log came after it. */
+  readonly isArchived: boolean
+  /** Those that are still to be seen. */
+  seen: number
+}
+
+export class RemovedStreams {
+  readonly leaves: LeafSet = new LeafSet()
+  readonly #hasher: LeafHasher
+  readonly #streams = new Map<string, Removed>()
+  readonly #findings: AuditFinding[] = []
+
+  constructor(sha256: Sha256) {
+    this.#hasher = new LeafHasher(sha256)
+  }
+
+  /** `hashes`: the body. False: it is not what the facts say, and nothing of it is believed. */
+  add({ jobs, events = [], segment }: Partial<JobsRemoved>, hashes: Uint8Array): boolean {
+    const count = events.reduce((sum, each) => sum + each, 0)
+    if (jobs?.length !== events.length || count * HASH_BYTES !== hashes.length) return false
+    let at = 0
+    for (const [index, { id }] of jobs.entries()) {
+      const stream = jobStream(id)
+      const had = events[index] as number
+      for (let revision = 0; revision < had; revision += 1, at += HASH_BYTES) {
+        this.leaves.add(this.#hasher.leaf(stream, revision, hashes.subarray(at, at + HASH_BYTES)))
+      }
+      this.#streams.set(stream, { events: had, isArchived: segment !== undefined, seen: 0 })
+    }
+    return true
+  }
+
+  /** No more come; from now on events may be met. */
+  close(): void {
+    this.leaves.close()
+  }
+
+  /** An event that is in the log. */
+  meet(event: EventTexts, leaf: Uint8Array): void {
+    const removed = this.#streams.get(event.stream)
+    if (removed === undefined) return
+    removed.seen += 1
+    if (this.leaves.has(leaf)) return
+    const message = `${wordsOf(event)} is of a stream that was removed on record, and was not in it then`
+    this.#findings.push({ kind: 'inserted', message, ...placeOf(event) })
+  }
+
+  /**
+   * After the whole log. `lingers`: its store takes what was removed out of sight one by one. Else a stream is there as a whole,
+   * as long as it is on its way, or not at all.
+   */
+  findings(lingers: boolean): AuditFinding[] {
+    const some = [...this.#streams].filter(
+      ([, { events, isArchived, seen }]) => !lingers && !isArchived && seen > 0 && seen < events,
+    )
+    return [
+      ...this.#findings,
+      ...some.map(([stream, { events, seen }]): AuditFinding => {
+        const message = `${events - seen} of ${events} events of ${stream} are gone: it was removed on record, but only as a whole`
+        return { kind: 'dropped', message, stream }
+      }),
+    ]
+  }
+}
