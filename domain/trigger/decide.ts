@@ -212,10 +212,12 @@ export function leftBehind({ window, payloadAt, revision }: TriggerState, drafts
   return [...own, ...Array.from({ length: last - window.revision + 1 }, (_, index) => window.revision + index)]
 }
 
-const replacesPayload = ({ type, data }: Draft): boolean =>
+type Told = Pick<Draft, 'type' | 'data'>
+
+export const replacesPayload = ({ type, data }: Told): boolean =>
   type === 'TriggerUpdated' && !(data as TriggerUpdated).keepsPayload
 
-const endsWindow = ({ type, data }: Draft): boolean =>
+export const endsWindow = ({ type, data }: Told): boolean =>
   (type === 'TriggerFired' && (data as TriggerFired).collected !== undefined) ||
   (type === 'TriggerMissed' && (data as TriggerMissed).closes === true)
 

@@ -4,12 +4,14 @@ import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
 import { isJobStream, jobStream } from '../../domain/job/events.js'
+import { endsWindow, replacesPayload } from '../../domain/trigger/decide.js'
+import { isTriggerStream } from '../../domain/trigger/events.js'
 import type { AuditFinding, Named } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 
 /**
  * Bodies that are gone, and what is on record of that: `Expunged`, in the same stream and behind them; of a job that is archived the
- * `SegmentSealed` of the segment that has taken the place of its own.
+ * `SegmentSealed` of the segment that has taken the place of its own; of a trigger, that it had no use for them any more.
  */
 export class Redactions {
   /** By stream, those that nothing was found about yet. */
@@ -22,11 +24,25 @@ export class Redactions {
       this.erased += 1
       const open = this.#open.get(stream) ?? new Map()
       this.#open.set(stream, open.set(event.revision, { event: placeOf(event), hash: toHex(body.hash) }))
-    } else if (type === 'Expunged') this.#close(stream, factsIn<Expunged>(event).hashes)
+    } else if (isTriggerStream(stream)) this.#follow(event)
+    else if (type === 'Expunged') this.#close(stream, factsIn<Expunged>(event).hashes)
     else if (type === 'SegmentSealed' && stream === AUDIT_STREAM) {
       const { expunged } = factsIn<SegmentSealed>(event)
       if (expunged !== undefined) this.#close(jobStream(expunged.job), expunged.hashes)
     }
+  }
+
+  /** What a trigger has collected goes with its window, and its payload with the next one: see `leftBehind`. */
+  #follow(event: EventTexts): void {
+    const open = this.#open.get(event.stream)
+    if (open === undefined) return
+    const told = { type: event.type, data: factsIn<object>(event) }
+    const isGone = told.type === 'TriggerRemoved'
+    for (const [revision, { event: before }] of open) {
+      const isOver = before.type.startsWith('Debounce') ? endsWindow(told) : replacesPayload(told)
+      if (isGone || isOver) open.delete(revision)
+    }
+    if (open.size === 0) this.#open.delete(event.stream)
   }
 
   #close(stream: string, hashes: Expunged['hashes'] = {}): void {

@@ -257,7 +257,13 @@ test("the body of an event that is not a job's is not erased without a word, but
   redactions.follow({ ...event, revision: 1, type: 'TriggerFired', data: '{"rest":{"stream":"job-a"}}', body })
   expect(redactions.findings).toEqual([])
   redactions.follow({ ...event, body })
-  expect(redactions.findings).toEqual([expect.objectContaining({ kind: 'erased', stream: 'trigger-t', revision: 0 })])
+  const erased = [expect.objectContaining({ kind: 'erased', stream: 'trigger-t', revision: 0 })]
+  expect(redactions.findings).toEqual(erased)
+  // Its payload goes when another one takes its place.
+  redactions.follow({ ...event, revision: 2, type: 'TriggerUpdated', data: '{"keepsPayload":true}' })
+  expect(redactions.findings).toEqual(erased)
+  redactions.follow({ ...event, revision: 3, type: 'TriggerUpdated' })
+  expect(redactions.findings).toEqual([])
 })
 
 test('a checkpoint that another key signed is none', async () => {
