@@ -11,7 +11,8 @@ import { InvalidOption } from '../../domain/errors.js'
 import { AuditKeyMissing, ProofUnavailable } from '../../runtime/audit/errors.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { Backend } from '../engine/support.js'
-import { memory, oneStreamAtATime, rejection, sqlite, World } from '../engine/support.js'
+import { memory, oneStreamAtATime, postgres, rejection, sqlite, World } from '../engine/support.js'
+import { missingPostgres } from '../support/postgres.js'
 import { audit, keyOf, mail, OWN } from './world.js'
 
 const node = nodeHasher(nodeDigest.hash)
@@ -33,7 +34,11 @@ async function typesIn(world: World): Promise<string[]> {
 
 const ONE_CHECKPOINT = ['CheckpointBegun', 'LeavesHashed', 'CheckpointSigned']
 
-describe.each([memory, oneStreamAtATime, sqlite])('$name', (backend: Backend) => {
+const missing = missingPostgres()
+if (missing !== undefined) console.log(`not tried on PostgreSQL: ${missing}`)
+const BACKENDS = [memory, oneStreamAtATime, sqlite, ...(missing === undefined ? [postgres] : [])]
+
+describe.each(BACKENDS)('$name', (backend: Backend) => {
   test('a checkpoint covers all there is; the next one what came since; a third finds nothing new', async () => {
     await using world = await World.create(backend)
     const ledger = await world.open({ jobs: [mail], audit })

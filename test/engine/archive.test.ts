@@ -86,7 +86,9 @@ describe.each(KINDS)('an archived log (%s)', (kind) => {
     const ledger = await world.open(clock, { scheduler: false })
     const before = await world.texts()
     const counted = await ledger.archive.run({ ...DUE, dryRun: true })
-    expect(await world.texts()).toEqual(before)
+    // A worker that went away long ago may be found dead meanwhile.
+    expect((await world.texts()).slice(0, before.length)).toEqual(before)
+    expect(await world.segments.list()).toEqual([])
     const { jobs, cut, kept } = await ledger.archive.run(DUE)
     expect(counted).toMatchObject({ jobs, cut, kept, segments: 0, bytes: 0 })
     expect(await ledger.archive.run(DUE)).toMatchObject({ jobs: 0, cut: 0, segments: 0 })
@@ -97,7 +99,8 @@ describe.each(KINDS)('an archived log (%s)', (kind) => {
     await using world = await archiveWorld(kind)
     const { ledger, clock } = await archived(world)
     const deeds = [ledger.retry('a'), ledger.remove('a'), ledger.cancel('a'), ledger.promote('a')]
-    for (const deed of deeds) expect(await rejection(deed)).toMatchObject({ code: 'JOB_ARCHIVED', jobId: 'a' })
+    const refused = await Promise.all(deeds.map(rejection))
+    for (const error of refused) expect(error).toMatchObject({ code: 'JOB_ARCHIVED', jobId: 'a' })
     expect(await rejection(ledger.enqueue(work, 'x', { id: 'a' }))).toMatchObject({ code: 'STREAM_REMOVED' })
     // As of one that was removed, its outcome holds for who comes to depend on it.
     await ledger.enqueue(work, 'x', { id: 'late', held: true, dependsOn: ['a', { id: 'bad', on: 'finished' }] })
