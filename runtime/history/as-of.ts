@@ -18,6 +18,8 @@ import type { ListFilter } from '../read/listing.js'
 import type { HistoryEntry, JobPage, JobStatus, JobSummary, Queries, QueueCounts } from '../read/queries.js'
 import type { Life } from '../read/status.js'
 import { countsOf, historyOf, readLife, statusOf, summaryOf } from '../read/status.js'
+import type { Kpis } from '../report/answers.js'
+import { availableOf } from '../report/reports.js'
 import type { TriggerInfo, TriggerReport } from '../trigger/info.js'
 import { reportOf } from '../trigger/info.js'
 import type { TriggerFilter } from '../trigger/listing.js'
@@ -142,6 +144,26 @@ export class AsOf {
   /** Those that had neither stopped nor been lost; longest silence first. */
   async workers(): Promise<WorkerInfo[]> {
     return workerInfos(await this.#whole())
+  }
+
+  /** How things stood: what `reports.kpis` told then, but for the mean of runs. Ended jobs as in `queues`. */
+  async report(): Promise<Omit<Kpis, 'meanRunMs'>> {
+    const [state, { at }] = await Promise.all([this.#whole(), this.moment()])
+    const { board } = state
+    const pendingByType: Record<string, number> = {}
+    const kpis = { pending: 0, running: 0, failing: 0, failed: 0, processed: 0 }
+    for (const { phase, type, error } of board.jobs) {
+      if (error !== undefined) kpis.failing += 1
+      if (phase === 'leased') kpis.running += 1
+      if (phase !== 'waiting') continue
+      kpis.pending += 1
+      pendingByType[type] = (pendingByType[type] ?? 0) + 1
+    }
+    for (const { failed, succeeded } of board.stats.totals().values()) {
+      kpis.failed += failed
+      kpis.processed += succeeded
+    }
+    return { ...kpis, pendingByType, availableWorkers: availableOf(workerInfos(state), at, {}) }
   }
 
   async #life(given: string): Promise<Life> {

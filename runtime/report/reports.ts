@@ -5,6 +5,7 @@ import { LIVE_MS } from '../../projections/worker-registry.js'
 import { checkKeys, toCount } from '../checks.js'
 import type { Engine } from '../engine.js'
 import type { QueryRow } from '../ports/read-models.js'
+import type { WorkerInfo } from '../work/desk/worker-desk.js'
 import type {
   CauseRetries,
   Flow,
@@ -191,23 +192,24 @@ export class Reports {
     }
   }
 
-  /** Of those that would take a job of this lane. */
-  async #available({ queue, type, channel }: LaneFilter): Promise<number> {
-    const { workers } = this.#engine()
-    const fits = (names: readonly string[] | undefined, name: string | undefined): boolean =>
-      name === undefined || names === undefined || names.length === 0 || names.includes(name)
-    const list = await workers.list()
-    const since = this.#now - LIVE_MS
-    return list.filter(
-      (worker) =>
-        worker.lastSeenAt >= since &&
-        worker.status === 'active' &&
-        worker.slotsInUse < worker.concurrency &&
-        fits(worker.types, type) &&
-        fits(worker.queues, queue) &&
-        fits(worker.channels, channel),
-    ).length
+  async #available(lane: LaneFilter): Promise<number> {
+    return availableOf(await this.#engine().workers.list(), this.#now, lane)
   }
+}
+
+/** How many of these workers would take a job of this lane at once. */
+export function availableOf(list: readonly WorkerInfo[], now: number, { queue, type, channel }: LaneFilter): number {
+  const fits = (names: readonly string[] | undefined, name: string | undefined): boolean =>
+    name === undefined || names === undefined || names.length === 0 || names.includes(name)
+  return list.filter(
+    (worker) =>
+      worker.lastSeenAt >= now - LIVE_MS &&
+      worker.status === 'active' &&
+      worker.slotsInUse < worker.concurrency &&
+      fits(worker.types, type) &&
+      fits(worker.queues, queue) &&
+      fits(worker.channels, channel),
+  ).length
 }
 
 const within = (column: string, { from, until }: Window, lane: LaneFilter): Conditions =>

@@ -109,6 +109,9 @@ export function reportsSuite(backend: Backend): void {
       expect(await ledger.reports.kpis()).toMatchObject({
         ...{ pending: 0, pendingByType: {}, running: 0, failing: 0, failed: 1, processed: 12, availableWorkers: 0 },
       })
+      const { meanRunMs: _, ...kpis } = await ledger.reports.kpis()
+      expect(await ledger.asOf((world as World).clock.now()).report()).toEqual(kpis)
+      expect(await ledger.asOf(begin - 1).report()).toMatchObject({ processed: 0, failed: 0 })
     })
 
     test('of how things stand: what waits, what runs, what fails and goes on', async () => {
@@ -126,6 +129,7 @@ export function reportsSuite(backend: Backend): void {
       await ledger.fail(token, new Error('again'))
       const kpis = { pending: 3, pendingByType: { scan: 2, mail: 1 }, running: 1, failing: 1, failed: 0, processed: 0 }
       expect(await ledger.reports.kpis()).toMatchObject({ ...kpis, availableWorkers: 1 })
+      expect(await ledger.asOf(clock.now()).report()).toEqual({ ...kpis, availableWorkers: 1 })
       expect(await ledger.reports.kpis({ type: 'mail' })).toMatchObject({ pending: 1, running: 0, availableWorkers: 0 })
       const oldest = await ledger.reports.oldest({ limit: 2 })
       expect(oldest).toMatchObject([
