@@ -108,6 +108,13 @@ export function update(
   return [draft(id, 'TriggerUpdated', data, keepsPayload ? undefined : payload)]
 }
 
+/** What it is, once more, at the end of its stream. */
+export function restate({ id, nextAt, ...state }: TriggerState, payload: Content): Draft[] {
+  const { schedule, type, options, defaults, code, misfire, debounce } = state
+  const facts = plain({ schedule, type, options, defaults, code, misfire, debounce }) as unknown as TriggerFacts
+  return [draft(id, 'TriggerUpdated', { ...withNext(facts, nextAt), restated: true as const }, payload)]
+}
+
 function withNext<Facts extends object>(
   facts: Facts,
   nextAt: number | undefined,

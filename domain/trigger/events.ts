@@ -52,6 +52,8 @@ export interface TriggerAdded extends TriggerFacts {
 export interface TriggerUpdated extends TriggerAdded {
   /** Its payload stays what it was: there is no body. */
   readonly keepsPayload?: true
+  /** Nothing is different: it is told once more, so that what came before may be put elsewhere. */
+  readonly restated?: true
 }
 
 /** It does not fire until it is resumed, unless by hand. */

@@ -122,7 +122,7 @@ function told(state: TriggerState, event: Told, revision: number): TriggerState 
 /** What is open stays open: a window was promised to those who asked. */
 function updated(
   state: TriggerState,
-  { keepsPayload, ...facts }: TriggerUpdated,
+  { keepsPayload, restated, ...facts }: TriggerUpdated,
   at: number,
   revision: number,
 ): TriggerState {
@@ -131,9 +131,9 @@ function updated(
   return {
     ...facts,
     ...kept,
-    version: revision,
+    version: restated ? state.version : revision,
     payloadAt: keepsPayload ? state.payloadAt : revision,
-    definedAt: at,
+    definedAt: restated ? state.definedAt : at,
     ...(window !== undefined && { window }),
     ...(pause !== undefined && { pause }),
     ...(last !== undefined && { last }),

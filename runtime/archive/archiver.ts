@@ -7,6 +7,7 @@ import type { JobEvent } from '../../domain/job/events.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
 import { evolve } from '../../domain/job/evolve.js'
+import { triggerStream } from '../../domain/trigger/events.js'
 import { upcast } from '../../domain/upcast.js'
 import { fromRow, placeAt } from '../../projections/job-row.js'
 import { checkKeys, toFlag, toSignal } from '../checks.js'
@@ -16,6 +17,7 @@ import type { Ids } from '../ports/ids.js'
 import type { Folder } from '../ports/segments.js'
 import type { Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
+import { restate } from '../trigger/commands.js'
 import type { Removal } from '../upkeep/removal.js'
 import * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
@@ -65,6 +67,8 @@ export interface ArchiverOptions {
 
 const RUN_KEYS = new Set(['before', 'dryRun', 'signal', 'onProgress'])
 const PAGE = 500
+/** Events of a trigger behind the one with its payload that are worth saying it again. */
+const MANY_FIRINGS = 100
 /** Streams that are read beside each other. */
 const AT_ONCE = 20
 /** Told with what is condemned and removed. */
@@ -214,9 +218,26 @@ class Run {
     for (const { id } of jobs) this.#counts.events += (revisions.get(id) ?? -1) + 1
   }
 
+  /** Those that have fired often since they said what they are: they say it again, so that the rest may go. */
+  async #restateTriggers(until: string): Promise<void> {
+    const { store, feed, journal } = this.#options
+    for (const state of [...feed.triggers.triggers.values()]) {
+      const { id, status, revision, payloadAt, window } = state
+      if (status === 'removed' || window !== undefined || revision - payloadAt < MANY_FIRINGS) continue
+      const which = { from: payloadAt, limit: 1, bodies: true }
+      for await (const [event] of store.readStream(triggerStream(id), which)) {
+        if (event?.revision !== payloadAt || event.position > until) continue
+        const payload = event.body !== undefined && 'content' in event.body ? event.body.content : undefined
+        await journal.submit(restate(id, payload, state), this.#metadata)
+      }
+    }
+    await feed.reached(await store.head())
+  }
+
   /** Of the streams of triggers and workers, and of the audit stream: all up to a position but the last event of each. */
   async beginnings(until: string, signal: AbortSignal | undefined): Promise<void> {
     const { store, feed, catalogue } = this.#options
+    if (!this.#how.dryRun) await this.#restateTriggers(until)
     const beginnings = new Beginnings({ store, feed, catalogue })
     for await (const { events, cut } of beginnings.upTo(until)) {
       signal?.throwIfAborted()

@@ -65,6 +65,13 @@ export function update(id: string, definition: Definition, of: TriggerState): Co
   )
 }
 
+/** `payload`: what is at the `payloadAt` of `of`. Nothing where it has become something else, is gone or collects requests. */
+export const restate = (id: string, payload: string | Uint8Array | undefined, of: TriggerState): Command<void> =>
+  onTrigger(id, (state) => {
+    const isSame = state?.payloadAt === of.payloadAt && state.status !== 'removed' && state.window === undefined
+    return { drafts: isSame ? decide.restate(state, payload) : [], answer: undefined }
+  })
+
 export const pause = (id: string, reason?: string): Command<void> =>
   onPresent(id, (state) => ({ drafts: decide.pause(id, state, reason), answer: undefined }))
 

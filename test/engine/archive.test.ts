@@ -79,6 +79,30 @@ describe.each(KINDS)('an archived log (%s)', (kind) => {
     for (const each of [ledger, rebuilt]) await close(each, clock)
   })
 
+  it('keeps of a trigger that has fired often what it needs to fire on', async () => {
+    await using world = await archiveWorld(kind)
+    const clock = new VirtualClock(LATER - 100 * 86_400_000)
+    const first = await world.open(clock)
+    await first.start()
+    await first.triggers.add({ id: 'often', kind: 'every', when: '1s', job: work, payload: 'tick' })
+    for (let second = 0; second < 130; second += 1) await clock.advance('1s')
+    await close(first, clock)
+    const later = new VirtualClock(LATER)
+    const ledger = await world.open(later, { scheduler: false })
+    const before = await ledger.triggers.get('often')
+    await ledger.archive.run(DUE)
+    let left = 0
+    for await (const page of world.store.readAll({ streams: ['trigger-often'] })) left += page.length
+    expect(left).toBeLessThan(10)
+    expect(await ledger.triggers.get('often')).toEqual(before)
+    // Also for who begins with the log, and with a payload that is still there.
+    const rebuilt = await world.open(later, { scheduler: false })
+    expect(await rebuilt.triggers.get('often')).toEqual(before)
+    const { jobId } = await rebuilt.triggers.fire('often')
+    expect((await rebuilt.status(jobId)).payload).toBe('tick')
+    for (const each of [ledger, rebuilt]) await close(each, later)
+  })
+
   it('is left alone by who counts only', async () => {
     await using world = await archiveWorld(kind)
     await longAgo(world)
