@@ -1,6 +1,4 @@
 /** The file of the tables for SQL. It is disposable: whatever is wrong with it, it is made anew. */
-import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
 import {
   ATTEMPTS,
   JOBS,
@@ -10,16 +8,11 @@ import {
   TRIGGERS,
   WORKERS,
 } from '../../projections/read-models/tables.js'
-import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
+import { BUSY_MS, createTables, type DisposableFile, openDisposable } from './disposable-file.js'
 import { type Database, loadDriver } from './driver.js'
-import { isDamage, toStoreError } from './errors.js'
-import { useWal } from './open.js'
 
 /** 'Jlrp'. */
 const APPLICATION_ID = 0x4a6c7270
-
-const BUSY_MS = 100
-const OPENING_BUSY_MS = 5000
 
 /** A file that nobody else sees, and that goes with its handle. */
 export const IN_MEMORY = ':memory:'
@@ -106,29 +99,6 @@ export const DROP_ALL = `
   DELETE FROM jobs; DELETE FROM attempts; DELETE FROM triggers; DELETE FROM workers;
   DELETE FROM payload_paths; DELETE FROM folds; DELETE FROM checkpoint`
 
-/** Opens the file; one that is damaged, of another version or no database at all is deleted and made anew. */
-export function openReportsFile(path: string): Database {
-  if (path === IN_MEMORY) return createIn(connectReports(path))
-  if (!existsSync(dirname(path))) throw new StoreUnavailable(`${path}: there is no directory ${dirname(path)}.`)
-  try {
-    return tryOpen(path) ?? recreate(path)
-  } catch (error) {
-    if (isDamage(error)) return recreate(path)
-    throw toStoreError(error, path)
-  }
-}
-
-export function deleteReportsFile(path: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
-}
-
-function recreate(path: string): Database {
-  deleteReportsFile(path)
-  const db = tryOpen(path)
-  if (db === undefined) throw new StoreUnusable(`${path}: the file for read models was replaced while it was made.`)
-  return db
-}
-
 /** A handle that writes, on a file that is known to be sound. What it takes out leaves no bytes behind. */
 function connectReports(path: string, timeout: number = BUSY_MS): Database {
   const db = connect(path, { timeout, readonly: false })
@@ -148,51 +118,11 @@ function connect(path: string, options: { readonly timeout: number; readonly rea
   return new Driver(path, { ...options, fileMustExist: path !== IN_MEMORY })
 }
 
-/** Undefined: a file of another version. */
-function tryOpen(path: string): Database | undefined {
-  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
-  const db = connectReports(path, OPENING_BUSY_MS)
-  try {
-    const fits = prepareFile(db, path)
-    db.pragma(`busy_timeout = ${BUSY_MS}`)
-    if (fits) return db
-    db.close()
-    return undefined
-  } catch (error) {
-    db.close()
-    throw error
-  }
+const REPORTS: DisposableFile = {
+  ...{ what: 'read models', applicationId: APPLICATION_ID, version: READ_MODELS_VERSION, tables: TABLES },
+  tableNames: [JOBS, ATTEMPTS, TRIGGERS, WORKERS, QUEUE_MINUTES].map(({ name }) => name),
+  connect: connectReports,
 }
 
-function prepareFile(db: Database, path: string): boolean {
-  db.pragma('page_size = 8192')
-  useWal(db)
-  if (isEmpty(db)) createIn(db)
-  const id = db.pragma('application_id', { simple: true })
-  if (id !== APPLICATION_ID) {
-    throw new StoreUnusable(
-      `${path}: expected a file for read models, found another program's database (application id ${id}).`,
-    )
-  }
-  if (db.pragma('user_version', { simple: true }) !== READ_MODELS_VERSION) return false
-  // Reads a page of each table: gross damage shows here, not in the middle of a query.
-  for (const { name } of [JOBS, ATTEMPTS, TRIGGERS, WORKERS, QUEUE_MINUTES]) {
-    db.prepare(`SELECT * FROM ${name} LIMIT 1`).get()
-  }
-  return true
-}
-
-function isEmpty(db: Database): boolean {
-  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck(true).get()
-  return tables === 0 && db.pragma('application_id', { simple: true }) === 0
-}
-
-function createIn(db: Database): Database {
-  db.exec('BEGIN IMMEDIATE')
-  // Somebody else may have been faster.
-  if (isEmpty(db)) {
-    db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${READ_MODELS_VERSION}`)
-  }
-  db.exec('COMMIT')
-  return db
-}
+export const openReportsFile = (path: string): Database =>
+  path === IN_MEMORY ? createTables(connectReports(path), REPORTS) : openDisposable(path, REPORTS)

@@ -12,11 +12,12 @@ import type {
   Replacement,
 } from '../../runtime/ports/read-models.js'
 import type { Checkpoint } from '../../runtime/ports/views.js'
+import { deleteDisposable } from './disposable-file.js'
 import type { Database } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
 import { SqliteProjectionRows } from './projection-rows.js'
 import { answerTo } from './read-models-query.js'
-import { connectReader, DROP_ALL, deleteReportsFile, IN_MEMORY, openReportsFile } from './read-models-schema.js'
+import { connectReader, DROP_ALL, IN_MEMORY, openReportsFile } from './read-models-schema.js'
 import { ReadModelsThread } from './read-models-thread.js'
 import { ReadModelsWriter } from './read-models-writer.js'
 import { emptyWal } from './removals.js'
@@ -112,12 +113,12 @@ export class SqliteReadModels implements ReadModels {
   async fresh(): Promise<ReadModels> {
     if (this.#path === IN_MEMORY) return openSqliteReadModels(IN_MEMORY)
     const path = `${this.#path}-rebuild`
-    deleteReportsFile(path)
+    deleteDisposable(path)
     const models = await openSqliteReadModels(path)
     const close = models.close.bind(models)
     models.close = async () => {
       await close()
-      deleteReportsFile(path)
+      deleteDisposable(path)
     }
     return models
   }
@@ -222,7 +223,7 @@ export class SqliteReadModels implements ReadModels {
   }
 
   #startAnew(): void {
-    if (this.#path !== IN_MEMORY) deleteReportsFile(this.#path)
+    if (this.#path !== IN_MEMORY) deleteDisposable(this.#path)
     this.#reopen()
   }
 

@@ -1,19 +1,10 @@
 /** The second, disposable file. Whatever is wrong with it, it is made anew. */
-import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
+import { BUSY_MS, type DisposableFile, openDisposable } from './disposable-file.js'
 import { type Database, loadDriver } from './driver.js'
-import { isDamage, toStoreError } from './errors.js'
-import { useWal } from './open.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
 export const VIEWS_VERSION = 5
-
-/** How long a read waits for the file, in ms. Saves wait in their own way, without standing still. */
-const BUSY_MS = 100
-/** How long opening waits, in ms: others may be making the file, or the log of a process that died may be being replayed. */
-const OPENING_BUSY_MS = 5000
 
 /**
  * `depends_on` is '' or the ids as JSON text, and only rows that have some have `edges`: most jobs depend on nothing and pay
@@ -51,28 +42,6 @@ const TABLES = `
 
 const TABLE_NAMES = ['checkpoint', 'jobs', 'edges', 'tombstones', 'texts', 'kept', 'kept_parts']
 
-/** Opens the file; one that is damaged, of another version or no database at all is deleted and made anew. */
-export function openViewsFile(path: string): Database {
-  if (!existsSync(dirname(path))) throw new StoreUnavailable(`${path}: there is no directory ${dirname(path)}.`)
-  try {
-    return tryOpen(path) ?? recreate(path)
-  } catch (error) {
-    if (isDamage(error)) return recreate(path)
-    throw toStoreError(error, path)
-  }
-}
-
-export function deleteViewsFile(path: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
-}
-
-function recreate(path: string): Database {
-  deleteViewsFile(path)
-  const db = tryOpen(path)
-  if (db === undefined) throw new StoreUnusable(`${path}: the file for views was replaced while it was made.`)
-  return db
-}
-
 /** Another handle on a file that is known to be sound. */
 export function connectViews(path: string, timeout: number = BUSY_MS): Database {
   const Driver = loadDriver()
@@ -81,50 +50,9 @@ export function connectViews(path: string, timeout: number = BUSY_MS): Database 
   return db
 }
 
-/** Undefined: a views file of another version. */
-function tryOpen(path: string): Database | undefined {
-  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
-  const db = connectViews(path, OPENING_BUSY_MS)
-  try {
-    const fits = prepareFile(db, path)
-    db.pragma(`busy_timeout = ${BUSY_MS}`)
-    if (fits) return db
-    db.close()
-    return undefined
-  } catch (error) {
-    db.close()
-    throw error
-  }
+const VIEWS: DisposableFile = {
+  ...{ what: 'views', applicationId: APPLICATION_ID, version: VIEWS_VERSION, tables: TABLES, tableNames: TABLE_NAMES },
+  connect: connectViews,
 }
 
-/** Takes the write lock only for a new file: another process may be in the middle of a long save. */
-function prepareFile(db: Database, path: string): boolean {
-  // Rows are wide, and inner pages hold whole ones: twice the default saves a tenth. Takes effect on a new file only.
-  db.pragma('page_size = 8192')
-  useWal(db)
-  if (isEmpty(db)) create(db)
-  const id = db.pragma('application_id', { simple: true })
-  if (id !== APPLICATION_ID) {
-    throw new StoreUnusable(
-      `${path}: expected a file for views, found another program's database (application id ${id}).`,
-    )
-  }
-  if (db.pragma('user_version', { simple: true }) !== VIEWS_VERSION) return false
-  // Reads a page of each table: gross damage shows here, not in the middle of a query.
-  for (const table of TABLE_NAMES) db.prepare(`SELECT * FROM ${table} LIMIT 1`).get()
-  return true
-}
-
-function isEmpty(db: Database): boolean {
-  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck(true).get()
-  return tables === 0 && db.pragma('application_id', { simple: true }) === 0
-}
-
-function create(db: Database): void {
-  db.exec('BEGIN IMMEDIATE')
-  // Somebody else may have been faster.
-  if (isEmpty(db)) {
-    db.exec(`${TABLES}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VIEWS_VERSION}`)
-  }
-  db.exec('COMMIT')
-}
+export const openViewsFile = (path: string): Database => openDisposable(path, VIEWS)

@@ -6,11 +6,12 @@ import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
+import { deleteDisposable } from './disposable-file.js'
 import type { Database, Value } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
 import { idsIn, JobWriter, type KeptRow } from './job-writer.js'
 import { SqliteKeptCheckpoints } from './kept-checkpoints.js'
-import { connectViews, deleteViewsFile, openViewsFile } from './views-schema.js'
+import { connectViews, openViewsFile } from './views-schema.js'
 
 type Changes = Parameters<Views['save']>[0]
 
@@ -216,7 +217,7 @@ export class SqliteViews implements Views {
   }
 
   #startAnew(): void {
-    deleteViewsFile(this.#path)
+    deleteDisposable(this.#path)
     this.#reopen()
   }
 

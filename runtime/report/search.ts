@@ -1,6 +1,7 @@
 /** Search: jobs by what they are, when things happened to them, what their errors say and what their payloads say. */
 import { checkKeys, toCount } from '../checks.js'
 import type { QueryRow, ReadModels } from '../ports/read-models.js'
+import type { JobSummary } from '../read/status.js'
 import type { Models } from './models.js'
 import type { FoundState, SearchFilter, Wanted } from './search-options.js'
 import { cursorOf, toWanted } from './search-options.js'
@@ -9,25 +10,11 @@ import type { SeqBounds, Source } from './search-sql.js'
 import { boundsSql, countSql, pageSql, sourcesOf } from './search-sql.js'
 
 /** A job as the tables have it. Times are ms since the epoch; absent where they do not apply. */
-export interface FoundJob {
-  readonly id: string
+export interface FoundJob extends Omit<JobSummary, 'state'> {
   readonly state: FoundState
-  readonly type: string
-  readonly queue: string
-  readonly channel: string
-  readonly name?: string
-  readonly priority: number
-  readonly run: number
-  readonly attempt: number
-  readonly maxAttempts: number | null
-  readonly queuedAt: number
-  readonly runAt?: number
-  readonly startedAt?: number
-  readonly endedAt?: number
   /** Of its last run. */
   readonly waitMs?: number
   readonly runMs?: number
-  readonly error?: string
   readonly errorMessage?: string
   /** Why it was cancelled. */
   readonly reason?: string
@@ -35,7 +22,6 @@ export interface FoundJob {
   readonly trigger?: string
   readonly manual?: true
   readonly workerId?: string
-  readonly progress?: number
   /** The segment that its stream lies in. */
   readonly archived?: string
 }
