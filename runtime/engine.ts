@@ -24,18 +24,15 @@ import { checkTypes } from './start-options.js'
 import { Firer } from './trigger/firer.js'
 import { MissedCounts } from './trigger/missed-counts.js'
 import { Requests } from './trigger/requests.js'
-import { Bell } from './upkeep/bell.js'
-import { Cascade } from './upkeep/cascade.js'
 import { Checkpointer } from './upkeep/checkpointer.js'
-import { Completer } from './upkeep/completer.js'
 import { Departures } from './upkeep/departures.js'
-import { LateEdges } from './upkeep/late-edges.js'
-import { Reaper } from './upkeep/reaper.js'
 import { Removal } from './upkeep/removal.js'
 import { Retention } from './upkeep/retention.js'
 import { Scheduler } from './upkeep/scheduler.js'
+import { standingDuties } from './upkeep/standing-duties.js'
+import type { Duty } from './upkeep/supervisor.js'
 import { Supervisor } from './upkeep/supervisor.js'
-import { Caps } from './work/caps.js'
+import { Caps, limitsOf } from './work/caps.js'
 import { Claims } from './work/claims.js'
 import { LeaseDesk } from './work/desk/lease-desk.js'
 import { LeaseProtocol } from './work/desk/lease-protocol.js'
@@ -132,7 +129,7 @@ export class Engine {
     this.past = new Past({ log, logId: store.logId, kept: views.past, queries, logger })
     this.dependencies = new Dependencies(log, queries)
     this.outcomes = new Outcomes(feed, queries)
-    const limits = this.#queueLimits()
+    const limits = new QueueLimits(limitsOf(queues), feed)
     const runtime = this.#runtime
     this.explainer = new Explainer({ log: this.wholeLog, ...{ feed, queries, clock, maxBodyBytes, runtime, limits } })
     this.enqueuer = new Enqueuer({
@@ -201,59 +198,41 @@ export class Engine {
 
   /** Whatever pools there are: limits of a process. */
   #sharedCaps(queues: QueueLimits): Caps[] {
-    const types = new Map<string, number>()
-    for (const [type, { concurrency }] of this.types.overrides)
-      if (concurrency !== undefined) types.set(type, concurrency)
+    const types = limitsOf(this.types.overrides)
     const byType = types.size === 0 ? [] : [new Caps(({ type }) => type, types)]
     return [new Caps(({ queue }) => queue, queues), ...byType]
   }
 
-  #queueLimits(): QueueLimits {
-    const queues = new Map<string, number>()
-    for (const [queue, { concurrency }] of this.settings.queues)
-      if (concurrency !== undefined) queues.set(queue, concurrency)
-    return new QueueLimits(queues, this.feed)
-  }
-
   /** Brings the projections up to the end of the log, then begins its duties. Called once. */
   async open(): Promise<this> {
-    const { clock, host } = this.ports
-    const { feed, journal } = this
+    const { clock, host, store } = this.ports
+    const { feed, journal, queries } = this
     await this.checkpointer.load()
     await this.archive.load(feed)
     await this.#catchUp()
-    const { board } = feed
-    const bell = new Bell()
-    feed.pages$.subscribe(() => {
-      if (board.doomed.size > 0) bell.ring()
+    const duties = standingDuties({
+      ...{ feed, journal, queries, clock, host, log: this.#log },
+      halfDone: store.capabilities.atomicGroups ? undefined : { appends: this.#ordered, departures: this.#departures },
+      isOurs: (token) => this.#fleet.holds(token),
+      isOurWorker: (id) => this.#fleet.employs(id),
     })
-    const cascade = new Cascade(board, journal, bell)
-    const isOurs = (token: string): boolean => this.#fleet.holds(token)
-    const isOurWorker = (id: string): boolean => this.#fleet.employs(id)
-    const reaper = new Reaper({ feed, journal, clock, host, log: this.#log, isOurs, isOurWorker })
-    this.#supervisor.start({ name: 'cascade', run: (signal) => cascade.run(signal) })
-    this.#supervisor.start({ name: 'reaper', run: (signal) => reaper.run(signal) })
-    if (!this.ports.store.capabilities.atomicGroups) {
-      const completer = new Completer({
-        feed,
-        clock,
-        appends: this.#ordered,
-        departures: this.#departures,
-        log: this.#log,
-      })
-      this.#supervisor.start({ name: 'completer', run: (signal) => completer.run(signal) })
-      const edges = new LateEdges({ feed, queries: this.queries, journal })
-      this.#supervisor.start({ name: 'late-edges', run: (signal) => edges.run(signal) })
-    }
-    this.#supervisor.start({ name: 'checkpointer', run: (signal) => this.checkpointer.run(signal) })
-    if (this.settings.scheduler)
-      this.#supervisor.start({ name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) })
-    if (this.settings.reports) {
-      this.#supervisor.start({ name: 'reports', run: (signal) => this.models.run(signal) })
-      this.#supervisor.start({ name: 'projections', run: (signal) => this.projections.keepUp(signal) })
-    }
-    this.#supervisor.start({ name: 'retention', run: (signal) => this.retention.runForever(signal) })
+    for (const duty of [...duties, ...this.#ownDuties()]) this.#supervisor.start(duty)
     return this
+  }
+
+  #ownDuties(): Duty[] {
+    const { scheduler, reports } = this.settings
+    const scheduling: Duty = { name: SCHEDULER, run: (signal) => this.#scheduler.run(signal) }
+    const reporting: Duty[] = [
+      { name: 'reports', run: (signal) => this.models.run(signal) },
+      { name: 'projections', run: (signal) => this.projections.keepUp(signal) },
+    ]
+    return [
+      { name: 'checkpointer', run: (signal) => this.checkpointer.run(signal) },
+      ...(scheduler ? [scheduling] : []),
+      ...(reports ? reporting : []),
+      { name: 'retention', run: (signal) => this.retention.runForever(signal) },
+    ]
   }
 
   /** Later a feed that fails is started again; but who opens a log that cannot be read is told so. */

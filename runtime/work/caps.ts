@@ -7,6 +7,15 @@ export interface Limits {
   get(name: string): number | undefined
 }
 
+/** What was configured, by name. */
+export function limitsOf(
+  settings: ReadonlyMap<string, { readonly concurrency?: number | undefined }>,
+): Map<string, number> {
+  const limits = new Map<string, number>()
+  for (const [name, { concurrency }] of settings) if (concurrency !== undefined) limits.set(name, concurrency)
+  return limits
+}
+
 /** How many runs there may be at once of what has the same name, for the names that say so. */
 export class Caps {
   readonly #nameOf: (lane: Lane) => string
