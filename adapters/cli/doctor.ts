@@ -3,10 +3,11 @@ import type { Command } from 'commander'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { Finding } from '../../runtime/ports/maintenance.js'
+import { sqlitePath } from '../shared/urls.js'
 import { EXIT, exitCodeOf, messageOf } from './exit-codes.js'
 import { JsonLogger } from './logger.js'
 import { type Output, oneLine, plural, printable } from './output.js'
-import { pathOf, requireLedger, Session, shown, withLedger } from './session.js'
+import { requireLedger, Session, shown, withLedger } from './session.js'
 import type { Survey } from './survey.js'
 
 interface DoctorFlags {
@@ -141,7 +142,7 @@ function judge({ jobs, events, unreadable, different, unlisted }: Survey, url: s
 }
 
 function viewsOf(url: string): string {
-  const path = pathOf(url)
+  const path = sqlitePath(url)
   return path === undefined ? 'drop the tables view_* of its schema' : `delete ${path}-views*`
 }
 

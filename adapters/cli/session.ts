@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { Ledger } from '../../runtime/ledger.js'
 import type { Logger } from '../../runtime/ports/logger.js'
 import type { OpenLedgerOptions } from '../open-ledger.js'
+import { sqlitePath } from '../shared/urls.js'
 import { CliError } from './exit-codes.js'
 import { JsonLogger, type LogLevel } from './logger.js'
 import { Output } from './output.js'
@@ -111,7 +112,7 @@ export function toUrl(text: string): string {
 
 /** Throws LEDGER_MISSING where there is no file, or only an empty one. */
 export function requireLedger(url: string): void {
-  const path = pathOf(url)
+  const path = sqlitePath(url)
   if (path === undefined || statSync(path, { throwIfNoEntry: false })?.size) return
   throw new CliError(
     'LEDGER_MISSING',
@@ -121,11 +122,6 @@ export function requireLedger(url: string): void {
 
 /** A URL for a message: without user and password, which may stand behind the `?`, too. */
 export function shown(url: string): string {
-  if (pathOf(url) !== undefined) return url
+  if (sqlitePath(url) !== undefined) return url
   return url.replace(/\/\/.*@/s, '//').replace(/([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*/gi, '$1...')
-}
-
-/** The file of a SQLite ledger; undefined for one that is not a file. */
-export function pathOf(url: string): string | undefined {
-  return /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1]
 }

@@ -2,9 +2,9 @@
 import { type Command, Option } from 'commander'
 import { TRIGGER_KINDS, type TriggerKind } from '../../domain/trigger/schedule.js'
 import type { TriggerInfo, TriggerReport } from '../../runtime/trigger/info.js'
-import { each, report } from './each.js'
 import { codeOf } from './exit-codes.js'
 import { integer, oneOf, readPayload, repeated } from './flags.js'
+import { addNamedDeed, type Named, type NamedDeed } from './named-deeds.js'
 import { type Output, printable, when } from './output.js'
 import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
@@ -26,7 +26,7 @@ export function addTriggers(program: Command): void {
   addTriggerShow(triggers)
   addTriggerNext(triggers)
   addTriggerFire(triggers)
-  for (const deed of DEEDS) addDeed(triggers, deed)
+  for (const deed of DEEDS) addNamedDeed(triggers, NAMED, deed)
 }
 
 const TRIGGERS_HELP = `
@@ -180,48 +180,21 @@ Examples:
   $ jobledger triggers fire nightly --as ada --reason "last night's failed"
   $ jobledger triggers fire nightly --payload '{"day":"2030-01-01"}'`
 
-interface Deed {
-  readonly verb: 'pause' | 'resume' | 'remove'
-  /** What is true of a trigger afterwards. */
-  readonly done: 'paused' | 'resumed' | 'removed'
-  readonly summary: string
-  readonly description: string
+const NAMED: Named = {
+  ...{ noun: 'Trigger', plural: 'triggers', ids: 'ids of triggers', example: 'nightly' },
+  of: (ledger) => ledger.triggers,
 }
-
-const EACH = 'Each id is tried; the exit code is that of the first refusal.'
-const DEEDS: readonly Deed[] = [
+const DEEDS: readonly NamedDeed[] = [
   {
     ...{ verb: 'pause', done: 'paused', summary: 'they fire only by hand' },
-    description: `Pauses triggers: until they are resumed they fire only by hand, and what falls into that time is not made up for. --reason is recorded, also without --as. ${EACH}`,
+    description: `Pauses triggers: until they are resumed they fire only by hand, and what falls into that time is not made up for. --reason is recorded, also without --as.`,
   },
   {
     ...{ verb: 'resume', done: 'resumed', summary: 'they fire again' },
-    description: `Resumes triggers. One that is not paused is left as it is. ${EACH}`,
+    description: `Resumes triggers. One that is not paused is left as it is.`,
   },
   {
     ...{ verb: 'remove', done: 'removed', summary: 'they fire no more' },
-    description: `Removes triggers. Jobs that they have made stay. A service that declares one at its start has it again then. ${EACH}`,
+    description: `Removes triggers. Jobs that they have made stay. A service that declares one at its start has it again then.`,
   },
 ]
-
-function addDeed(triggers: Command, { verb, done, summary, description }: Deed): void {
-  triggers
-    .command(verb)
-    .summary(summary)
-    .description(description)
-    .argument('<id...>', 'ids of triggers')
-    .addHelpText('after', `\nExamples:\n  $ jobledger triggers ${verb} nightly --as ada`)
-    .action(async (ids: string[], _flags: object, command: Command) => {
-      const session = new Session(command)
-      const { reason } = session
-      if (verb !== 'pause') session.checkActor()
-      const told = await session.read((ledger) => {
-        const { triggers } = session.speaking(ledger)
-        return each(ids, { [done]: false }, async (id) => {
-          await (verb === 'pause' ? triggers.pause(id, reason === undefined ? {} : { reason }) : triggers[verb](id))
-          return { [done]: true }
-        })
-      })
-      report(session.output, told, ({ id }) => `Trigger ${printable(id)} is ${done}.`, 'triggers')
-    })
-}

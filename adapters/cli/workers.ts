@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander'
 import { formatMs } from '../../domain/duration.js'
 import type { StaleLease } from '../../runtime/work/desk/lease-protocol.js'
 import type { WorkerInfo } from '../../runtime/work/desk/worker-desk.js'
-import { each, report } from './each.js'
 import { duration } from './flags.js'
+import { addNamedDeed, type Named, type NamedDeed } from './named-deeds.js'
 import { age, type Output, printable, when } from './output.js'
 import { type AsOfFlags, addAsOf, pastOf } from './past.js'
 import { Session } from './session.js'
@@ -34,7 +34,7 @@ export function addWorkers(program: Command): void {
       session.output.data({ workers }, () => workersText(session.output, workers))
       if (workers.length === 0) session.output.talk('No workers.')
     })
-  for (const deed of DEEDS) addDeed(workers, deed)
+  for (const deed of DEEDS) addNamedDeed(workers, NAMED, deed)
 }
 
 const WORKERS_HELP = `
@@ -43,51 +43,24 @@ Examples:
   $ jobledger workers --older-than 5m --json
   $ jobledger workers pause 01a2189a-6c00-7a11-8c3e-51d2f0a1b010`
 
-interface Deed {
-  readonly verb: 'pause' | 'resume' | 'remove'
-  /** What is true of a worker afterwards. */
-  readonly done: 'paused' | 'resumed' | 'removed'
-  readonly summary: string
-  readonly description: string
+const NAMED: Named = {
+  ...{ noun: 'Worker', plural: 'workers', ids: 'worker ids', example: '01a2189a-6c00-7a11-8c3e-51d2f0a1b010' },
+  of: (ledger) => ledger.workers,
 }
-
-const EACH = 'Each id is tried; the exit code is that of the first refusal.'
-const DEEDS: readonly Deed[] = [
+const DEEDS: readonly NamedDeed[] = [
   {
     ...{ verb: 'pause', done: 'paused', summary: 'they take no more jobs' },
-    description: `Pauses workers: they take no more jobs until they are resumed, and finish what they hold. --reason is recorded, also without --as. ${EACH}`,
+    description: `Pauses workers: they take no more jobs until they are resumed, and finish what they hold. --reason is recorded, also without --as.`,
   },
   {
     ...{ verb: 'resume', done: 'resumed', summary: 'they take jobs again' },
-    description: `Resumes workers. One that is not paused is left as it is. ${EACH}`,
+    description: `Resumes workers. One that is not paused is left as it is.`,
   },
   {
     ...{ verb: 'remove', done: 'removed', summary: 'off the list, those that hold no jobs' },
-    description: `Takes workers off the list for good. One that holds jobs is refused (exit 4); a process that goes on working signs on anew. ${EACH}`,
+    description: `Takes workers off the list for good. One that holds jobs is refused (exit 4); a process that goes on working signs on anew.`,
   },
 ]
-
-function addDeed(workers: Command, { verb, done, summary, description }: Deed): void {
-  workers
-    .command(verb)
-    .summary(summary)
-    .description(description)
-    .argument('<id...>', 'worker ids')
-    .addHelpText('after', `\nExamples:\n  $ jobledger workers ${verb} 01a2189a-6c00-7a11-8c3e-51d2f0a1b010 --as ada`)
-    .action(async (ids: string[], _flags: object, command: Command) => {
-      const session = new Session(command)
-      const { reason } = session
-      if (verb !== 'pause') session.checkActor()
-      const told = await session.read((ledger) => {
-        const { workers } = session.speaking(ledger)
-        return each(ids, { [done]: false }, async (id) => {
-          await (verb === 'pause' ? workers.pause(id, reason === undefined ? {} : { reason }) : workers[verb](id))
-          return { [done]: true }
-        })
-      })
-      report(session.output, told, ({ id }) => `Worker ${printable(id)} is ${done}.`, 'workers')
-    })
-}
 
 function workersText(output: Output, workers: readonly WorkerInfo[]): string {
   if (workers.length === 0) return ''

@@ -1,13 +1,13 @@
 /** Reads of a log, on a pool or on one connection in a transaction. */
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import type { ReadAllOptions, ReadStreamOptions, ReadTextsOptions } from '../../runtime/ports/event-store.js'
+import type { Reading } from '../shared/live-subscriptions.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
 import type { Row } from './connections.js'
 import type { Value } from './driver.js'
 import { NARROW, type OnUnreadable, toEvents, toText, toTexts, WIDE } from './rows.js'
 import { quoted, REMOVED } from './schema.js'
-import type { Reading } from './subscriptions.js'
 
 /** Positions that one read of a filtered log looks through at most: no statement runs for long. */
 const WINDOW = 100_000

@@ -1,13 +1,13 @@
 /** Reads of one handle. All synchronous: paging and letting the event loop go is the caller's. */
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import type { ReadAllOptions, ReadStreamOptions, ReadTextsOptions } from '../../runtime/ports/event-store.js'
+import type { Reading } from '../shared/live-subscriptions.js'
 import { PAGE_SIZE, type PageSource } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
 import type { Database, Statement, Value } from './driver.js'
 import type { Heads } from './heads.js'
 import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, toTexts, WIDE } from './rows.js'
 import { REMOVED } from './schema.js'
-import type { Reading } from './subscriptions.js'
 
 /** Positions that one read of a filtered log looks through at most: some 5 ms. */
 const WINDOW = 10_000

@@ -6,60 +6,20 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { Batch } from '../../runtime/ports/event-store.js'
+import { LiveSubscriptions, type Reading, type Watching } from '../shared/live-subscriptions.js'
 import { toNumber, toPosition } from '../shared/positions.js'
-import { type Commit, CommitBuffer, Subscriber, Subscribers } from '../shared/subscriber.js'
-
-/** What one read brought: the events, how far it went, and whether there may be more behind it. */
-export interface Reading {
-  readonly events: readonly RecordedEvent[]
-  readonly through: number
-  readonly more: boolean
-}
+import { type Commit, CommitBuffer, Subscriber, type Subscribers } from '../shared/subscriber.js'
 
 /** What subscribers need of their store. */
-export interface Log {
+export interface Log extends Watching {
   /** Events after a position, in order, about a page of them. */
   readAfter(position: number): Reading
-  /** The first subscriber came. */
-  watch(): void
-  /** The last one went. */
-  unwatch(): void
 }
 
 /** All subscribers of one store. */
-export class Subscriptions {
-  readonly #log: Log
-  readonly #subscribers: Subscribers<Subscription>
-
+export class Subscriptions extends LiveSubscriptions<Subscription> {
   constructor(log: Log) {
-    this.#log = log
-    this.#subscribers = new Subscribers(log)
-  }
-
-  /** Whether anybody listens: without listeners a commit need not be made into recorded events. */
-  get listening(): boolean {
-    return this.#subscribers.size > 0
-  }
-
-  open(options: { readonly after?: string; readonly signal: AbortSignal }): AsyncIterable<Batch> {
-    const after = toNumber(options.after ?? '')
-    return {
-      [Symbol.asyncIterator]: () => new Subscription(this.#subscribers, this.#log, after, options.signal),
-    }
-  }
-
-  /** Hands a commit of our own to everybody, before the appender hears of it. */
-  publish(commit: Commit): void {
-    for (const subscription of this.#subscribers) subscription.offer(commit)
-  }
-
-  /** Somebody else has committed: everybody has to look. */
-  wake(): void {
-    for (const subscription of this.#subscribers) subscription.look()
-  }
-
-  close(): void {
-    this.#subscribers.close()
+    super(log, (subscribers, after, signal) => new Subscription(subscribers, log, after, signal))
   }
 }
 

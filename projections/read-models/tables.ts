@@ -158,3 +158,8 @@ export interface RowChanges {
   /** Kept for the projection itself: states that it needs to go on, by stream. */
   readonly folds: ReadonlyMap<string, string>
 }
+
+export const NO_CHANGES: RowChanges = {
+  ...{ jobs: new Map(), attempts: [], triggers: [], workers: [], minutes: [], paths: new Map() },
+  ...{ expunged: [], archived: new Map(), removed: [], folds: new Map() },
+}

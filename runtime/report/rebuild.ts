@@ -4,6 +4,7 @@ import type { Cell, Row, RowChanges, Table } from '../../projections/read-models
 import {
   ATTEMPTS,
   JOBS,
+  NO_CHANGES,
   QUEUE_MINUTES,
   READ_MODELS_VERSION,
   TRIGGERS,
@@ -109,19 +110,6 @@ async function* pagesOf(models: ReadModels, { name, columns, key }: Table): Asyn
   }
 }
 
-const NOTHING: RowChanges = {
-  jobs: new Map(),
-  attempts: [],
-  triggers: [],
-  workers: [],
-  minutes: [],
-  paths: new Map(),
-  expunged: [],
-  archived: new Map(),
-  removed: [],
-  folds: new Map(),
-}
-
 /** Puts rebuilt tables in the place of those that are kept. False: somebody has gone on meanwhile. */
 export async function replaceBy(
   live: ReadModels,
@@ -133,10 +121,10 @@ export async function replaceBy(
 
 async function* changesOf(models: ReadModels, keepMinutes: boolean): AsyncGenerator<RowChanges, void, undefined> {
   yield* jobsOf(models)
-  for await (const attempts of pagesOf(models, ATTEMPTS)) yield { ...NOTHING, attempts }
-  for await (const triggers of pagesOf(models, TRIGGERS)) yield { ...NOTHING, triggers }
-  for await (const workers of pagesOf(models, WORKERS)) yield { ...NOTHING, workers }
-  if (!keepMinutes) for await (const minutes of pagesOf(models, QUEUE_MINUTES)) yield { ...NOTHING, minutes }
+  for await (const attempts of pagesOf(models, ATTEMPTS)) yield { ...NO_CHANGES, attempts }
+  for await (const triggers of pagesOf(models, TRIGGERS)) yield { ...NO_CHANGES, triggers }
+  for await (const workers of pagesOf(models, WORKERS)) yield { ...NO_CHANGES, workers }
+  if (!keepMinutes) for await (const minutes of pagesOf(models, QUEUE_MINUTES)) yield { ...NO_CHANGES, minutes }
   const folds = models.dialect === 'sqlite' ? 'folds' : 'report_folds'
   const table: Table = {
     name: folds,
@@ -146,7 +134,7 @@ async function* changesOf(models: ReadModels, keepMinutes: boolean): AsyncGenera
     ],
     key: ['stream'],
   }
-  for await (const page of pagesOf(models, table)) yield { ...NOTHING, folds: new Map(page as [string, string][]) }
+  for await (const page of pagesOf(models, table)) yield { ...NO_CHANGES, folds: new Map(page as [string, string][]) }
 }
 
 /** In the order of `seq`, with what stands beside them. */
@@ -162,7 +150,7 @@ async function* jobsOf(models: ReadModels): AsyncGenerator<RowChanges, void, und
       if (typeof segment === 'string') archived.set(id, segment)
     }
     const [first, last] = [page[0]?.[0] ?? 0, page.at(-1)?.[0] ?? 0]
-    yield { ...NOTHING, jobs, archived, paths: await pathsOf(models, first, last) }
+    yield { ...NO_CHANGES, jobs, archived, paths: await pathsOf(models, first, last) }
   }
 }
 

@@ -1,7 +1,7 @@
 /** The definition of the port for tables for SQL: each adapter's own test file is a few lines. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Row, RowChanges, Table } from '../../projections/read-models/tables.js'
-import { ATTEMPTS, JOBS, QUEUE_MINUTES, TRIGGERS, WORKERS } from '../../projections/read-models/tables.js'
+import { ATTEMPTS, JOBS, NO_CHANGES, QUEUE_MINUTES, TRIGGERS, WORKERS } from '../../projections/read-models/tables.js'
 import { QueryInvalid, QueryWrites, type ReadModels } from '../../runtime/ports/read-models.js'
 import type { Checkpoint } from '../../runtime/ports/views.js'
 
@@ -10,19 +10,6 @@ export interface ReadModelsUnderTest {
   /** Another one on the same tables; absent where there can be none. */
   readonly openSecond?: () => Promise<ReadModels>
   readonly dispose: () => Promise<void>
-}
-
-const NOTHING: RowChanges = {
-  jobs: new Map(),
-  attempts: [],
-  triggers: [],
-  workers: [],
-  minutes: [],
-  paths: new Map(),
-  expunged: [],
-  archived: new Map(),
-  removed: [],
-  folds: new Map(),
 }
 
 const at = (n: number): string => String(n).padStart(16, '0')
@@ -52,7 +39,7 @@ export function readModelsSuite(name: string, factory: () => Promise<ReadModelsU
     afterEach(() => under.dispose())
 
     const save = (changes: Partial<RowChanges>, from: number, to: number, on = models): Promise<boolean> =>
-      on.save({ since: from === 0 ? '' : at(from), checkpoint: checkpoint(to), changes: { ...NOTHING, ...changes } })
+      on.save({ since: from === 0 ? '' : at(from), checkpoint: checkpoint(to), changes: { ...NO_CHANGES, ...changes } })
     const all = async (sql: string): Promise<unknown[]> => (await models.query(sql, [], { limit: 1000 })).rows
 
     describe('a slice', () => {
@@ -104,7 +91,7 @@ export function readModelsSuite(name: string, factory: () => Promise<ReadModelsU
 
       it('of another log, or of a process that was slower, changes nothing', async () => {
         await save({ jobs: new Map([job('a')]) }, 0, 1)
-        const other = { since: at(1), checkpoint: checkpoint(2, 'log-2'), changes: NOTHING }
+        const other = { since: at(1), checkpoint: checkpoint(2, 'log-2'), changes: NO_CHANGES }
         expect(await models.save(other)).toBe(false)
         const second = await under.openSecond?.()
         if (second === undefined) return
@@ -200,8 +187,8 @@ export function readModelsSuite(name: string, factory: () => Promise<ReadModelsU
 
     describe('built again beside those that serve', () => {
       async function* others(): AsyncGenerator<RowChanges, void, undefined> {
-        yield { ...NOTHING, jobs: new Map([job('n')]), archived: new Map([['n', 's']]) }
-        yield { ...NOTHING, jobs: new Map([job('m')]), paths: new Map([['m', [{ path: 'p', value: 'v' }]]]) }
+        yield { ...NO_CHANGES, jobs: new Map([job('n')]), archived: new Map([['n', 's']]) }
+        yield { ...NO_CHANGES, jobs: new Map([job('m')]), paths: new Map([['m', [{ path: 'p', value: 'v' }]]]) }
       }
 
       it('take their place in one step, unless those have changed meanwhile; minutes may stay', async () => {
