@@ -204,6 +204,7 @@ def check(path, held, keys, sealed, wrong):
     what += ", but for the last %d" % unsealed if unsealed else ""
     print("  checkpoint: %d leaves of %s, root %s" % (note["size"], note["origin"], note["root"].hex()))
     print("  signature: %s" % (by or ("of no key given" if keys else "not checked, no --key")))
+    what += ". By its own word %d more came later" % manifest["later"] if manifest.get("later") else ""
     print("  proven to be in that checkpoint: " + what)
     for mine in held:
         name = "the checkpoint held of %d leaves" % mine["size"]

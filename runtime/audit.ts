@@ -78,7 +78,7 @@ export class Audit {
 
   /**
    * A proof that these events are in the log of the last checkpoint, as a file that needs no ledger to be checked (see
-   * docs/audit-format.md). Throws ProofUnavailable, LogDiffers, JobUnknown, JobRemoved, NoteUnreadable, InvalidOption, LedgerClosed.
+   * docs/audit-format.md). What of a job came after that is counted in its manifest (`later`). Throws ProofUnavailable, LogDiffers, JobUnknown, JobRemoved, NoteUnreadable, InvalidOption, LedgerClosed.
    */
   async prove(target: ProveTarget, options: ProveOptions = {}): Promise<string> {
     const { auditor } = this.#engine()

@@ -94,7 +94,8 @@ export class LedgerReads {
 
   /**
    * Writes the log, or a part of it, into a file of its own: JSON by lines (docs/audit-format.md), compressed where the name ends in
-   * `.gz`. All of a log can be imported into an empty ledger. Throws InvalidOption, ExportExists, StoreUnavailable, or the signal's reason.
+   * `.gz`. All of a log can be imported into an empty ledger. Throws InvalidOption, JobUnknown,
+   * JobRemoved, ExportExists, StoreUnavailable, or the signal's reason.
    */
   export(options: ExportOptions): Promise<Exported> {
     return exportLog(this.#engine(), options)

@@ -109,7 +109,7 @@ const RELATIVE: Readonly<Record<AuditReport['relativeTo'], string>> = {
 }
 
 function fileFacts(report: BundleReport, hasKeys: boolean): Record<string, string | undefined> {
-  const { kind, events, streams, origin, size, root, proven, signedBy, held, erased, removed, unsealed } = report
+  const { kind, events, streams, origin, size, root, proven, signedBy, held, erased, removed, unsealed, later } = report
   const signature = signedBy ?? (hasKeys ? 'of none of the keys given' : 'not checked: no --key')
   return {
     file: `${kind}, ${plural(events, 'event')} of ${plural(streams, 'stream')}`,
@@ -121,6 +121,7 @@ function fileFacts(report: BundleReport, hasKeys: boolean): Record<string, strin
     erased: erased > 0 ? `${erased} bodies, on record` : undefined,
     removed: removed > 0 ? `${plural(removed, 'event')}: only hashes are left` : undefined,
     unsealed: unsealed > 0 ? `${plural(unsealed, 'event')} since: nothing can be said of them yet` : undefined,
+    later: later > 0 ? `${plural(later, 'event')} since, by its own word: not in the file` : undefined,
   }
 }
 

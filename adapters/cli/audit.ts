@@ -1,6 +1,7 @@
 /** audit: checkpoints, proofs, and whether anybody has touched the log. */
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import type { Command } from 'commander'
+import { readManifest } from '../../domain/audit/bundle.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { AuditKey } from '../../runtime/audit.js'
 import { addVerify } from './audit-verify.js'
@@ -154,12 +155,15 @@ function addProve(audit: Command): void {
       const proof = await session.read((ledger) => ledger.audit.prove(target, options))
       if (to === undefined) process.stdout.write(proof)
       else writeText(to, proof)
-      if (to !== undefined) session.output.data({ file: to }, () => '')
+      const { later = 0 } = readManifest(proof.slice(0, proof.indexOf('\n')))
+      if (to !== undefined) session.output.data({ file: to, later }, () => '')
+      if (later > 0) session.output.talk(`${plural(later, 'event')} came after the last checkpoint: not in the proof.`)
     })
 }
 
 const PROVE_HELP = `
-What came after the last checkpoint cannot be proven yet (exit 4): make another.
+What came after the last checkpoint is left out, and how much that is goes to
+stderr. If it is all there is (exit 4), make another checkpoint.
 
 Examples:
   $ jobledger audit prove order-17 > order-17.proof

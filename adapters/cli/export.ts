@@ -53,6 +53,7 @@ The format is docs/audit-format.md. The file has payloads and results in it: it
 is made for its owner alone to read.
 
 Exit codes:
+  3  no job has an id that --job names, or it was removed
   4  the file is there already, without --force
   5  a file of the archive is missing, or not as it was sealed
 

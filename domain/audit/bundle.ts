@@ -34,6 +34,8 @@ export interface Manifest {
    * them, they make the root of `checkpoint`.
    */
   readonly slice?: { readonly index: number; readonly outside: readonly string[] }
+  /** Of a proof of a job: how many events of it came after the checkpoint. They are not in the file. */
+  readonly later?: number
   readonly [more: string]: Json | undefined
 }
 

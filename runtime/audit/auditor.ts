@@ -112,7 +112,7 @@ export class Auditor {
     return allSigned(this.#options.log)
   }
 
-  /** The lines of a proof. Throws ProofUnavailable, LogDiffers, JobUnknown, JobRemoved, NoteUnreadable. */
+  /** The lines of a proof of what the last checkpoint covers. Throws ProofUnavailable, LogDiffers, JobUnknown, JobRemoved, NoteUnreadable. */
   async proveJob(id: string, since: string | undefined): Promise<string> {
     const events = await this.#stream(jobStream(id))
     if (events.length > 0) return this.#prove(events, since, { job: id })
@@ -139,18 +139,21 @@ export class Auditor {
     const hasher = new LeafHasher(digest.hash)
     const prover = await Prover.open(log, digest.hash)
     const { note } = prover.latest
+    const covered = prover.covered(events)
     const places = await prover.inclusion(
-      events.map((event) => ({ leaf: hasher.hash(event), position: event.position })),
+      covered.map((event) => ({ leaf: hasher.hash(event), position: event.position })),
     )
+    const later = events.length - covered.length
     const proof = old && (await prover.consistency(old)).map(toBase64)
     const manifest = manifestLine({
       ...{ format: 'jobledger/1', kind: 'proof', logId, origin: parseCheckpoint(parseNote(note)).origin },
-      ...{ events: events.length, streams: 1, from: events[0]?.position ?? '', to: events.at(-1)?.position ?? '' },
+      ...{ events: covered.length, streams: 1, from: covered[0]?.position ?? '', to: covered.at(-1)?.position ?? '' },
       filter: { ...filter },
+      ...(later > 0 && { later }),
       checkpoint: note,
       ...(since !== undefined && proof !== undefined && { consistency: { from: since, proof } }),
     })
-    const text = manifest + events.map((event, index) => eventLine(event, places[index])).join('')
-    return text + endLine(events.length, digest.sha256(text))
+    const text = manifest + covered.map((event, index) => eventLine(event, places[index])).join('')
+    return text + endLine(covered.length, digest.sha256(text))
   }
 }

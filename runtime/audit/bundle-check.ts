@@ -38,6 +38,8 @@ export interface BundleReport {
   readonly removed: number
   /** Events that came after the checkpoint: nothing is proven of them. */
   readonly unsealed: number
+  /** Events of the job that came after the checkpoint, as the file says: they are not in it. */
+  readonly later: number
 }
 
 export interface BundleCheckOptions {
@@ -165,6 +167,7 @@ export class BundleCheck {
         checkpoint === undefined ? 'nothing' : manifest.slice !== undefined ? 'whole' : isEach ? 'each' : 'nothing',
       ...(key !== undefined && { signedBy: verifierText(key) }),
       ...{ held, erased: this.#redactions.erased, removed: this.#removed, unsealed: this.#unsealed },
+      later: manifest.later ?? 0,
     }
   }
 

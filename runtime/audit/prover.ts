@@ -50,11 +50,19 @@ export class Prover {
     return new Prover(log, sha256, signed, latest)
   }
 
-  /** Of each of these events its place; in their order. Throws ProofUnavailable, LogDiffers. */
+  /** Those of these events that the last checkpoint covers. Throws ProofUnavailable where it covers none. */
+  covered<Event extends { readonly position: string }>(events: readonly Event[]): Event[] {
+    const covered = events.filter(({ position }) => position <= this.latest.end)
+    if (covered.length > 0) return covered
+    throw new ProofUnavailable(
+      `The event at position ${events[0]?.position} came after the last checkpoint: make another one, then it can be proven.`,
+    )
+  }
+
+  /** Of each of these events, which the last checkpoint covers, its place; in their order. Throws LogDiffers. */
   async inclusion(events: readonly Sought[]): Promise<Placed[]> {
     const { size } = this.latest
-    const ranges = events.map((event) => this.#rangeOf(event))
-    const begun = Math.min(...ranges)
+    const begun = Math.min(...events.map(({ position }) => this.#signed.findIndex(({ end }) => position <= end)))
     const indexes = new Map<string, number>()
     const sought = new LeafSet()
     for (const { leaf } of events) {
@@ -100,15 +108,6 @@ export class Prover {
     const spans = outsideSpans(slice, this.latest.size)
     const roots = await this.#roots(this.#rangeWith(slice.from), spans)
     return spans.map(roots)
-  }
-
-  /** Which checkpoint was the first to cover an event. */
-  #rangeOf({ position }: Sought): number {
-    const range = this.#signed.findIndex(({ end }) => position <= end)
-    if (range !== -1) return range
-    throw new ProofUnavailable(
-      `The event at position ${position} came after the last checkpoint: make another one, then it can be proven.`,
-    )
   }
 
   /** The checkpoint from whose tree a tree of `size` leaves can be grown. */

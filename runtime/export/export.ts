@@ -5,7 +5,7 @@ import type { CheckpointSigned } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { Json, Position, RecordedEvent } from '../../domain/event.js'
-import { NAME_TAKEN } from '../../domain/job/events.js'
+import { jobIdOf, NAME_TAKEN } from '../../domain/job/events.js'
 import { upcast } from '../../domain/upcast.js'
 import { toTexts } from '../archive/segment-writer.js'
 import { checkKeys, toFlag, toName } from '../checks.js'
@@ -17,6 +17,7 @@ import type { LedgerPorts } from '../ledger-ports.js'
 import type { LogReader } from '../ports/event-store.js'
 import { StoreRefused } from '../ports/event-store.js'
 import type { FileSeal } from '../ports/segments.js'
+import type { Queries } from '../read/queries.js'
 import { ExportExists } from './errors.js'
 
 export interface ExportOptions extends RangeOptions {
@@ -39,6 +40,7 @@ export interface Exported extends FileSeal {
 
 interface World {
   readonly wholeLog: LogReader
+  readonly queries: Queries
   readonly ports: Pick<LedgerPorts, 'store' | 'files' | 'clock'>
 }
 
@@ -57,6 +59,7 @@ export async function exportLog(world: World, given: ExportOptions): Promise<Exp
   const { folder, name } = files(to)
   if (!toFlag(force, 'export.force') && (await folder.seal(toName(name, 'export.to'))) !== undefined)
     throw new ExportExists(to)
+  for (const stream of range.filter.jobs ?? []) await checkKnown(world, stream)
   const exporting = new Exporting(world, range, await boundsOf(world, range, 'export'))
   const isSlice = from !== undefined || until !== undefined || filter !== undefined
   const { events, streams, first, last } = await exporting.count()
@@ -70,6 +73,12 @@ export async function exportLog(world: World, given: ExportOptions): Promise<Exp
   const lines = exporting.lines(manifest, (done) => onProgress?.({ events: done, total: events }))
   const seal = await folder.write(name, lines, (sha256) => endLine(events, sha256))
   return { file: to, ...seal, events, streams, from: first, to: last }
+}
+
+/** Nothing of a job that never was is more likely a slip than a wish. Throws JobUnknown, JobRemoved. */
+async function checkKnown({ wholeLog, queries }: World, stream: string): Promise<void> {
+  for await (const page of wholeLog.readStream(stream, { limit: 1 })) if (page.length > 0) return
+  await queries.read(jobIdOf(stream))
 }
 
 /** What was asked for, as the manifest keeps it. */

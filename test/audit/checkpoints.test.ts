@@ -136,6 +136,19 @@ describe.each(BACKENDS)('$name', (backend: Backend) => {
     const one = await ledger.audit.prove({ event: { stream: 'job-a', revision: 1 } })
     expect(one.trimEnd().split('\n')).toHaveLength(3)
   })
+
+  test('a proof of a job that has gone on since: what is covered, and how much came later', async () => {
+    await using world = await World.create(backend)
+    const ledger = await world.open({ jobs: [mail], audit })
+    await work(world, ledger, ['a'])
+    await ledger.audit.checkpoint()
+    const whole = await ledger.audit.prove({ job: 'a' })
+    expect(readManifest(whole.split('\n')[0] ?? '')).not.toHaveProperty('later')
+    await world.pass(ledger.retry('a'))
+    const [first = '', ...lines] = (await ledger.audit.prove({ job: 'a' })).trimEnd().split('\n')
+    expect(readManifest(first)).toMatchObject({ events: 3, later: 1 })
+    expect(lines).toHaveLength(4)
+  })
 })
 
 /** A minute at a time, so that what is due in one is done in it. */

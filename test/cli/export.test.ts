@@ -31,9 +31,11 @@ describe('export and import', { timeout: PATIENCE }, () => {
     const codes = [
       ['export', '--to', 'part.ndjson'],
       ['export', '--to', 'x.ndjson', '--from', 'yesterday'],
+      ['export', '--to', 'y.ndjson', '--job', 'nobody'],
       ['import', 'none.ndjson', '--ledger', 'again.db'],
       ['import', 'part.ndjson', '--ledger', 'again.db'],
     ].map(async (argv) => (await desk.run(argv)).code)
-    expect(await Promise.all(codes)).toEqual([4, 2, 2, 5])
+    expect(await Promise.all(codes)).toEqual([4, 2, 3, 2, 5])
+    expect(desk.has('y.ndjson')).toBe(false)
   })
 })

@@ -14,6 +14,8 @@ it.each(['memory', 'sqlite'] as const)('archiving and expunging leave what was s
   await ledger.archive.run({ before: 0 })
   const second = await ledger.audit.checkpoint()
   await ledger.expunge('a')
+  // Archived: what is covered of it is proven all the same.
+  expect(JSON.parse((await ledger.audit.prove({ job: 'b' })).split('\n')[0] ?? '')).toMatchObject({ events: 4 })
   const third = await ledger.audit.checkpoint()
   const held = [first.note, second.note, third.note]
   const { ok, findings } = await ledger.audit.verify({ held, keys: [key.key] })
