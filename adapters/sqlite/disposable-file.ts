@@ -11,6 +11,8 @@ export const BUSY_MS = 100
 /** How long opening waits, in ms: others may be making the file, or the log of a process that died may be being replayed. */
 const OPENING_BUSY_MS = 5000
 
+const BESIDE = ['-wal', '-shm']
+
 export interface DisposableFile {
   /** What it is for, in messages. */
   readonly what: string
@@ -36,7 +38,7 @@ export function openDisposable(path: string, file: DisposableFile): Database {
 }
 
 export function deleteDisposable(path: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+  for (const suffix of ['', ...BESIDE]) rmSync(path + suffix, { force: true })
 }
 
 function recreate(path: string, file: DisposableFile): Database {
@@ -48,7 +50,7 @@ function recreate(path: string, file: DisposableFile): Database {
 
 /** Undefined: a file of another version. */
 function tryOpen(path: string, file: DisposableFile): Database | undefined {
-  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
+  if (!existsSync(path)) makeFile(path)
   const db = file.connect(path, OPENING_BUSY_MS)
   try {
     const fits = prepare(db, path, file)
@@ -60,6 +62,12 @@ function tryOpen(path: string, file: DisposableFile): Database | undefined {
     db.close()
     throw error
   }
+}
+
+/** What lies beside a file that is not there belongs to one that was deleted, which others may still have open. */
+function makeFile(path: string): void {
+  closeSync(openSync(path, 'a', 0o600))
+  for (const suffix of BESIDE) rmSync(path + suffix, { force: true })
 }
 
 /** Takes the write lock only for a new file: another process may be in the middle of a long save. */

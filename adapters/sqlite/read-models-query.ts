@@ -14,6 +14,18 @@ const FIRST_WORD = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))*([a-z]*)/i
 /** PRAGMA, ATTACH and their like leave the file alone, but not the handle. */
 const READING: ReadonlySet<string> = new Set(['select', 'with', 'values', 'explain'])
 
+/** What is found, row by row, cells in the order of the columns. Throws QueryInvalid, QueryWrites, StoreUnavailable, also while it is walked. */
+export interface Found {
+  readonly columns: readonly string[]
+  readonly rows: Iterable<readonly Cell[]>
+}
+
+export function findRows(db: Database, sql: string, params: readonly Cell[]): Found {
+  const statement = prepare(db, sql).raw(true)
+  return { columns: statement.columns().map(({ name }) => name), rows: rowsOf(statement, boundTo(sql, params)) }
+}
+
+/** In the thread of whoever asks, which a statement holds up for as long as it looks for a row. */
 export async function answerTo(
   db: Database,
   sql: string,
@@ -21,24 +33,38 @@ export async function answerTo(
   { signal, limit, whole }: QueryOptions & { readonly whole: boolean },
 ): Promise<Answer> {
   signal?.throwIfAborted()
-  const statement = prepare(db, sql)
-  const columns = statement.columns().map(({ name }) => name)
+  const { columns, rows: found } = findRows(db, sql, params)
   const rows: QueryRow[] = []
-  const found = attempt(() => statement.iterate(...boundTo(sql, params)))
+  for (const cells of found) {
+    rows.push(toRow(columns, cells))
+    if (rows.length === limit) break
+    if (rows.length % ROWS === 0 && !whole) {
+      await nextTurn()
+      signal?.throwIfAborted()
+    }
+  }
+  return { columns, rows }
+}
+
+export function toRow(columns: readonly string[], cells: readonly Cell[]): QueryRow {
+  const row: Record<string, Cell> = {}
+  columns.forEach((name, index) => {
+    row[name] = cells[index] ?? null
+  })
+  return row
+}
+
+function* rowsOf(statement: Statement, bound: readonly unknown[]): Generator<readonly Cell[], void, undefined> {
+  const found = attempt(() => statement.iterate(...bound))
   try {
-    while (rows.length < limit) {
+    for (;;) {
       const { value, done } = attempt(() => found.next())
-      if (done) break
-      rows.push(value as QueryRow)
-      if (rows.length % ROWS === 0 && !whole) {
-        await nextTurn()
-        signal?.throwIfAborted()
-      }
+      if (done) return
+      yield value as readonly Cell[]
     }
   } finally {
     found.return?.()
   }
-  return { columns, rows }
 }
 
 function prepare(db: Database, sql: string): Statement {

@@ -16,6 +16,8 @@ import { deleteDisposable } from './disposable-file.js'
 import type { Database } from './driver.js'
 import { isBusy, isDamage, toStoreError } from './errors.js'
 import { SqliteProjectionRows } from './projection-rows.js'
+import { QueryPool } from './query-pool.js'
+import { hasProgram } from './query-process.js'
 import { answerTo } from './read-models-query.js'
 import { connectReader, DROP_ALL, IN_MEMORY, openReportsFile } from './read-models-schema.js'
 import { ReadModelsThread } from './read-models-thread.js'
@@ -57,6 +59,8 @@ export class SqliteReadModels implements ReadModels {
   })
   readonly #path: string
   readonly #log: string | undefined
+  /** Undefined: what is in memory is seen by this process alone, or the program is not there. */
+  readonly #pool: QueryPool | undefined
   #handles: Handles
   /** One save at a time. */
   #saving: Promise<unknown> = Promise.resolve()
@@ -66,6 +70,7 @@ export class SqliteReadModels implements ReadModels {
   constructor(path: string, db: Database, log?: string) {
     this.#path = path
     this.#log = log
+    this.#pool = path !== IN_MEMORY && hasProgram() ? new QueryPool(path) : undefined
     this.#handles = this.#handlesOn(db)
   }
 
@@ -135,6 +140,9 @@ export class SqliteReadModels implements ReadModels {
 
   async query(sql: string, params: readonly Cell[], options: QueryOptions): Promise<Answer> {
     const db = this.#read((reads) => reads)
+    if (options.mayLast && this.#pool !== undefined) {
+      return this.#pool.answer({ sql, params, limit: options.limit }, options.signal)
+    }
     // What is in memory has one handle: nothing may be saved while an answer is under way.
     const answer = answerTo(db, sql, params, { ...options, whole: this.#path === IN_MEMORY })
     this.#answering.add(answer)
@@ -148,6 +156,7 @@ export class SqliteReadModels implements ReadModels {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#pool?.close()
     await this.#saving
     await Promise.allSettled(this.#answering)
     this.#closeHandles()

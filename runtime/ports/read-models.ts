@@ -16,10 +16,12 @@ export type SqlDialect = 'sqlite' | 'postgres'
 export type QueryRow = Readonly<Record<string, Cell>>
 
 export interface QueryOptions {
-  /** Stops waiting; where the store can, it also stops working. */
+  /** Stops waiting; where the store can (SQLite: with `mayLast`), it also stops working. */
   readonly signal?: AbortSignal | undefined
   /** Rows at most. */
   readonly limit: number
+  /** Whose statement it is, we do not know, or it looks at much: where the store can, it does not hold up this thread. */
+  readonly mayLast?: true
 }
 
 export interface Answer {
@@ -85,8 +87,8 @@ export interface ReadModels {
   /** Empty ones of the same kind, which nobody else sees, and which go when they are closed. */
   fresh(): Promise<ReadModels>
   /**
-   * One statement that reads, with parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, StoreUnavailable, or the
-   * signal's reason.
+   * One statement that reads, with parameters `$1`, `$2` ... Throws QueryInvalid, QueryWrites, StoreUnavailable, StoreClosed,
+   * or the signal's reason.
    */
   query(sql: string, params: readonly Cell[], options: QueryOptions): Promise<Answer>
   /**

@@ -82,7 +82,7 @@ export class Models {
     const limit = toCount(call.limit ?? LIMIT, 'query.limit', 1, LIMIT_MAX)
     const cells = toCells(params)
     const models = await this.caughtUp(signal)
-    return models.query(sql, cells, { signal, limit })
+    return models.query(sql, cells, { signal, limit, mayLast: true })
   }
 
   /** Whose SQL it is. Opens them. */

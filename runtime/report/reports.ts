@@ -51,7 +51,7 @@ export class Reports {
   /** Of the tables with all that was in the log when it was asked for. */
   async #tables(): Promise<Query> {
     const models = await this.#engine().models.caughtUp()
-    return async (sql, params) => (await models.query(sql, params, { limit: MOST })).rows
+    return async (sql, params) => (await models.query(sql, params, { limit: MOST, mayLast: true })).rows
   }
 
   /** What was done, step by step. To the minute: the window is widened to whole ones. Throws InvalidOption. */

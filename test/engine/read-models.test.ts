@@ -245,6 +245,25 @@ describe('queries', () => {
     await expect(ledger.query('SELECT 1', [], { signal: gone })).rejects.toThrow('gone')
   })
 
+  test('one that never ends is stopped by its signal, and holds nobody up until then', async () => {
+    const ledger = await open(`sqlite:${join(await folder(), 'jobs.db')}`)
+    const controller = new AbortController()
+    const enough = new Error('enough')
+    let turns = 0
+    const beats = setInterval(() => {
+      turns += 1
+      if (turns === 50) controller.abort(enough)
+    }, 1)
+    const endless = 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c'
+    const asked = ledger.query(endless, [], { signal: controller.signal })
+    const [outcome] = await Promise.allSettled([asked, run(ledger, { customer: { id: 1 } })])
+    clearInterval(beats)
+    expect(outcome).toEqual({ status: 'rejected', reason: enough })
+    expect(await count(ledger, 'jobs')).toBe(1)
+    const [kpis, page] = [await ledger.reports.kpis(), await ledger.search({ type: 'order' })]
+    expect([kpis.processed, page.jobs.length]).toEqual([1, 1])
+  })
+
   test.each([[['a..b']], [['']], [['a', 'a']], ['a'], [[1]]])(
     'defineJob refuses %j as paths to search by',
     (search) => {

@@ -8,6 +8,7 @@ import type { Cancel, Clock } from '../../../runtime/ports/clock.js'
 import type { IsolatedModule, IsolatedRun } from '../../../runtime/ports/isolation.js'
 import type { JobContext } from '../../../runtime/work/run/context.js'
 import { Fatal } from '../../../runtime/work/run/handler-errors.js'
+import { childEnvironment } from '../../shared/environment.js'
 import { enqueueFor } from './enqueueing.js'
 import { onLines } from './lines.js'
 import { writeLine } from './log-lines.js'
@@ -237,18 +238,11 @@ function start({ memoryMiB, execArgv }: IsolatedModule): ChildProcess {
   const heap = memoryMiB === undefined ? [] : [`--max-old-space-size=${memoryMiB - BESIDE_HEAP}`]
   return fork(RUNNER, memoryMiB === undefined ? [] : [`${memoryMiB}`], {
     execArgv: [...heap, ...execArgv],
-    env: environment(),
+    env: childEnvironment(),
     detached: HAS_GROUPS,
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe'],
   })
-}
-
-/** Ours, but for a debugger that would wait at the port of this process. */
-function environment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS, ...others } = process.env
-  if (NODE_OPTIONS === undefined) return others
-  return { ...others, NODE_OPTIONS: NODE_OPTIONS.replace(/(^|\s)--inspect\S*/g, '') }
 }
 
 function factsOf(context: JobContext): ContextFacts {
