@@ -6,6 +6,7 @@ import { csv } from './csv.js'
 import { CliError } from './exit-codes.js'
 import { instant, integer, label, name, span } from './flags.js'
 import type { Output } from './output.js'
+import { addAsOf, pastOf } from './past.js'
 import type { Line } from './report-lines.js'
 import * as lines from './report-lines.js'
 import { Session } from './session.js'
@@ -20,6 +21,7 @@ interface Flags {
   readonly type?: string
   readonly channel?: string
   readonly limit?: number
+  readonly asOf?: number
   readonly csv?: true
 }
 
@@ -48,7 +50,16 @@ async function say<Document extends object>(
 }
 
 const REPORTS: Readonly<Record<string, Report>> = {
-  kpis: { flags: LANE, ask: ({ reports }, flags) => say(reports.kpis(pick(flags, LANE)), lines.ofKpis) },
+  kpis: {
+    flags: [...LANE, 'asOf'],
+    ask: (ledger, flags) => {
+      const past = pastOf(ledger, flags.asOf)
+      if (past === undefined) return say(ledger.reports.kpis(pick(flags, LANE)), lines.ofKpis)
+      if (LANE.some((flag) => flags[flag] !== undefined))
+        throw new CliError('USAGE', 'With --as-of the report kpis is of all queues, types and channels.')
+      return say(past.report(), lines.ofKpis)
+    },
+  },
   throughput: {
     flags: [...LANE, ...WINDOW, 'step'],
     ask: ({ reports }, flags) =>
@@ -77,7 +88,7 @@ const REPORTS: Readonly<Record<string, Report>> = {
 
 export function addReport(program: Command): void {
   const names = Object.keys(REPORTS).join(', ')
-  program
+  const command = program
     .command('report')
     .summary('throughput, times, failures, how things stand')
     .description(
@@ -98,6 +109,7 @@ export function addReport(program: Command): void {
     .option('--channel <name>', 'only this channel', label('--channel'))
     .option('--limit <n>', 'oldest: how many (default: 10)', integer('--limit', 1))
     .option('--csv', 'comma-separated values, all times in ms')
+  addAsOf(command)
     .addHelpText('after', HELP)
     .action(async (asked: string, flags: Flags, command: Command) => {
       const session = new Session(command)
@@ -114,6 +126,7 @@ export function addReport(program: Command): void {
 const HELP = `
 Examples:
   $ jobledger report
+  $ jobledger report --as-of 2026-11-27T02:00:00Z
   $ jobledger report throughput --last 24h --step 1h --queue mail
   $ jobledger report times --by type --last 7d --csv > times.csv`
 
@@ -121,8 +134,9 @@ Examples:
 function refuseOthers(asked: string, report: Report, flags: Flags): void {
   const odd = (Object.keys(flags) as Flag[]).find((flag) => flag !== 'csv' && !report.flags.includes(flag))
   if (odd === undefined) return
-  const known = report.flags.map((flag) => `--${flag}`).join(', ')
-  throw new CliError('USAGE', `The report ${asked} has no --${odd}. It takes ${known}.`)
+  const spelt = (flag: Flag): string => `--${flag.replace('asOf', 'as-of')}`
+  const known = report.flags.map(spelt).join(', ')
+  throw new CliError('USAGE', `The report ${asked} has no ${spelt(odd)}. It takes ${known}.`)
 }
 
 const pick = <Key extends Flag>(flags: Flags, keys: readonly Key[]): Pick<Flags, Key> =>

@@ -38,7 +38,7 @@ export function addSearch(program: Command): void {
     .option('--type <type>', 'job type', name('--type'))
     .option('--queue <name>', 'queue', label('--queue'))
     .option('--channel <name>', 'channel; "" are jobs without one', label('--channel'))
-    .addOption(new Option('--state <state>', `one of ${STATES.join(', ')}`).choices(STATES))
+    .addOption(new Option('--state <state>', 'where it stands').choices(STATES))
     .option('--queued <span>', 'when it was queued', span('--queued'))
     .option('--started <span>', 'when its first run began', span('--started'))
     .option('--ended <span>', 'when it ended', span('--ended'))

@@ -63,6 +63,7 @@ function statusFacts(output: Output, job: JobStatus): Record<string, string | un
     'runs at': at(job.runAt),
     started: at(job.startedAt),
     ended: at(job.endedAt),
+    archived: job.archived && `in ${printable(job.archived)}`,
     'attempted by': someOf(job.attemptedBy),
     lease: lease && `worker ${lease.workerId}, until ${when(lease.expiresAt)}`,
     progress: progress === undefined ? undefined : String(progress),

@@ -94,7 +94,10 @@ const WORDS: Words = {
       held !== undefined && (held ? 'held until it is promoted' : 'not held any more'),
       payload && 'a new payload',
     )}`,
-  Condemned: ({ rule }, _at, who) => `about to be removed by ${ruleInWords(rule, who)}`,
+  Condemned: ({ rule }, _at, who) =>
+    rule === 'archive'
+      ? listed('to go into the archive', who !== undefined && `sent by ${who}`)
+      : `about to be removed by ${ruleInWords(rule, who)}`,
   Expunged: ({ rule, hashes }, _at, who) => {
     const count = Object.keys(hashes).length
     return `${count === 1 ? '1 body' : `${count} bodies`} erased by ${ruleInWords(rule === 'operator' ? undefined : rule, who)}`

@@ -50,7 +50,12 @@ export class Queries {
   async status(id: string): Promise<JobStatus> {
     const life = await this.read(id)
     const { graph } = this.#feed.board
-    return statusOf(life, { graph, now: this.#clock.now(), dependents: await this.dependents(id) })
+    const dependents = await this.dependents(id)
+    // Nothing goes into the archive without having been condemned.
+    const isGoing = life.events.some(({ type }) => type === 'Condemned')
+    const archived = isGoing ? await this.segmentOf(id) : undefined
+    const status = statusOf(life, { graph, now: this.#clock.now(), dependents })
+    return archived === undefined ? status : { ...status, archived }
   }
 
   /** Throws JobUnknown. */

@@ -69,6 +69,8 @@ export interface JobStatus extends JobSummary {
   readonly debounced?: true
   /** Payload, results and error messages were erased. */
   readonly erased?: true
+  /** The segment that it lies in: it can be read, and not be changed any more. */
+  readonly archived?: string
 }
 
 /** One event of a job's history. `body` is what belongs to the user: payload, result, partial result, error. */

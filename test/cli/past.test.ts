@@ -49,6 +49,7 @@ describe('as of then', { timeout: PATIENCE }, () => {
     ])
     expect(await desk.json('triggers', 'list', ...then())).toMatchObject({ triggers: [{ id: 'nightly' }] })
     expect(await desk.json('workers', ...then())).toEqual({ workers: [] })
+    expect(await desk.json('report', ...then())).toMatchObject({ pending: 2, pendingByType: { note: 1, bad: 1 } })
   })
 
   test('refuses what has not come', async () => {

@@ -40,7 +40,12 @@ describe('report', { timeout: PATIENCE }, () => {
   test.each([
     [['report', 'all'], /There is no report all\. Reports: kpis, throughput, /],
     [['report', 'constructor'], /There is no report constructor\./],
-    [['report', 'kpis', '--last', '1h'], /The report kpis has no --last\. It takes --queue, --type, --channel\./],
+    [['report', 'kpis', '--last', '1h'], /The report kpis has no --last\. It takes --queue, --type, --channel, --as-of\./],
+    [
+      ['report', 'oldest', '--as-of', '0'],
+      /The report oldest has no --as-of\. It takes --queue, --type, --channel, --limit/,
+    ],
+    [['report', '--as-of', '0', '--type', 'note'], /With --as-of the report kpis is of all queues/],
     [['report', 'times', '--last', 'long'], /Expected `--last` to be a duration/],
     [['report', 'times', '--csv', '--json'], /Give --csv or --json, not both\./],
   ])('%j is refused with 2', async (args, message) => {

@@ -95,6 +95,8 @@ const CASES: readonly Case[] = [
   ['Condemned', {}, 'about to be removed by an operator'],
   ['Condemned', {}, 'about to be removed by ada', { actor: 'ada' }],
   ['Condemned', { rule: 'old' }, 'about to be removed by the rule old'],
+  ['Condemned', { rule: 'archive' }, 'to go into the archive'],
+  ['Condemned', { rule: 'archive' }, 'to go into the archive, sent by ada', { actor: 'ada' }],
   ['Expunged', { rule: 'old', hashes: { 0: 'x', 2: 'y' } }, '2 bodies erased by the rule old'],
   ['Expunged', { rule: 'operator', hashes: { 0: 'x' } }, '1 body erased by an operator'],
   ['Expunged', { rule: 'old', hashes: {} }, '0 bodies erased by the rule old, run by ada', { actor: 'ada' }],
