@@ -40,7 +40,10 @@ describe('report', { timeout: PATIENCE }, () => {
   test.each([
     [['report', 'all'], /There is no report all\. Reports: kpis, throughput, /],
     [['report', 'constructor'], /There is no report constructor\./],
-    [['report', 'kpis', '--last', '1h'], /The report kpis has no --last\. It takes --queue, --type, --channel, --as-of\./],
+    [
+      ['report', 'kpis', '--last', '1h'],
+      /The report kpis has no --last\. It takes --queue, --type, --channel, --as-of\./,
+    ],
     [
       ['report', 'oldest', '--as-of', '0'],
       /The report oldest has no --as-of\. It takes --queue, --type, --channel, --limit/,
