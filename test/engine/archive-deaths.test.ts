@@ -6,11 +6,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openLedger } from '../../adapters/open-ledger.js'
-import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import { eventLine } from '../../domain/audit/bundle.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../runtime/ports/event-store.js'
 import type { ArchiveWorld } from './archive-world.js'
-import { archiveWorld, close, KINDS, LATER, longAgo } from './archive-world.js'
+import { archiveWorld, close, LATER, longAgo, NEAR } from './archive-world.js'
 import { gate } from './support.js'
 
 const DUE = { before: '90d' } as const
@@ -80,12 +79,12 @@ const STEPS: Readonly<Record<string, () => Step>> = {
   'has cut one of them off': () => afterCall('truncate'),
 }
 
-describe.each(KINDS.filter((kind) => kind !== 'sqlite'))('who archives dies (%s)', (kind) => {
+describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who archives dies (%s)', (kind) => {
   it.each(Object.keys(STEPS))('when it %s', async (step) => {
     await using world = await archiveWorld(kind)
     await longAgo(world)
     const before = await linesOf(world)
-    const clock = new VirtualClock(LATER)
+    const clock = world.clock(LATER)
     const died = gate()
     const isLast = (STEPS[step] as () => Step)()
     const handle = mortal(world.store, (...call) => {
@@ -110,10 +109,10 @@ describe.each(KINDS.filter((kind) => kind !== 'sqlite'))('who archives dies (%s)
 })
 
 describe.each(['expunge', 'remove'] as const)('who archives dies, then somebody asks to %s a job', (deed) => {
-  it.each(KINDS.filter((kind) => kind !== 'sqlite'))('whose segment is sealed (%s)', async (kind) => {
+  it.each(NEAR.filter((kind) => kind !== 'sqlite'))('whose segment is sealed (%s)', async (kind) => {
     await using world = await archiveWorld(kind)
     await longAgo(world)
-    const clock = new VirtualClock(LATER)
+    const clock = world.clock(LATER)
     const died = gate()
     const isLast = after('SegmentSealed')
     const handle = mortal(world.store, (...call) => {

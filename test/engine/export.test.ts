@@ -9,7 +9,6 @@ import { nodeDigest } from '../../adapters/node/digest.js'
 import { findFile } from '../../adapters/node/folder.js'
 import { openPostgresStore } from '../../adapters/postgres/event-store.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
-import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import { eventLine } from '../../domain/audit/bundle.js'
 import { LedgerState } from '../../projections/ledger-state.js'
 import { Archive } from '../../runtime/archive/archive.js'
@@ -29,7 +28,7 @@ const lacking = missingPostgres()
 async function lived(): Promise<{ readonly world: ArchiveWorld; readonly file: string; readonly text: string }> {
   const world = await archiveWorld('memory')
   await longAgo(world)
-  const clock = new VirtualClock(LATER)
+  const clock = world.clock(LATER)
   const ledger = await world.open(clock, { scheduler: false })
   await ledger.expunge('b')
   await ledger.remove('c')
@@ -104,7 +103,7 @@ describe('an export', () => {
   it('of a part says so, and no log is made of it', async () => {
     const { world } = await lived()
     await using _ = world
-    const clock = new VirtualClock(LATER)
+    const clock = world.clock(LATER)
     const ledger = await world.open(clock, { scheduler: false })
     const file = join(world.folder, '..', 'part.ndjson')
     const { events } = await ledger.export({ to: file, filter: { job: 'a' } })

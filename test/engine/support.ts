@@ -30,7 +30,7 @@ import type { Views } from '../../runtime/ports/views.js'
 import type { HistoryEntry } from '../../runtime/read/queries.js'
 import { freshLog } from '../support/eventstore/logs.js'
 import { freshSchema } from '../support/postgres.js'
-import { PatientClock } from './patient-clock.js'
+import { PatientClock, Watch } from './patient-clock.js'
 
 /** Where a log is kept, and how to get at it. */
 interface Place {
@@ -121,14 +121,14 @@ export const postgres: Backend = {
   name: 'postgres:',
   async create() {
     const schema = await freshSchema()
-    const patient = new PatientClock()
+    const watch = new Watch()
     const stores: EventStore[] = []
     return {
-      clock: patient,
+      clock: new PatientClock(watch),
       async open(options, clock, ids) {
         const { store, views, readModels } = await openPostgresStorage(schema.url, { durability: 'normal' })
-        const models = async (): Promise<ReadModels> => watched(await readModels(), patient)
-        return ledgerOn(watched(store, patient), watched(views, patient), clock, options, ids, models)
+        const models = async (): Promise<ReadModels> => watched(await readModels(), watch)
+        return ledgerOn(watched(store, watch), watched(views, watch), clock, options, ids, models)
       },
       async store() {
         const store = await openPostgresStore(schema.url, { durability: 'normal' })
@@ -149,12 +149,12 @@ export function eventstore(server: () => string, tidy: (url: string) => Promise<
     name: 'esdb:',
     async create() {
       const url = freshLog(server())
-      const patient = new PatientClock()
+      const watch = new Watch()
       const stores: EventStore[] = []
       return {
-        clock: patient,
+        clock: new PatientClock(watch),
         open: async (options, clock, ids) =>
-          ledgerOn(watched(await openEventStore(url), patient), new MemoryViews(), clock, options, ids),
+          ledgerOn(watched(await openEventStore(url), watch), new MemoryViews(), clock, options, ids),
         async store() {
           const store = await openEventStore(url)
           stores.push(store)
