@@ -47,8 +47,9 @@ export async function checkBundleFile(path: string, options: BundleFileOptions):
 
 /** Each with its line feed; the last as it is. */
 async function* linesOf(path: string): AsyncGenerator<Buffer> {
+  const isGzip = await isCompressed(path)
   const file = createReadStream(path)
-  const source = (await isCompressed(path)) ? file.pipe(createGunzip()) : file
+  const source = isGzip ? file.pipe(createGunzip()) : file
   file.on('error', (error) => source.destroy(error))
   let held: Buffer[] = []
   for await (const chunk of source as AsyncIterable<Buffer>) {

@@ -72,14 +72,19 @@ const VERBS: Readonly<Record<string, readonly ((program: Command) => void)[]>> =
 /** Runs one command line and ends the process: a config may hold sockets open that nobody will close. */
 export async function run(argv: readonly string[]): Promise<never> {
   survivePipes()
+  await perform(argv)
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  process.exit()
+}
+
+/** Runs one command line; what came of it is in `process.exitCode`. */
+export async function perform(argv: readonly string[]): Promise<void> {
   const program = build()
   try {
     await program.parseAsync(argv)
   } catch (error) {
     process.exitCode = report(error, program)
   }
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-  process.exit()
 }
 
 function build(): Command {

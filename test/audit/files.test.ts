@@ -292,3 +292,7 @@ test('the verifier in Python has at most 250 lines, and says the root that we sa
   expect(words).toContain(Buffer.from(root).toString('hex'))
   expect((await readFile(VERIFIER, 'utf8')).split('\n').length - 1).toBeLessThanOrEqual(250)
 })
+
+test('a file that is not there is told to whoever asks, and to nobody else', async () => {
+  await expect(checkBundleFile(join(temporaryFolder(), 'nowhere.proof'), { held: [] })).rejects.toThrow('ENOENT')
+})

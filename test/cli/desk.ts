@@ -1,5 +1,5 @@
 /** A folder with jobledger installed (the built one, by a link), and the command line run in it as real processes. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { defineJob, type EnqueueOptions, type JobStatus, type Ledger, openLedger
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const main = join(root, 'dist', 'adapters', 'cli', 'main.js')
+const host = fileURLToPath(new URL('command-host.mjs', import.meta.url))
 
 /** No judgement of speed: a process that hangs must not hang the tests. */
 const GUARD_MS = 60_000
@@ -29,6 +30,7 @@ export interface RunOptions {
 export class Desk {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'jobledger-cli-'))
   readonly #started: Started[] = []
+  #host: CommandHost | undefined
 
   constructor() {
     if (!existsSync(main)) throw new Error('run `npm run build` first; `npm test` does')
@@ -63,8 +65,12 @@ export class Desk {
     return started
   }
 
-  async run(args: readonly string[], options?: RunOptions): Promise<Ran> {
-    return this.start(args, options).ended
+  /** In a process that has been started for the command before it, where that makes no difference. */
+  async run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const needsOwn = args[0] === 'work' || args.includes('--config') || options.stdin !== undefined
+    if (needsOwn || this.#host?.isBusy) return this.start(args, options).ended
+    this.#host ??= new CommandHost(this.folder)
+    return this.#host.run(args, options.env)
   }
 
   /** The document that a verb prints with --json. */
@@ -98,7 +104,7 @@ export class Desk {
   }
 
   async remove(): Promise<void> {
-    await Promise.all(this.#started.map((started) => started.kill()))
+    await Promise.all([...this.#started.map((started) => started.kill()), this.#host?.end()])
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
@@ -142,6 +148,52 @@ export class Started {
   async kill(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL')
     await this.ended
+  }
+}
+
+/** One process for many commands: see `command-host.mjs`. */
+class CommandHost {
+  readonly #child: ChildProcess
+  readonly #gone: Promise<unknown>
+  readonly #ready: Promise<unknown>
+  isBusy = false
+
+  constructor(cwd: string) {
+    this.#child = fork(host, { cwd, env: environment(), execArgv: [] })
+    this.#gone = once(this.#child, 'exit')
+    this.#ready = this.#answer()
+  }
+
+  async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+    this.isBusy = true
+    try {
+      await this.#ready
+      const answer = this.#answer()
+      this.#child.send({ args, env })
+      return (await answer) as Ran
+    } finally {
+      this.isBusy = false
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#gone
+  }
+
+  async #answer(): Promise<unknown> {
+    const guard = setTimeout(() => this.#child.kill('SIGKILL'), GUARD_MS)
+    const over = new AbortController()
+    const gone = this.#gone.then(() => {
+      throw new Error('the process that runs commands has ended')
+    })
+    try {
+      const [message] = (await Promise.race([once(this.#child, 'message', over), gone])) as [unknown]
+      return message
+    } finally {
+      clearTimeout(guard)
+      over.abort()
+    }
   }
 }
 
