@@ -41,7 +41,8 @@ export class Rival {
   #asked = 0
 
   private constructor(program: string, url: string, folder: string) {
-    this.#child = fork(program, [PACKAGE, url, folder], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    // Views of a log on a server are made where the process is.
+    this.#child = fork(program, [PACKAGE, url, folder], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     this.#exited = once(this.#child, 'exit')
     this.#child.on('message', (message) => this.#hear(message as Reply))
   }
