@@ -64,9 +64,18 @@ function tryOpen(path: string, file: DisposableFile): Database | undefined {
   }
 }
 
-/** What lies beside a file that is not there belongs to one that was deleted, which others may still have open. */
+/**
+ * What lies beside a file that is not there belongs to one that was deleted, which others may still have open. Only who makes
+ * the file takes that away: whoever finds it made may have a WAL there already. Who has one in the microseconds in between loses
+ * it, and finds a file that is made anew.
+ */
 function makeFile(path: string): void {
-  closeSync(openSync(path, 'a', 0o600))
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw error
+  }
   for (const suffix of BESIDE) rmSync(path + suffix, { force: true })
 }
 
