@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
+import { readLine } from '../domain/audit/bundle.js'
 import { signerText, toKeyName, verifierKey, verifierText } from '../domain/audit/note.js'
 import { BundleCheck, type BundleReport } from '../runtime/audit/bundle-check.js'
+import type { AuditFinding } from '../runtime/audit/findings.js'
 import { toHeld, toKeys } from '../runtime/audit/signer.js'
+import { SliceLocator } from '../runtime/audit/slice-locator.js'
 import { nodeDigest } from './node/digest.js'
 import { nodeSignatures } from './node/signatures.js'
 
@@ -42,7 +45,26 @@ export async function checkBundleFile(path: string, options: BundleFileOptions):
     lines += 1
     if (lines % LINES_A_WORD === 0) options.onProgress?.(lines)
   }
-  return check.report()
+  const report = check.report()
+  const slice = check.differing
+  if (slice === undefined) return report
+  const located = await locatedIn(path, new SliceLocator(nodeDigest.hash, check.kept, slice), options.signal)
+  return { ...report, findings: [...report.findings, ...located] }
+}
+
+/** The file once more, of which the root has said only that it differs. */
+async function locatedIn(
+  path: string,
+  locator: SliceLocator,
+  signal: AbortSignal | undefined,
+): Promise<readonly AuditFinding[]> {
+  let lines = 0
+  for await (const line of linesOf(path)) {
+    signal?.throwIfAborted()
+    lines += 1
+    if (lines > 1) locator.line(readLine(line.toString('utf8'), lines))
+  }
+  return locator.findings
 }
 
 /** Each with its line feed; the last as it is. */

@@ -36,7 +36,6 @@ def multiply(scalar, p):
         total = add(total, p) if scalar & 1 else total
         p, scalar = add(p, p), scalar >> 1
     return total
-
 BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 def is_signed(public, message, signature):
     a, r = point(public), point(signature[:32])
@@ -71,44 +70,42 @@ def field(text):
 def seal_of(event):
     """Hash of the body, hex; None where there is none."""
     shape = [name for name in ("salt", "text", "bytes", "hash") if name in event]
-    if shape in ([], ["hash"]):
-        return event.get("hash")
+    if shape in ([], ["hash"]): return event.get("hash")
     if shape not in (["salt", "text"], ["salt", "bytes"]) or len(base64.b64decode(event["salt"])) != 16:
         raise ValueError("a body is 16 bytes of salt with text or bytes, or hash")
     content = event["text"].encode("utf-8") if "text" in event else base64.b64decode(event["bytes"])
     return sha256(base64.b64decode(event["salt"]), content).hex()
-
 def leaf_of(event):
+    if "leaf" in event and len(event["leaf"]) == 64: return bytes.fromhex(event["leaf"])
     if type(event["at"]) is not int or type(event["revision"]) is not int:
         raise ValueError("revision and at are numbers")
     texts = [str(event[name]) for name in ("stream", "revision", "id", "type", "at", "data")]
     content = sha256(*map(field, texts[2:] + [event.get("metadata"), seal_of(event)]))
     return sha256(b"\x00", *map(field, texts[:2]), content)
-
-def hashes(texts):
-    return [base64.b64decode(text) for text in texts]
-
+def is_leaf(line): return "leaf" in line or "stream" in line and line["stream"][:6] != "batch-" and line["type"] != "NameTaken"
+def words(line, number):
+    what = ("a bare leaf",) if "leaf" in line else (line["type"], "at revision %d of" % line["revision"], line["stream"])
+    return "line %d, %s" % (number, " ".join(what))
+def lines_of(path):
+    with open(path, "rb") as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+    with (gzip.open if is_packed else open)(path, "rb") as file:
+        yield from file
+def hashes(texts): return [base64.b64decode(text) for text in texts]
 def node(left, right): return sha256(b"\x01", left, right)
-
-def middle(start, end):
-    half = 1
-    while half * 2 < end - start:
-        half *= 2
-    return start + half
+def middle(start, end): return start + (1 << (end - start - 1).bit_length() - 1)
 
 def root_by_path(leaf, index, start, end, path):
     """`path` is used up from its end: the last hash is the root's own child."""
     if end - start == 1: return leaf if not path else None
-    if not path or not start <= index < end:
-        return None
+    if not path or not start <= index < end: return None
     at, rest, other = middle(start, end), path[:-1], path[-1]
     below = root_by_path(leaf, index, *((start, at) if index < at else (at, end)), rest)
     return below and (node(below, other) if index < at else node(other, below))
 
 def root_of(leaves, first, start, end, outside):
     """Over leaves from `first` on, and the roots of what is outside of them from left to right; None: too few of either."""
-    if end <= first or start >= first + len(leaves):
-        return next(outside, None)
+    if end <= first or start >= first + len(leaves): return next(outside, None)
     if end - start == 1: return leaves[start - first]
     at = middle(start, end)
     left, right = root_of(leaves, first, start, at, outside), root_of(leaves, first, at, end, outside)
@@ -116,9 +113,7 @@ def root_of(leaves, first, start, end, outside):
 
 def roots_by_consistency(old, old_root, start, end, proof, is_old):
     """The old root and the new one over leaves start to end; `proof` is used up from its end."""
-    if end == old:
-        known = old_root if is_old else proof.pop()
-        return known, known
+    if end == old: return [old_root if is_old else proof.pop()] * 2
     at, other = middle(start, end), proof.pop()
     if old <= at:
         first, whole = roots_by_consistency(old, old_root, start, at, proof, is_old)
@@ -126,100 +121,104 @@ def roots_by_consistency(old, old_root, start, end, proof, is_old):
     return [node(other, root) for root in roots_by_consistency(old, old_root, at, end, proof, False)]
 
 def is_consistent(old, new, proof):
-    if not 0 < old["size"] < new["size"]:
-        return old["size"] == 0
-    try:
-        roots = roots_by_consistency(old["size"], old["root"], 0, new["size"], proof, True)
-        return not proof and tuple(roots) == (old["root"], new["root"])
-    except IndexError:
-        return False
+    if not 0 < old["size"] < new["size"]: return old["size"] == 0
+    roots = roots_by_consistency(old["size"], old["root"], 0, new["size"], proof, True) if proof else ()
+    return not proof and tuple(roots) == (old["root"], new["root"])
 
-def check(path, held, keys, sealed, wrong):
-    raw = open(path, "rb").read()
-    lines = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).splitlines(keepends=True)
-    manifest, end = json.loads(lines[0]), json.loads(lines[-1])
-    kind, cut, is_job = manifest["kind"], manifest.get("slice"), manifest["kind"] == "proof" and "job" in manifest["filter"]
-    of, count = manifest.get("filter") or {}, len(lines) - 2
+def locate(path, index, end, kept, check):
+    """The root says only that a slice differs: names lines that are not what the log kept of them, as far as the file has that."""
+    known, named = {start + at // 32: page[at: at + 32] for start, page in kept for at in range(0, len(page), 32)}, 0
+    for number, line in enumerate(map(json.loads, lines_of(path)), 1):
+        if is_leaf(line) and index < end:
+            differs = known.get(index, leaf_of(line)) != leaf_of(line)
+            check(not differs or named == 10, "%s: is not what the log kept of leaf %d" % (words(line, number), index))
+            index, named = index + 1, min(10, named + differs)
+
+def look(path, held, keys, sealed, check):
+    lines = lines_of(path)
+    first = next(lines)
+    manifest, end, digest = json.loads(first), {}, hashlib.sha256(first)
+    kind, cut, of = manifest["kind"], manifest.get("slice"), manifest.get("filter") or {}
+    job, one = (of.get("job"), of.get("event") or {}) if kind == "proof" else (None, {})
     note = read_note(manifest["checkpoint"]) if "checkpoint" in manifest else None
-    if manifest["format"] != "jobledger/1" or end.get("end") is not True:
-        wrong("not a whole file of format jobledger/1")
-    if end.get("sha256") != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
-        wrong("the file is not as it was written: its bytes do not hash to what its end says")
-    leaves, revisions, erased, placed, events = [], {}, {}, 0, 0
-    for number, line in enumerate(lines[1:-1], 2):
+    leaves, revisions, erased, kept, bare, events, placed, unsealed = [], {}, {}, [], 0, 0, 0, 0
+    for number, line in enumerate(lines, 2):
         event = json.loads(line)
+        check(not end, "line %d stands behind the end" % number)
+        if event.get("end") is True:
+            end = event
+            continue
+        digest.update(line)
+        where = words(event, number)
         if "leaf" in event:
-            leaves.append(bytes.fromhex(event["leaf"]))
+            check(cut and event["index"] == cut["index"] + len(leaves), where + ": is not proven, or another one than it says")
+            leaves.append(leaf_of(event))
+            bare += 1
             continue
         events, stream, revision = events + 1, event["stream"], event["revision"]
-        where = "line %d, %s at revision %d of %s" % (number, event["type"], revision, stream)
-        if revision <= revisions.get(stream, -1):
-            wrong(where + ": out of order")
-        elif is_job and revision != revisions.get(stream, -1) + 1:
-            wrong(where + ": what came before it is missing")
-        if is_job and stream != "job-%s" % of["job"] or any(event[name] != value for name, value in (of.get("event") or {}).items()):
-            wrong(where + ": is not what the file says that it proves")
+        check(revision > revisions.get(stream, -1), where + ": out of order")
+        check(job is None or revision <= revisions.get(stream, -1) + 1, where + ": what came before it is missing")
+        is_other = job is not None and stream != "job-%s" % job or any(event[name] != value for name, value in one.items())
+        check(not is_other, where + ": is not what the file says that it proves")
         revisions[stream] = revision
-        if "hash" in event and is_job:
-            erased[stream, revision, event["hash"]] = where
-        if event["type"] == "Expunged":
-            for at, digest in json.loads(event["data"])["hashes"].items():
-                erased.pop((stream, int(at), digest), None)
-        if event["type"] == "SegmentSealed" and "path" in event:
-            sealed.add(json.loads(event["data"])["sha256"])
-        if stream.startswith("batch-") or event["type"] == "NameTaken":
-            continue
+        if "hash" in event and job is not None: erased[stream, revision, event["hash"]] = where
+        for at, was in json.loads(event["data"])["hashes"].items() if event["type"] == "Expunged" else ():
+            erased.pop((stream, int(at), was), None)
+        if event["type"] == "SegmentSealed" and "path" in event: sealed.add(json.loads(event["data"])["sha256"])
+        if cut and (stream, event["type"]) == ("audit", "LeavesHashed"):
+            kept.append((json.loads(event["data"])["from"], base64.b64decode(event["bytes"])))
+        if not is_leaf(event): continue
         leaves.append(leaf_of(event))
-        if note and "path" in event:
+        if note and not cut and "path" in event:
             root = root_by_path(leaves[-1], event["index"], 0, note["size"], hashes(event["path"]))
             placed += root == note["root"]
-            if root != note["root"]:
-                wrong(where + ": is not leaf %d of the checkpoint" % event["index"])
-    for where in erased.values():
-        wrong(where + ": its body is gone, and nothing on record says so")
-    if (events, events, len(revisions)) != (manifest["events"], end.get("events"), manifest["streams"]):
-        wrong("the file holds %d events of %d streams, and announces others" % (events, len(revisions)))
+            check(root == note["root"], where + ": is not leaf %d of the checkpoint" % event["index"])
+            check(not unsealed, where + ": is proven, and stands behind what is said to have come after the checkpoint")
+        unsealed += not cut and "path" not in event
+    for where in erased.values(): check(False, where + ": its body is gone, and nothing on record says so")
+    check(manifest["format"] == "jobledger/1" and end, "not a whole file of format jobledger/1")
+    check(end.get("sha256") == digest.hexdigest(), "the file is not as it was written: its end has another hash of its bytes")
+    is_so = (events, events, len(revisions)) == (manifest["events"], end.get("events"), manifest["streams"])
+    check(is_so, "the file holds %d events of %d streams, and announces others" % (events, len(revisions)))
     print("%s: %s, %d events of %d streams, %s" % (path, kind, events, len(revisions), json.dumps(of)))
     if kind == "segment":
-        is_sealed = {hashlib.sha256(raw).hexdigest(), end.get("sha256")} & sealed
+        is_sealed = {hashlib.sha256(open(path, "rb").read()).hexdigest(), end.get("sha256")} & sealed
         print("  sealed:", "as a proof given says" if is_sealed else "no proof given says so")
-    if kind == "proof" and (placed != events or not events) or not cut and len(leaves) > events:
-        wrong("%d of %d lines are not proven" % (count - placed, count))
+    check(kind != "proof" or placed == events > 0, "%d of %d events are not proven" % (events - placed, events))
     if note is None:
-        return print("  proven: that the file is as it was written, and nothing more")
-    if manifest.get("origin", note["origin"]) != note["origin"]:
-        wrong("the file is said to be of %s, its checkpoint is of %s" % (manifest["origin"], note["origin"]))
-    unsealed = max(0, cut["index"] + len(leaves) - note["size"]) if cut else 0
-    leaves = leaves[: len(leaves) - unsealed]
-    if cut and (type(cut["index"]) is not int or not 0 <= cut["index"] < note["size"] or not leaves):
-        wrong("its slice covers no leaf of the checkpoint")
-    elif cut:
+        return print("  proven: that the file is as it was written, and nothing more. " + manifest.get("unproven", ""))
+    check(manifest.get("origin", note["origin"]) == note["origin"], "the checkpoint is of another log: " + note["origin"])
+    is_said = kind != "export" or cut or unsealed == manifest.get("unsealed", 0)
+    check(is_said, "%d events are not proven, and not as many are said to have come after the checkpoint" % unsealed)
+    loose = events + bare - len(leaves)
+    if cut:
+        unsealed = max(0, cut["index"] + len(leaves) - note["size"])
+        leaves = leaves[: len(leaves) - unsealed]
+        is_sound = type(cut["index"]) is int and 0 <= cut["index"] < note["size"] and leaves
+        check(is_sound, "its slice covers no leaf of the checkpoint")
         outside = iter(hashes(cut["outside"]))
-        if root_of(leaves, cut["index"], 0, note["size"], outside) != note["root"] or next(outside, None):
-            wrong("the %d leaves from %d on are not those of the checkpoint" % (len(leaves), cut["index"]))
+        if is_sound and (root_of(leaves, cut["index"], 0, note["size"], outside) != note["root"] or next(outside, None)):
+            check(False, "the %d leaves from %d on are not those of the checkpoint" % (len(leaves), cut["index"]))
+            locate(path, cut["index"], cut["index"] + len(leaves), kept, check)
     by = signer(note, keys)
-    if keys and not by:
-        wrong("the checkpoint was not signed with any of the keys given")
-    what = "all leaves from %d on" % cut["index"] if cut else "each event" if placed == events > 0 else "nothing"
+    check(by or not keys, "the checkpoint was not signed with any of the keys given")
+    what = "all leaves from %d on" % cut["index"] if cut else "each event" if placed else "nothing"
     what += ", but for the last %d" % unsealed if unsealed else ""
-    print("  checkpoint: %d leaves of %s, root %s" % (note["size"], note["origin"], note["root"].hex()))
-    print("  signature: %s" % (by or ("of no key given" if keys else "not checked, no --key")))
     what += ". By its own word %d more came later" % manifest["later"] if manifest.get("later") else ""
+    what += ". Of batches, which are in no tree: %d" % loose if loose else ""
+    by = by or ("of no key given" if keys else "not checked, no --key")
+    print("  checkpoint: %d leaves of %s, root %s\n  signature: %s" % (note["size"], note["origin"], note["root"].hex(), by))
     print("  proven to be in that checkpoint: " + what)
     for mine in held:
         name = "the checkpoint held of %d leaves" % mine["size"]
-        if keys and not signer(mine, keys):
-            wrong(name + " was not signed with any of the keys given")
-        if follows(mine, note, manifest, leaves if cut and cut["index"] == 0 else []):
-            print("  relative to: %s, which this one grew out of" % name)
-        else:
-            wrong("nothing in the file shows that it follows from " + name)
-    if not held:
-        print("  relative to: nothing you hold; whoever has the key can have written all of it anew")
+        check(not keys or signer(mine, keys), name + " was not signed with any of the keys given")
+        is_grown = follows(mine, note, manifest, leaves if cut and cut["index"] == 0 else [])
+        check(is_grown, "nothing in the file shows that it follows from " + name)
+        print("  relative to: " + (name + ", which this one grew out of" if is_grown else "nothing"))
+    print("" if held else "  relative to: nothing you hold; whoever has the key can have written all of it anew\n", end="")
 
 def follows(mine, note, manifest, leaves):
-    if mine["origin"] != note["origin"]:
-        return False
+    if mine["origin"] != note["origin"]: return False
     if 0 < mine["size"] <= len(leaves):
         return root_of(leaves[: mine["size"]], 0, 0, mine["size"], iter([])) == mine["root"]
     if mine["size"] == note["size"]:
@@ -240,8 +239,8 @@ def main():
     found, sealed = [], set()
     for path in options.files:
         try:
-            check(path, held, keys, sealed, lambda what: found.append("%s: %s" % (path, what)))
-        except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+            look(path, held, keys, sealed, lambda is_so, what: is_so or found.append("%s: %s" % (path, what)))
+        except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, StopIteration) as error:
             found.append("%s: cannot be read: %r" % (path, error))
     print("".join("DIFFERS %s\n" % each for each in found), end="")
     sys.exit(5 if found else 0)

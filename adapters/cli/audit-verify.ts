@@ -110,17 +110,22 @@ const RELATIVE: Readonly<Record<AuditReport['relativeTo'], string>> = {
 
 function fileFacts(report: BundleReport, hasKeys: boolean): Record<string, string | undefined> {
   const { kind, events, streams, origin, size, root, proven, signedBy, held, erased, removed, unsealed, later } = report
+  const { uncovered, unproven } = report
   const signature = signedBy ?? (hasKeys ? 'of none of the keys given' : 'not checked: no --key')
   return {
     file: `${kind}, ${plural(events, 'event')} of ${plural(streams, 'stream')}`,
     checkpoint: size === undefined ? 'none' : `${plural(size, 'event')} of ${origin}`,
     root,
     signature: size === undefined ? undefined : signature,
-    proven: PROVEN[proven],
+    proven: unproven === undefined ? provenWords(proven, unsealed) : `nothing: ${oneLine(unproven)}`,
     held: held > 0 ? `${plural(held, 'checkpoint')}, which this one grew out of` : 'none',
     erased: erased > 0 ? `${erased} bodies, on record` : undefined,
     removed: removed > 0 ? `${plural(removed, 'event')}: only hashes are left` : undefined,
     unsealed: unsealed > 0 ? `${plural(unsealed, 'event')} since: nothing can be said of them yet` : undefined,
+    uncovered:
+      uncovered > 0 && size !== undefined
+        ? `${plural(uncovered, 'event')} of batches, which are in no tree`
+        : undefined,
     later: later > 0 ? `${plural(later, 'event')} since, by its own word: not in the file` : undefined,
   }
 }
@@ -130,6 +135,9 @@ const PROVEN: Readonly<Record<BundleReport['proven'], string>> = {
   whole: 'what is not unsealed is in that checkpoint, in order and without a gap',
   nothing: 'that the file is as it was written, and nothing more',
 }
+
+const provenWords = (proven: BundleReport['proven'], unsealed: number): string =>
+  proven === 'each' && unsealed > 0 ? `${PROVEN.each}, but for the last ${unsealed}` : PROVEN[proven]
 
 const keyOf = (given: string): string => (/^[^+\s]+\+[0-9a-f]{8}\+/.test(given) ? given : textOf('--key', given).trim())
 

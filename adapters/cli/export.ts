@@ -5,8 +5,8 @@ import type { Copied } from '../../runtime/copy/copy.js'
 import type { Exported, ExportOptions } from '../../runtime/export/export.js'
 import { bytes } from '../shared/bytes.js'
 import { inWords, Pace } from './copy.js'
-import { CliError } from './exit-codes.js'
-import { instant, repeated } from './flags.js'
+import { CliError, EXIT } from './exit-codes.js'
+import { instant, repeated, textOf } from './flags.js'
 import { plural } from './output.js'
 import { requireLedger, Session, shown, withLedger } from './session.js'
 import { untilStopped } from './wait.js'
@@ -18,6 +18,7 @@ interface ExportFlags {
   readonly until?: number
   readonly stream?: string[]
   readonly job?: string[]
+  readonly since?: string
 }
 
 const text = (given: string): string => given
@@ -27,13 +28,14 @@ export function addExport(program: Command): void {
     .command('export')
     .summary('write the log, or a part of it, into a file')
     .description(
-      'Writes events as they are stored, bodies included, one in a line, after a manifest and before a hash of all of it; what is archived is in it, too. A whole log can be imported into an empty ledger of any store; a part can be read.',
+      'Writes events as they are stored, bodies included, one in a line, after a manifest and before a hash of all of it; what is archived is in it, too. Where the log has a checkpoint the file proves by it what it has. A whole log can be imported into an empty ledger of any store; a part can be read.',
     )
     .requiredOption('--to <file>', 'the file; compressed if its name ends in .gz')
     .option('--from <instant>', 'from then on', instant('--from'))
     .option('--until <instant>', 'up to then', instant('--until'))
     .option('--stream <prefix>', 'streams that begin with this; may be repeated', repeated(text))
     .option('--job <id>', 'of this job; may be repeated', repeated(text))
+    .option('--since <file>', 'also prove that the log has only grown since this signed note')
     .option('--force', 'take the place of a file that is there')
     .addHelpText('after', EXPORT_HELP)
     .action(async (flags: ExportFlags, command: Command) => {
@@ -45,7 +47,19 @@ export function addExport(program: Command): void {
         const { file, events, streams, bytes: size } = exported
         return `${file}: ${plural(events, 'event')} of ${plural(streams, 'stream')}, ${bytes(size)}`
       })
+      const { proven, unsealed, unproven } = exported
+      if (unproven === undefined) {
+        session.output.talk(proofInWords(proven, unsealed))
+        return
+      }
+      session.output.complain(`The file is there, and proves nothing: ${unproven}`)
+      process.exitCode = EXIT.integrity
     })
+}
+
+function proofInWords(proven: Exported['proven'], unsealed: number): string {
+  if (proven === 'nothing') return 'No checkpoint covers anything of it: it proves nothing.'
+  return `Proven by the last checkpoint${unsealed > 0 ? `, but for ${plural(unsealed, 'event')} that came later` : ''}.`
 }
 
 const EXPORT_HELP = `
@@ -55,7 +69,8 @@ is made for its owner alone to read.
 Exit codes:
   3  no job has an id that --job names, or it was removed
   4  the file is there already, without --force
-  5  a file of the archive is missing, or not as it was sealed
+  5  a file of the archive is missing, or not as it was sealed; or the log is not
+     what was signed of it: then the file is made, and proves nothing
 
 Examples:
   $ jobledger export --to jobs.ndjson.gz
@@ -64,7 +79,7 @@ Examples:
 
 function write(session: Session, url: string, flags: ExportFlags): Promise<Exported> {
   const { output } = session
-  const { to, force = false, from, until, stream, job } = flags
+  const { to, force = false, from, until, stream, job, since } = flags
   const filter = { ...(stream && { streams: stream }), ...(job && { job }) }
   return untilStopped('there is no file', (signal) =>
     withLedger({ url, logger: session.log, ...session.storage }, async (ledger) => {
@@ -72,6 +87,7 @@ function write(session: Session, url: string, flags: ExportFlags): Promise<Expor
         ...{ to, force, signal },
         ...(from !== undefined && { from }),
         ...(until !== undefined && { until }),
+        ...(since !== undefined && { since: textOf('--since', since) }),
         ...(Object.keys(filter).length > 0 && { filter }),
         onProgress: ({ events, total }) => output.progress(`${events} of ${plural(total, 'event')}`),
       }

@@ -36,6 +36,10 @@ export interface Manifest {
   readonly slice?: { readonly index: number; readonly outside: readonly string[] }
   /** Of a proof of a job: how many events of it came after the checkpoint. They are not in the file. */
   readonly later?: number
+  /** Of an export that is no slice: as many of its events, the last ones, came after the checkpoint. */
+  readonly unsealed?: number
+  /** Why nothing is proven of it, though there are checkpoints. */
+  readonly unproven?: string
   readonly [more: string]: Json | undefined
 }
 

@@ -197,25 +197,50 @@ export function isConsistent(
   return first !== undefined && whole !== undefined && sameBytes(first, oldRoot) && sameBytes(whole, root)
 }
 
-/** The root over a slice of leaves and the roots of what is outside of it; undefined where their number does not fit. */
-export function rootBySlice(
-  node: NodeHash,
-  {
-    index,
-    leaves,
-    size,
-    outside,
-  }: { index: number; leaves: readonly Uint8Array[]; size: number; outside: readonly Uint8Array[] },
-): Uint8Array | undefined {
-  const slice = { from: index, to: index + leaves.length }
-  if (slice.to > size || outsideSpans(slice, size).length !== outside.length || size === 0) return undefined
-  const others = outside.values()
-  const root = (span: Span): Uint8Array => {
-    if (span.to <= slice.from || span.from >= slice.to) return others.next().value as Uint8Array
-    if (span.to - span.from === 1) return leaves[span.from - index] as Uint8Array
-    const at = middle(span)
-    const left = root({ from: span.from, to: at })
-    return node(left, root({ from: at, to: span.to }))
+/** Leaves of a tree from one on, without a gap: all it keeps are the roots of the largest whole subtrees that they make. */
+export class SliceTree {
+  readonly from: number
+  readonly #node: NodeHash
+  readonly #parts: { readonly from: number; readonly leaves: number; readonly root: Uint8Array }[] = []
+  #to: number
+
+  /** `from`: the first leaf. */
+  constructor(sha256: Sha256, from: number) {
+    this.#node = nodeHasher(sha256)
+    this.from = from
+    this.#to = from
   }
-  return root({ from: 0, to: size })
+
+  /** Without this one. */
+  get to(): number {
+    return this.#to
+  }
+
+  push(leaf: Uint8Array): void {
+    let part = { from: this.#to, leaves: 1, root: leaf }
+    for (let left = this.#parts.at(-1); left?.leaves === part.leaves; left = this.#parts.at(-1)) {
+      if (left.from % (2 * part.leaves) !== 0) break
+      part = { from: left.from, leaves: 2 * part.leaves, root: this.#node(left.root, part.root) }
+      this.#parts.pop()
+    }
+    this.#parts.push(part)
+    this.#to += 1
+  }
+
+  /** Of a tree of `size` leaves, with the roots of what is outside of these, from left to right; undefined where their number does not fit. */
+  root(size: number, outside: readonly Uint8Array[]): Uint8Array | undefined {
+    const slice = { from: this.from, to: this.#to }
+    if (slice.from === slice.to || slice.to > size || outsideSpans(slice, size).length !== outside.length)
+      return undefined
+    const [others, parts] = [outside.values(), this.#parts.values()]
+    const root = (span: Span): Uint8Array => {
+      if (span.to <= slice.from || span.from >= slice.to) return others.next().value as Uint8Array
+      // Whole subtrees inside come as they were pushed.
+      if (span.from >= slice.from && span.to <= slice.to && isWhole(span)) return parts.next().value?.root as Uint8Array
+      const at = middle(span)
+      const left = root({ from: span.from, to: at })
+      return this.#node(left, root({ from: at, to: span.to }))
+    }
+    return root({ from: 0, to: size })
+  }
 }

@@ -8,6 +8,7 @@ const NOTHING = new Uint8Array(0)
 export class Alignment {
   readonly #pages: AsyncIterator<Uint8Array>
   readonly #removed: LeafSet
+  readonly #onGone: (index: number, leaf: Uint8Array) => void
   #page: Uint8Array = NOTHING
   #at = 0
   /** Of the next kept leaf. */
@@ -15,9 +16,15 @@ export class Alignment {
   /** Leaves of events that were removed on record. */
   gone = 0
 
-  constructor(pages: AsyncIterator<Uint8Array>, removed: LeafSet) {
+  /** `onGone`: told of each leaf of an event that was removed on record. */
+  constructor(
+    pages: AsyncIterator<Uint8Array>,
+    removed: LeafSet,
+    onGone: (index: number, leaf: Uint8Array) => void = () => {},
+  ) {
     this.#pages = pages
     this.#removed = removed
+    this.#onGone = onGone
   }
 
   /** No kept leaf is at hand: `next` gets some. */
@@ -43,8 +50,17 @@ export class Alignment {
       this.index += 1
       if (isSame) return 'same'
       this.gone += 1
+      this.#onGone(this.index - 1, kept)
     }
     return 'spent'
+  }
+
+  /** As `take`, with as many leaves as it takes. */
+  async find(leaf: Uint8Array): Promise<'same' | 'spent' | 'other'> {
+    for (;;) {
+      const found = this.take(leaf)
+      if (found !== 'spent' || !(await this.next())) return found
+    }
   }
 
   /** What is left, as far as it was removed on record. True: that is all. */

@@ -1,9 +1,7 @@
 /** All that a runtime does about checkpoints: it makes them, from time to time by itself, and proves and verifies by them. */
 
 import { endLine, eventLine, manifestLine } from '../../domain/audit/bundle.js'
-import { toBase64 } from '../../domain/audit/encoding.js'
 import { LeafHasher } from '../../domain/audit/leaf.js'
-import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { EventTexts } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import { JobUnknown } from '../../domain/rejection.js'
@@ -135,23 +133,19 @@ export class Auditor {
 
   async #prove(events: readonly EventTexts[], since: string | undefined, filter: object): Promise<string> {
     const { log, digest, logId } = this.#options
-    const old = since === undefined ? undefined : parseCheckpoint(parseNote(since))
     const hasher = new LeafHasher(digest.hash)
     const prover = await Prover.open(log, digest.hash)
-    const { note } = prover.latest
     const covered = prover.covered(events)
     const places = await prover.inclusion(
       covered.map((event) => ({ leaf: hasher.hash(event), position: event.position })),
     )
     const later = events.length - covered.length
-    const proof = old && (await prover.consistency(old)).map(toBase64)
     const manifest = manifestLine({
-      ...{ format: 'jobledger/1', kind: 'proof', logId, origin: parseCheckpoint(parseNote(note)).origin },
+      ...{ format: 'jobledger/1', kind: 'proof', logId },
       ...{ events: covered.length, streams: 1, from: covered[0]?.position ?? '', to: covered.at(-1)?.position ?? '' },
       filter: { ...filter },
       ...(later > 0 && { later }),
-      checkpoint: note,
-      ...(since !== undefined && proof !== undefined && { consistency: { from: since, proof } }),
+      ...(await prover.seal(since)),
     })
     const text = manifest + covered.map((event, index) => eventLine(event, places[index])).join('')
     return text + endLine(covered.length, digest.sha256(text))

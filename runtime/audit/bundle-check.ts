@@ -4,8 +4,8 @@ import type { BundleKind, BundleLine, Manifest } from '../../domain/audit/bundle
 import { readLine, readManifest } from '../../domain/audit/bundle.js'
 import { fromBase64, sameBytes, toBase64 } from '../../domain/audit/encoding.js'
 import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
-import type { NodeHash } from '../../domain/audit/merkle.js'
-import { isConsistent, nodeHasher, rootByInclusion, rootBySlice, rootOf } from '../../domain/audit/merkle.js'
+import type { NodeHash, Span } from '../../domain/audit/merkle.js'
+import { isConsistent, nodeHasher, rootByInclusion, SliceTree } from '../../domain/audit/merkle.js'
 import type { Checkpoint, VerifierKey } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote, verifierText } from '../../domain/audit/note.js'
 import type { EventTexts } from '../../domain/event.js'
@@ -15,6 +15,7 @@ import { placeOf, wordsOf } from './findings.js'
 import { Redactions } from './redactions.js'
 import type { Held, KeyTools } from './signer.js'
 import { signedBy } from './signer.js'
+import { type KeptPage, keptIn } from './slice-locator.js'
 
 export interface BundleReport {
   readonly ok: boolean
@@ -36,10 +37,14 @@ export interface BundleReport {
   readonly erased: number
   /** Leaves of events that were removed. */
   readonly removed: number
-  /** Events that came after the checkpoint: nothing is proven of them. */
+  /** Events, the last ones, that came after the checkpoint, as the file says: nothing is proven of them. */
   readonly unsealed: number
+  /** Events that are in no tree, of whatever log: scaffolding of batches. */
+  readonly uncovered: number
   /** Events of the job that came after the checkpoint, as the file says: they are not in it. */
   readonly later: number
+  /** Why nothing is proven, in the words of who made the file. */
+  readonly unproven?: string
 }
 
 export interface BundleCheckOptions {
@@ -56,13 +61,19 @@ export class BundleCheck {
   readonly #redactions = new Redactions()
   readonly #findings: AuditFinding[] = []
   readonly #streams = new Map<string, number>()
-  readonly #leaves: Uint8Array[] = []
+  /** Roots of what begins with the first leaf, by size: for the checkpoints held. */
+  readonly #beginnings = new Map<number, Uint8Array | undefined>()
+  /** Leaf hashes that the file itself has of what was signed. */
+  readonly kept: KeptPage[] = []
+  #slice: SliceTree | undefined
+  #differs = false
   #manifest: Manifest | undefined
   #checkpoint: Checkpoint | undefined
   #line = 0
   #events = 0
   #placed = 0
   #removed = 0
+  #uncovered = 0
   #unsealed = 0
   #isEnded = false
 
@@ -77,18 +88,46 @@ export class BundleCheck {
   line(text: string, hashed: () => string): void {
     this.#line += 1
     if (this.#manifest === undefined) {
-      this.#manifest = readManifest(text)
-      const { checkpoint } = this.#manifest
-      if (checkpoint !== undefined) this.#checkpoint = parseCheckpoint(parseNote(checkpoint))
+      this.#begin(readManifest(text))
       return
     }
     const read = readLine(text, this.#line)
     if (this.#isEnded) this.#tell('record', `line ${this.#line} stands behind the end`)
     if (read.kind === 'event') this.#take(read)
-    else if (read.kind === 'leaf') {
-      this.#removed += 1
-      this.#leaves.push(read.leaf)
-    } else this.#end(read, hashed())
+    else if (read.kind === 'leaf') this.#takeBare(read)
+    else this.#end(read, hashed())
+  }
+
+  #begin(manifest: Manifest): void {
+    this.#manifest = manifest
+    const { checkpoint, slice } = manifest
+    if (checkpoint === undefined) return
+    this.#checkpoint = parseCheckpoint(parseNote(checkpoint))
+    if (slice === undefined) return
+    const { index } = slice
+    if (Number.isSafeInteger(index) && index >= 0 && index < this.#checkpoint.size)
+      this.#slice = new SliceTree(this.#tools.digest.hash, index)
+  }
+
+  #takeBare({ index, leaf }: Extract<BundleLine, { kind: 'leaf' }>): void {
+    this.#removed += 1
+    const expected = (this.#slice?.to ?? 0) + this.#unsealed
+    if (this.#slice !== undefined && index !== expected)
+      this.#tell('moved', `line ${this.#line} is said to be leaf ${index}, and stands where leaf ${expected} does`)
+    this.#grow(leaf)
+  }
+
+  /** Part of the slice, unless it came after the checkpoint. */
+  #grow(leaf: Uint8Array): void {
+    const slice = this.#slice
+    if (slice === undefined) return
+    if (slice.to >= (this.#checkpoint as Checkpoint).size) {
+      this.#unsealed += 1
+      return
+    }
+    slice.push(leaf)
+    if (slice.from === 0 && this.#options.held.some(({ checkpoint }) => checkpoint.size === slice.to))
+      this.#beginnings.set(slice.to, slice.root(slice.to, []))
   }
 
   #take({ event, index, path }: Extract<BundleLine, { kind: 'event' }>): void {
@@ -101,17 +140,37 @@ export class BundleCheck {
     this.#checkGap(event, before)
     this.#checkFilter(event)
     this.#streams.set(stream, revision)
-    if (!isLeaf(event)) return
-    const leaf = this.#hasher.hash(event)
-    if (this.#manifest?.slice !== undefined) this.#leaves.push(leaf)
-    if (index === undefined || path === undefined || this.#checkpoint === undefined) {
-      if (this.#manifest?.kind === 'proof') this.#tell('record', `${wordsOf(event)} is not proven`, event)
+    if (!isLeaf(event)) {
+      this.#uncovered += 1
       return
     }
-    const { size, root } = this.#checkpoint
-    const found = rootByInclusion(this.#node, { leaf, index, size, path })
+    const leaf = this.#hasher.hash(event)
+    const { kind, slice } = this.#manifest as Manifest
+    if (slice !== undefined) {
+      this.#grow(leaf)
+      const kept = keptIn(event)
+      if (kept !== undefined) this.kept.push(kept)
+      if (kind !== 'proof') return
+    }
+    if (index === undefined || path === undefined || this.#checkpoint === undefined) this.#takeUnproven(event)
+    else this.#place(event, { leaf, index, path }, this.#checkpoint)
+  }
+
+  #place(
+    event: EventTexts,
+    place: { leaf: Uint8Array; index: number; path: readonly Uint8Array[] },
+    { size, root }: Checkpoint,
+  ): void {
+    if (this.#unsealed > 0)
+      this.#tell('record', `${wordsOf(event)} is proven, and stands behind what is said to have come after`, event)
+    const found = rootByInclusion(this.#node, { ...place, size })
     if (found !== undefined && sameBytes(found, root)) this.#placed += 1
-    else this.#tell('changed', `${wordsOf(event)} is not leaf ${index} of the checkpoint`, event)
+    else this.#tell('changed', `${wordsOf(event)} is not leaf ${place.index} of the checkpoint`, event)
+  }
+
+  #takeUnproven(event: EventTexts): void {
+    if (this.#manifest?.kind === 'proof') this.#tell('record', `${wordsOf(event)} is not proven`, event)
+    else if (this.#checkpoint !== undefined) this.#unsealed += 1
   }
 
   /** What the file says that it proves is what it proves. */
@@ -144,6 +203,12 @@ export class BundleCheck {
     }
   }
 
+  /** Of a slice that is not that of the checkpoint: which events differ, `SliceLocator` may tell. */
+  get differing(): Span | undefined {
+    const slice = this.#slice
+    return this.#differs && slice !== undefined ? { from: slice.from, to: slice.to } : undefined
+  }
+
   /** After the last line. Throws NoteUnreadable. */
   report(): BundleReport {
     const manifest = this.#manifest ?? readManifest('')
@@ -151,23 +216,23 @@ export class BundleCheck {
     this.#checkOrigin(manifest)
     const key = this.#checkSignature(manifest)
     this.#checkSlice(manifest)
+    this.#checkUnsealed(manifest)
     const held = this.#checkHeld(manifest)
     if (manifest.kind === 'proof' && this.#events === 0) this.#tell('record', 'the file proves nothing')
-    if (manifest.slice === undefined && this.#removed > 0)
+    if (this.#slice === undefined && this.#removed > 0)
       this.#tell('record', `${this.#removed} bare leaves are not proven`)
     // Of a part of the log what tells of an erasure may be in another part.
     const findings = [...this.#findings, ...(isOfJob(manifest) ? this.#redactions.findings : [])]
     const { kind, logId } = manifest
     const checkpoint = this.#checkpoint
-    const isEach = this.#placed > 0 && this.#placed === this.#events
     return {
       ...{ ok: findings.length === 0, findings, kind, logId, events: this.#events, streams: this.#streams.size },
       ...(checkpoint && { origin: checkpoint.origin, size: checkpoint.size, root: toBase64(checkpoint.root) }),
-      proven:
-        checkpoint === undefined ? 'nothing' : manifest.slice !== undefined ? 'whole' : isEach ? 'each' : 'nothing',
+      proven: this.#slice !== undefined ? 'whole' : this.#placed > 0 ? 'each' : 'nothing',
       ...(key !== undefined && { signedBy: verifierText(key) }),
       ...{ held, erased: this.#redactions.erased, removed: this.#removed, unsealed: this.#unsealed },
-      later: manifest.later ?? 0,
+      ...{ uncovered: this.#uncovered, later: Number(manifest.later ?? 0) },
+      ...(manifest.unproven !== undefined && { unproven: `${manifest.unproven}` }),
     }
   }
 
@@ -188,22 +253,25 @@ export class BundleCheck {
   #checkSlice({ slice }: Manifest): void {
     const checkpoint = this.#checkpoint
     if (slice === undefined || checkpoint === undefined) return
-    const outside = slice.outside.map((hash) => fromBase64(hash) ?? new Uint8Array(0))
-    const { size } = checkpoint
-    const isSound =
-      Number.isSafeInteger(slice.index) && slice.index >= 0 && slice.index < size && this.#leaves.length > 0
-    if (!isSound) {
+    const tree = this.#slice
+    if (tree === undefined || tree.from === tree.to) {
       this.#tell('record', 'its slice covers no leaf of the checkpoint')
       return
     }
-    // What came after the checkpoint is in the file, too, but not in the tree.
-    this.#unsealed = Math.max(0, slice.index + this.#leaves.length - size)
-    this.#leaves.length -= this.#unsealed
-    const root = rootBySlice(this.#node, { index: slice.index, leaves: this.#leaves, size, outside })
+    const outside = slice.outside.map((hash) => fromBase64(hash) ?? new Uint8Array(0))
+    const root = tree.root(checkpoint.size, outside)
     if (root !== undefined && sameBytes(root, checkpoint.root)) return
-    const what = `the ${this.#leaves.length} leaves from ${slice.index} on`
-    const leaves = { from: slice.index, to: slice.index + this.#leaves.length - 1 }
+    this.#differs = true
+    const what = `the ${tree.to - tree.from} leaves from ${tree.from} on`
+    const leaves = { from: tree.from, to: tree.to - 1 }
     this.#findings.push({ kind: 'rewritten', message: `${what} are not those of the checkpoint`, leaves })
+  }
+
+  /** What has no path is said to have come after the checkpoint, and stands last. */
+  #checkUnsealed({ kind, slice, unsealed = 0 }: Manifest): void {
+    if (kind !== 'export' || slice !== undefined || this.#unsealed === unsealed) return
+    const found = `${this.#unsealed} events have no path`
+    this.#tell('record', `${found}, and the file says that ${unsealed} came after the checkpoint`)
   }
 
   /** How many of the checkpoints held belong to the file's. */
@@ -229,9 +297,8 @@ export class BundleCheck {
   #belongs(held: Checkpoint, now: Checkpoint, { consistency, slice }: Manifest): boolean | undefined {
     if (held.origin !== now.origin) return false
     if (held.size === now.size) return sameBytes(held.root, now.root)
-    if (slice?.index === 0 && held.size <= this.#leaves.length) {
-      return sameBytes(rootOf(this.#tools.digest.hash, this.#leaves.slice(0, held.size)), held.root)
-    }
+    const beginning = slice?.index === 0 ? this.#beginnings.get(held.size) : undefined
+    if (beginning !== undefined) return sameBytes(beginning, held.root)
     const from = consistency && parseCheckpoint(parseNote(consistency.from))
     if (consistency === undefined || from?.size !== held.size) return undefined
     const proof = consistency.proof.map((hash) => fromBase64(hash) ?? new Uint8Array(0))

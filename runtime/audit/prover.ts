@@ -1,4 +1,5 @@
 /** What proves to an outsider that events are in the tree of a signed checkpoint, and that it grew out of an earlier one. */
+import type { Manifest } from '../../domain/audit/bundle.js'
 import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
 import { HASH_BYTES, type Sha256 } from '../../domain/audit/leaf.js'
 import type { Span } from '../../domain/audit/merkle.js'
@@ -11,12 +12,15 @@ import {
   wholesOf,
 } from '../../domain/audit/merkle.js'
 import type { Checkpoint } from '../../domain/audit/note.js'
+import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
+import type { Position } from '../../domain/event.js'
+import { START } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import { LogDiffers, ProofUnavailable } from './errors.js'
 import { LeafSet } from './leaf-set.js'
 import { grown } from './notary.js'
 import { keptLeaves } from './reckoning.js'
-import { allSigned, type Signed } from './trail.js'
+import { allSigned, checked, type Signed } from './trail.js'
 
 export interface Sought {
   readonly leaf: Uint8Array
@@ -42,12 +46,12 @@ export class Prover {
     this.latest = latest
   }
 
-  /** Proves against the last checkpoint that was signed. Throws ProofUnavailable where there is none. */
+  /** Proves against the last checkpoint that was signed. Throws ProofUnavailable where there is none, LogDiffers. */
   static async open(log: LogReader, sha256: Sha256): Promise<Prover> {
     const signed = await allSigned(log)
     const latest = signed.at(-1)
     if (latest === undefined) throw new ProofUnavailable('Nothing can be proven yet: no checkpoint was ever signed.')
-    return new Prover(log, sha256, signed, latest)
+    return new Prover(log, sha256, signed, checked(latest))
   }
 
   /** Those of these events that the last checkpoint covers. Throws ProofUnavailable where it covers none. */
@@ -101,6 +105,22 @@ export class Prover {
     const own = before.map(roots).reduceRight((right, left) => node(left, right))
     if (!sameBytes(own, old.root)) throw new LogDiffers(`The first ${old.size} leaves are not those of the checkpoint.`)
     return spans.map(roots)
+  }
+
+  /** What a manifest says of the checkpoint; with a note from before, also that it grew out of that. Throws as `consistency`, NoteUnreadable. */
+  async seal(since: string | undefined): Promise<Pick<Manifest, 'origin' | 'checkpoint' | 'consistency'>> {
+    const { note } = this.latest
+    const sealed = { origin: parseCheckpoint(parseNote(note)).origin, checkpoint: note }
+    if (since === undefined) return sealed
+    const proof = await this.consistency(parseCheckpoint(parseNote(since)))
+    return { ...sealed, consistency: { from: since, proof: proof.map(toBase64) } }
+  }
+
+  /** The kept leaves, of those checkpoints that end after a position; which is the first, and what position is before it. */
+  keptAfter(position: Position): { index: number; after: Position; leaves: AsyncGenerator<Uint8Array> } {
+    const before = this.#signed.findLastIndex(({ end }) => end <= position)
+    const { size: index = 0, end: after = START } = this.#signed[before] ?? {}
+    return { index, after, leaves: keptLeaves(this.#log, this.#signed.slice(before + 1)) }
   }
 
   /** Roots around a slice of leaves, which with them make the root of the last checkpoint. */

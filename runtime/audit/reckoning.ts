@@ -1,7 +1,7 @@
 /** The tree as the kept leaf hashes make it, held against what was signed of it. */
 import { sameBytes, toBase64 } from '../../domain/audit/encoding.js'
 import { NoteUnreadable } from '../../domain/audit/errors.js'
-import type { CheckpointSigned, JobsRemoved, LeavesHashed } from '../../domain/audit/events.js'
+import type { CheckpointSigned, LeavesHashed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { HASH_BYTES, type Sha256 } from '../../domain/audit/leaf.js'
 import { Frontier } from '../../domain/audit/merkle.js'
@@ -9,6 +9,7 @@ import type { Checkpoint } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
+import { contentOf, factsOf } from './facts.js'
 import type { AuditFinding } from './findings.js'
 import { leavesWords, placeOf } from './findings.js'
 import { RemovedStreams } from './removed-streams.js'
@@ -89,8 +90,7 @@ export class Reckoner {
     const hashes = contentOf(event)
     // As long as nobody has made a checkpoint.
     if (hashes === undefined) return
-    const facts = factsOf<JobsRemoved>(event)
-    if (facts === undefined || !this.#removed.add(facts, hashes)) {
+    if (!this.#removed.add(event, hashes)) {
       this.#tell(event, 'does not hold as many hashes of events as it says of the jobs that it names')
     }
   }
@@ -186,18 +186,6 @@ export async function* keptLeaves(
       const leaves = contentOf(event)
       if (leaves !== undefined) yield leaves
     }
-  }
-}
-
-function contentOf({ body }: EventTexts): Uint8Array | undefined {
-  return body !== undefined && 'content' in body && typeof body.content !== 'string' ? body.content : undefined
-}
-
-function factsOf<Facts>({ data }: EventTexts): Facts | undefined {
-  try {
-    return (JSON.parse(data) as Facts | null) ?? undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -1,17 +1,21 @@
 /** The streams of jobs that have left the log, as it says itself: their leaves, which it cannot say of any other stream. */
 import type { JobsRemoved } from '../../domain/audit/events.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { HASH_BYTES, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
+import type { LogReader } from '../ports/event-store.js'
+import { contentOf, factsOf } from './facts.js'
 import type { AuditFinding } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 import { LeafSet } from './leaf-set.js'
+import { textsOf } from './texts.js'
 
 interface Removed {
   /** How many events it had. */
   readonly events: number
-  /** A segment may have fewer: what ended the job's stay in the log came after it. */
-  readonly isArchived: boolean
+  /** It may be there in part: a segment may have fewer (what ended the job's stay in the log came after it), or it went while the log was read. */
+  readonly isPartial: boolean
   /** Those that are still to be seen. */
   seen: number
 }
@@ -21,13 +25,30 @@ export class RemovedStreams {
   readonly #hasher: LeafHasher
   readonly #streams = new Map<string, Removed>()
   readonly #findings: AuditFinding[] = []
+  /** Of the last removal that was taken up. */
+  #revision = -1
 
   constructor(sha256: Sha256) {
     this.#hasher = new LeafHasher(sha256)
   }
 
+  /** Takes up what the log says of removals now. False: nothing that was not known. */
+  async refresh(log: LogReader): Promise<boolean> {
+    const known = this.#revision
+    for await (const page of textsOf(log, { stream: AUDIT_STREAM })) {
+      for (const event of page) {
+        const hashes = event.type === 'JobsRemoved' && event.revision > known ? contentOf(event) : undefined
+        if (hashes !== undefined) this.add(event, hashes, true)
+      }
+    }
+    this.close()
+    return this.#revision > known
+  }
+
   /** `hashes`: the body. False: it is not what the facts say, and nothing of it is believed. */
-  add({ jobs, events = [], segment }: Partial<JobsRemoved>, hashes: Uint8Array): boolean {
+  add(event: EventTexts, hashes: Uint8Array, isLate = false): boolean {
+    this.#revision = event.revision
+    const { jobs, events = [], segment } = factsOf<Partial<JobsRemoved>>(event) ?? {}
     const count = events.reduce((sum, each) => sum + each, 0)
     if (jobs?.length !== events.length || count * HASH_BYTES !== hashes.length) return false
     let at = 0
@@ -37,7 +58,7 @@ export class RemovedStreams {
       for (let revision = 0; revision < had; revision += 1, at += HASH_BYTES) {
         this.leaves.add(this.#hasher.leaf(stream, revision, hashes.subarray(at, at + HASH_BYTES)))
       }
-      this.#streams.set(stream, { events: had, isArchived: segment !== undefined, seen: 0 })
+      this.#streams.set(stream, { events: had, isPartial: isLate || segment !== undefined, seen: 0 })
     }
     return true
   }
@@ -63,7 +84,7 @@ export class RemovedStreams {
    */
   findings(lingers: boolean): AuditFinding[] {
     const some = [...this.#streams].filter(
-      ([, { events, isArchived, seen }]) => !lingers && !isArchived && seen > 0 && seen < events,
+      ([, { events, isPartial, seen }]) => !lingers && !isPartial && seen > 0 && seen < events,
     )
     return [
       ...this.#findings,

@@ -1,9 +1,11 @@
 /** What the audit stream says of checkpoints. */
 
 import { toBase64 } from '../../domain/audit/encoding.js'
+import { NoteUnreadable } from '../../domain/audit/errors.js'
 import type { CheckpointSigned, JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { isLeaf } from '../../domain/audit/leaf.js'
+import type { Checkpoint } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
@@ -31,10 +33,19 @@ export async function lastSigned(log: LogReader, before?: number): Promise<Signe
 }
 
 /** Whoever goes on from a wrong one signs what can never be taken back. */
-function checked(signed: Signed): Signed {
-  const { size, root } = parseCheckpoint(parseNote(signed.note))
+export function checked(signed: Signed): Signed {
+  const { size, root } = noteOf(signed)
   if (signed.size === size && signed.root === toBase64(root)) return signed
   throw new LogDiffers('The last checkpoint is not what was signed: audit.verify tells more.')
+}
+
+function noteOf({ note }: Signed): Pick<Checkpoint, 'size' | 'root'> {
+  try {
+    return parseCheckpoint(parseNote(note))
+  } catch (cause) {
+    if (!(cause instanceof NoteUnreadable)) throw cause
+    throw new LogDiffers('The last checkpoint is none: audit.verify tells more.', { cause })
+  }
 }
 
 /** All of them, oldest first. */

@@ -195,7 +195,7 @@ class Walk {
         this.#removed.meet(event, leaf)
         const found = this.#alignment.take(leaf)
         if (found === 'same') this.events += 1
-        else this.fits = found === 'spent' && (await this.#more(leaf))
+        else this.fits = await this.#more(leaf)
       }
       onProgress?.({ events: this.events + this.unsealed, of: this.#size })
     }
@@ -204,11 +204,11 @@ class Walk {
 
   /** False: it differs. What the last checkpoint does not have may still be in one that is held. */
   async #more(leaf: Uint8Array): Promise<boolean> {
-    while (await this.#alignment.next()) {
-      const found = this.#alignment.take(leaf)
-      if (found === 'same') this.events += 1
-      if (found !== 'spent') return found === 'same'
-    }
+    let found = await this.#alignment.find(leaf)
+    // Somebody may have removed jobs since the audit stream was read.
+    while (found === 'other' && (await this.#removed.refresh(this.#log))) found = await this.#alignment.find(leaf)
+    if (found === 'same') this.events += 1
+    if (found !== 'spent') return found === 'same'
     this.unsealed += 1
     this.#reckoner.push(leaf)
     return true

@@ -70,8 +70,9 @@ class Examination {
   }
 
   #take(line: BundleLine, manifest: Manifest, before: Line['before']): void {
-    if (line.kind === 'leaf') throw this.#partial(`line ${this.#number} has only the hash of an event`)
     if (this.#isWhole) throw this.#damaged('nothing after its end', `line ${this.#number}`)
+    // Of an event that was removed.
+    if (line.kind === 'leaf') return
     if (line.kind === 'event') this.#takeEvent(line.event)
     else
       this.#isWhole =

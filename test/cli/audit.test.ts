@@ -44,6 +44,13 @@ describe('audit', { timeout: PATIENCE }, () => {
     const checked = await desk.run(['audit', 'verify', ...HELD])
     expect(checked).toMatchObject({ code: 0, stderr: '' })
     expect(checked.stdout).toMatch(/compared +\d+ events\n(.*\n)*relative to +the checkpoints held/)
+    const exported = await desk.run(['export', '--to', 'all.ndjson.gz', '--since', 'monday.note'])
+    expect(exported).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^Proven by the last checkpoint, but for/),
+    })
+    const whole = await desk.run(['audit', 'verify', 'all.ndjson.gz', ...HELD])
+    expect(whole.stdout).toMatch(/proven +what is not unsealed is in that checkpoint, in order and without a gap/)
     const { keys } = await desk.json<{ keys: object[] }>('audit', 'keys', 'list')
     expect(keys).toEqual([expect.objectContaining({ checkpoints: 2, own: false })])
   })
@@ -57,6 +64,8 @@ describe('audit', { timeout: PATIENCE }, () => {
     const db = new Database(desk.path('jobledger.db'))
     db.prepare("UPDATE jobledger_events SET at = at + 1 WHERE name = 'job-a'").run()
     db.close()
+    const rescued = await desk.run(['export', '--to', 'all.ndjson'])
+    expect(rescued).toMatchObject({ code: 5, stderr: expect.stringMatching(/proves nothing: Queued at revision 0/) })
     const log = await desk.run(['audit', 'verify', ...HELD])
     expect(log).toMatchObject({ code: 5, stderr: 'error: 1 difference found.\n' })
     expect(log.stdout).toMatch(/\nchanged: Queued at revision 0 of job-a is not as it was\n$/)
