@@ -119,7 +119,17 @@ export type { Ids } from './runtime/ports/ids.js'
 export type { Logger } from './runtime/ports/logger.js'
 export type { QueryRow } from './runtime/ports/read-models.js'
 export { QueryInvalid, QueryWrites } from './runtime/ports/read-models.js'
-export type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Tombstone, Views } from './runtime/ports/views.js'
+export type {
+  ArchivedFilter,
+  ArchivedRow,
+  Checkpoint,
+  EndedFilter,
+  JobRow,
+  JobRowFilter,
+  Kept,
+  Tombstone,
+  Views,
+} from './runtime/ports/views.js'
 export type { QueueLimitOptions, QueuePauseOptions, QueueStatsOptions, Queues } from './runtime/queues.js'
 export type { DeedFilter, DeedPage } from './runtime/read/deeds.js'
 export type { DependencyError, DependencyResult } from './runtime/read/dependencies.js'

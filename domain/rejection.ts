@@ -92,12 +92,15 @@ function who(removal: RemovalFacts | undefined): string {
   return ` at ${new Date(at).toISOString()}${said}`
 }
 
-/** Its events lie in a segment of the archive, where they can be read: nothing can be done to it any more. */
+/** Its events lie in a segment of the archive, where they can be read: it is as it was for good. */
 export class JobArchived extends JobRejection {
   readonly code = 'JOB_ARCHIVED'
   readonly segment: string
   constructor(jobId: string, segment: string) {
-    super(jobId, `Job ${jobId} is archived (segment ${segment}): it can be read and expunged, and nothing else.`)
+    super(
+      jobId,
+      `Job ${jobId} is archived (segment ${segment}): it can be read, expunged and removed, and nothing else.`,
+    )
     this.segment = segment
   }
 }

@@ -1,5 +1,5 @@
 /** What was done by somebody, read off recorded events: who, when and why. */
-import type { JobsRemoved } from '../domain/audit/events.js'
+import type { ExpungedJobs, JobsRemoved, SegmentSealed } from '../domain/audit/events.js'
 import type { RecordedEvent } from '../domain/event.js'
 import type { JobEventMap } from '../domain/job/events.js'
 import { isJobStream, jobIdOf } from '../domain/job/events.js'
@@ -67,8 +67,7 @@ export interface DeedEntry extends Deed {
 type Facts = JobEventMap &
   QueueEventMap &
   TriggerEventMap &
-  WorkerEventMap & { readonly JobsRemoved: ArchivedOrRemoved }
-type ArchivedOrRemoved = JobsRemoved & { readonly segment?: string }
+  WorkerEventMap & { readonly JobsRemoved: JobsRemoved; readonly SegmentSealed: SegmentSealed }
 
 /** By event type: which deed it is; undefined: the course of things. */
 const DEEDS: { readonly [Type in keyof Facts]?: (facts: Facts[Type]) => DeedName | undefined } = {
@@ -79,6 +78,8 @@ const DEEDS: { readonly [Type in keyof Facts]?: (facts: Facts[Type]) => DeedName
     ended !== undefined || payload ? undefined : held === false ? 'promote' : 'reschedule',
   Failed: ({ cause }) => (cause === 'not-started' ? 'fail-unstarted' : undefined),
   Expunged: () => 'expunge',
+  // Of jobs that are archived.
+  SegmentSealed: ({ expunged }) => (expunged === undefined ? undefined : 'expunge'),
   JobsRemoved: ({ segment }) => (segment === undefined ? 'remove' : 'archive'),
   QueuePaused: () => 'pause',
   QueueResumed: () => 'resume',
@@ -103,15 +104,18 @@ export function deedEntryOf(event: RecordedEvent): DeedEntry | undefined {
   const name = Object.hasOwn(DEEDS, type) ? DEEDS[type as keyof Facts] : undefined
   const deed = (name as ((facts: object) => DeedName | undefined) | undefined)?.(data)
   if (deed === undefined) return undefined
-  const { rule } = data as { rule?: string }
+  const { rule } = type === 'SegmentSealed' ? expungedIn(data) : (data as { rule?: string })
   const ruled = rule === undefined || rule === 'operator' ? {} : { rule }
   return { ...deedOf(event), deed, ...subjectOf(event), ...ruled, type, data }
 }
 
-function subjectOf({ stream, data }: RecordedEvent): Pick<DeedEntry, 'subject' | 'ids'> {
+const expungedIn = (data: object): ExpungedJobs => (data as SegmentSealed).expunged as ExpungedJobs
+
+function subjectOf({ stream, type, data }: RecordedEvent): Pick<DeedEntry, 'subject' | 'ids'> {
   if (isJobStream(stream)) return { subject: 'job', ids: [jobIdOf(stream)] }
   if (isQueueStream(stream)) return { subject: 'queue', ids: [queueOf(stream)] }
   if (isWorkerStream(stream)) return { subject: 'worker', ids: [workerIdOf(stream)] }
   if (isTriggerStream(stream)) return { subject: 'trigger', ids: [triggerIdOf(stream)] }
+  if (type === 'SegmentSealed') return { subject: 'job', ids: expungedIn(data).jobs.map(({ id }) => id) }
   return { subject: 'job', ids: (data as JobsRemoved).jobs.map(({ id }) => id) }
 }

@@ -1,4 +1,4 @@
-import type { ArchivedJob, JobsRemoved } from '../domain/audit/events.js'
+import type { ArchivedJob, JobsRemoved, SegmentSealed } from '../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../domain/event.js'
 import { START } from '../domain/event.js'
 import type { JobEvent, Rescheduled } from '../domain/job/events.js'
@@ -186,9 +186,14 @@ export class JobBoard {
    */
   applyRemoved({ data, at }: { readonly data: JobsRemoved; readonly at: number }): Omit<JobChange, 'event'>[] {
     const changes: Omit<JobChange, 'event'>[] = []
-    const { segment } = data
+    const { segment, outOf } = data
     for (const removed of data.jobs) {
       const { id, outcome } = removed
+      // Out of its segment: all else was said when it was archived.
+      if (outOf !== undefined) {
+        this.#removed.set(id, removed)
+        continue
+      }
       const before = this.#jobs.get(id)
       if (before !== undefined) {
         const after: JobState = { ...before, phase: 'ended', outcome, lease: undefined, endedAt: at }
@@ -215,6 +220,14 @@ export class JobBoard {
     return this.#removed.get(id)
   }
 
+  /** Those that were archived since then, and name this one as a dependency. */
+  archivedDependents(id: string): string[] {
+    const found: string[] = []
+    for (const { id: of, segment, dependsOn } of this.#removed.values())
+      if (segment !== undefined && dependsOn?.includes(id)) found.push(of)
+    return found
+  }
+
   /** Jobs removed since the last call. */
   takeRemoved(): ReadonlyMap<string, ArchivedJob> {
     const removed = this.#removed
@@ -231,6 +244,11 @@ export class JobBoard {
     const expunged = this.#expunged
     this.#expunged = new Map()
     return expunged
+  }
+
+  /** Folds `SegmentSealed`: bodies may have been erased from what it has taken the place of. */
+  applySealed({ expunged }: SegmentSealed): void {
+    for (const { id, queuedAt } of expunged?.jobs ?? []) this.#expunged.set(id, queuedAt)
   }
 
   markExpunged(jobs: ReadonlyMap<string, number>): void {

@@ -1,4 +1,4 @@
-import type { JobsRemoved } from '../domain/audit/events.js'
+import type { JobsRemoved, SegmentSealed } from '../domain/audit/events.js'
 import { AUDIT_STREAM } from '../domain/audit/events.js'
 import { keyOf } from '../domain/claim/events.js'
 import type { RecordedEvent } from '../domain/event.js'
@@ -25,7 +25,7 @@ import { WorkerRegistry } from './worker-registry.js'
 export const TRIGGERS = 'triggers'
 
 const NO_TRIGGERS = '{"triggers":[],"records":[],"owed":[],"bad":[]}'
-const NO_SEGMENTS = '{"revision":-1,"segments":[],"replaced":[]}'
+const NO_SEGMENTS = '{"revision":-1,"segments":[],"replaced":[],"begun":[]}'
 const NO_GROUPS = '{"open":[],"parts":[]}'
 
 /**
@@ -71,6 +71,7 @@ export class LedgerState {
       this.leaving.apply(event, now)
     } else {
       this.segments.apply(event)
+      if (event.type === 'SegmentSealed') this.board.applySealed(event.data as SegmentSealed)
       this.workers.apply(event)
       this.queues.apply(event)
       this.triggers.apply(event)

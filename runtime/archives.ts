@@ -25,6 +25,7 @@ export class Archives {
     const { catalogue } = archive
     const archiver = new Archiver({
       ...{ store, views, feed, journal, removal, clock, ids, folder, catalogue, keeper: engine.keeper },
+      removed: (ids) => queries.removed(ids),
       sync: () => queries.saved(),
     })
     return archiver.run(options, this.#speaker().metadata)

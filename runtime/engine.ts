@@ -143,7 +143,7 @@ export class Engine {
     this.#departures = new Departures({ store, journal, feed, queries, remains })
     const departures = store.capabilities.atomicGroups ? undefined : this.#departures
     const { catalogue } = this.archive
-    this.keeper = new Keeper({ store, journal, ids, digest, catalogue, folder: ports.archive })
+    this.keeper = new Keeper({ store, journal, ids, digest, remains, catalogue, folder: ports.archive, clock })
     this.removal = new Removal({ feed, journal, queries, digest, remains, departures, keeper: this.keeper })
     const { removal } = this
     this.retention = new Retention(options.retention, {

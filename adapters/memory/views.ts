@@ -3,6 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
 import type {
+  ArchivedFilter,
+  ArchivedRow,
   Checkpoint,
   EndedFilter,
   JobRow,
@@ -17,6 +19,8 @@ import { MemoryKeptCheckpoints } from './kept-checkpoints.js'
 
 type Changes = Parameters<Views['save']>[0]
 
+type ArchivedJob = Omit<JobRow, 'keepUntil' | 'state'> & Pick<ArchivedRow, 'segment'>
+
 /** Rows taken before the event loop is let go. */
 const SLICE = 300
 
@@ -27,6 +31,8 @@ export class MemoryViews implements Views {
   /** Ids of the jobs that depend on one, by its id. */
   readonly #dependents = new Map<string, Set<string>>()
   readonly #removed = new Map<string, Tombstone>()
+  /** By place, those of which there is more than a tombstone. */
+  readonly #archived = new Map<string, ArchivedJob>()
   /** Places of rows whose job has lost its bodies. */
   readonly #expunged = new Set<string>()
   readonly #texts = new Map<string, string>()
@@ -77,11 +83,9 @@ export class MemoryViews implements Views {
     if (answer !== 'write') return answer === 'ahead'
     if (changes.since === 'all') this.#clear()
     for (const row of rows) this.#put(row)
-    for (const place of changes.expunged) if (this.#rows.has(place)) this.#expunged.add(place)
-    for (const [id, tombstone] of changes.removed) {
-      this.#drop(tombstone.place)
-      this.#removed.set(id, tombstone)
-    }
+    for (const [id, tombstone] of changes.removed) this.#bury(id, tombstone)
+    for (const place of changes.expunged)
+      if (this.#rows.has(place) || this.#archived.has(place)) this.#expunged.add(place)
     for (const [name, text] of changes.texts) this.#texts.set(name, text)
     this.#checkpoint = changes.checkpoint
     return true
@@ -104,6 +108,17 @@ export class MemoryViews implements Views {
       (row) => isWanted(row) && matches(row, filter) && isBefore(row.endPlace, filter),
     )
     return found.sort((a, b) => order(b.endPlace, a.endPlace)).slice(0, filter.limit)
+  }
+
+  async archived({ segment, ...filter }: ArchivedFilter): Promise<ArchivedRow[]> {
+    this.#checkOpen()
+    const isWanted = ({ place, segment: of }: ArchivedJob): boolean =>
+      (segment === undefined || of === segment) && !(filter.bodies && this.#expunged.has(place))
+    const found = [...this.#archived.values()].filter(
+      (job) => isWanted(job) && matches(job, filter) && isBefore(job.endPlace, filter),
+    )
+    found.sort((a, b) => order(b.endPlace, a.endPlace))
+    return found.slice(0, filter.limit).map(({ id, endPlace, segment: of }) => ({ id, endPlace, segment: of }))
   }
 
   async dependents(id: string): Promise<string[]> {
@@ -138,11 +153,25 @@ export class MemoryViews implements Views {
     this.#closed = true
   }
 
+  #bury(id: string, tombstone: Tombstone): void {
+    const { place, outcome, segment, archived } = tombstone
+    this.#drop(place)
+    this.#removed.set(id, tombstone)
+    if (segment === undefined || archived === undefined) return
+    this.#archived.set(place, { id, place, phase: outcome, segment, trigger: '', ...archived })
+    if (archived.expunged) this.#expunged.add(place)
+    this.#link(id, archived.dependsOn)
+  }
+
   #put(row: JobRow): void {
     const { id, place, dependsOn } = row
     const kept = this.#rows.get(place)
     if (kept !== undefined) this.#unlink(kept)
     this.#rows.set(place, row)
+    this.#link(id, dependsOn)
+  }
+
+  #link(id: string, dependsOn: readonly string[]): void {
     for (const dependency of dependsOn) {
       const dependents = this.#dependents.get(dependency)
       if (dependents === undefined) this.#dependents.set(dependency, new Set([id]))
@@ -151,14 +180,15 @@ export class MemoryViews implements Views {
   }
 
   #drop(place: string): void {
-    const kept = this.#rows.get(place)
+    const kept = this.#rows.get(place) ?? this.#archived.get(place)
     if (kept === undefined) return
     this.#unlink(kept)
     this.#rows.delete(place)
+    this.#archived.delete(place)
     this.#expunged.delete(place)
   }
 
-  #unlink({ id, dependsOn }: JobRow): void {
+  #unlink({ id, dependsOn }: Pick<JobRow, 'id' | 'dependsOn'>): void {
     for (const dependency of dependsOn) {
       const dependents = this.#dependents.get(dependency)
       dependents?.delete(id)
@@ -167,7 +197,8 @@ export class MemoryViews implements Views {
   }
 
   #clear(): void {
-    for (const kept of [this.#rows, this.#dependents, this.#removed, this.#expunged, this.#texts]) kept.clear()
+    for (const kept of [this.#rows, this.#dependents, this.#removed, this.#archived, this.#expunged, this.#texts])
+      kept.clear()
   }
 
   #checkOpen(): void {
@@ -183,7 +214,10 @@ function isBefore(place: string, { before }: JobRowFilter): boolean {
   return before === undefined || place < before
 }
 
-function matches(row: JobRow, { types, queues, channels, triggers, phases }: JobRowFilter): boolean {
+function matches(
+  row: Omit<JobRow, 'keepUntil' | 'state'>,
+  { types, queues, channels, triggers, phases }: JobRowFilter,
+): boolean {
   return (
     (types?.includes(row.type) ?? true) &&
     (queues?.includes(row.queue) ?? true) &&

@@ -107,7 +107,8 @@ export class NodeFolder implements Folder {
   }
 
   async remove(name: string): Promise<void> {
-    await rm(join(this.path, name), { force: true })
+    const path = join(this.path, name)
+    for (const file of [path, path + PARTIAL]) await rm(file, { force: true })
     await flush(this.path)
   }
 

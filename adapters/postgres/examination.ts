@@ -43,7 +43,7 @@ async function server(ask: Ask, schema: string): Promise<Finding> {
 async function size(ask: Ask, s: string): Promise<Finding> {
   const total = (tables: readonly string[]): string =>
     tables.map((table) => `pg_total_relation_size('${`${s}.${table}`.replaceAll("'", "''")}'::regclass)`).join(' + ')
-  const views = ['view_jobs', 'view_state', 'view_texts', 'view_tombstones']
+  const views = ['view_jobs', 'view_state', 'view_texts', 'view_tombstones', 'view_archived']
   const [log, kept] = await ask(`SELECT ${total(['events', 'instants', 'log'])}, ${total(views)}`)
   return sizeFinding(Number(log), Number(kept))
 }
@@ -57,7 +57,7 @@ async function lag(ask: Ask, s: string): Promise<Finding> {
 
 /** What is needed is told where it is missing: a retention that fails at night tells nobody. */
 async function permissions(ask: Ask, s: string): Promise<Finding> {
-  const tables = ['events', 'instants', 'view_state', 'view_jobs', 'view_texts', 'view_tombstones']
+  const tables = ['events', 'instants', 'view_state', 'view_jobs', 'view_texts', 'view_tombstones', 'view_archived']
   const sql = `
     SELECT string_agg(t || ' ' || p, ', ' ORDER BY t, p), current_user FROM unnest($1::text[]) t, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) p
     WHERE NOT has_table_privilege($2 || '.' || t, p)`

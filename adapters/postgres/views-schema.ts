@@ -6,18 +6,27 @@ import { sqlState } from './errors.js'
 import { LOCK_SCHEMAS, quoted } from './schema.js'
 
 /** Raise it when a table changes: tables of any other version are dropped. */
-export const VIEWS_VERSION = 3
+export const VIEWS_VERSION = 4
 
 /** How long to wait for who makes the tables, or reads those that are to go. */
 const PATIENCE = '5s'
 
-const TABLES = ['view_state', 'view_jobs', 'view_tombstones', 'view_texts', 'view_kept', 'view_kept_parts']
+const TABLES = [
+  'view_state',
+  'view_jobs',
+  'view_tombstones',
+  'view_archived',
+  'view_texts',
+  'view_kept',
+  'view_kept_parts',
+]
 
 /**
  * `view_state` has one row: the version of these tables and the checkpoint, null before the first save. Who saves holds it.
  * What depends on a job is found by the index over `depends_on`: there are no edges to keep in step. An ended job stands in
  * one of two indexes: the few with a say of their own are found without walking the others. Every index that serves a page is
- * partial and in the order of the page, so that the planner has nothing better even where statistics are missing.
+ * partial and in the order of the page, so that the planner has nothing better even where statistics are missing. Of a job that
+ * is archived `view_archived` has what rules go by, and what it depended on.
  */
 function tables(schema: string): string {
   const s = quoted(schema)
@@ -41,6 +50,15 @@ function tables(schema: string): string {
   CREATE TABLE ${s}.view_tombstones (
     id text COLLATE "C" PRIMARY KEY, outcome text NOT NULL, place text COLLATE "C" NOT NULL, segment text
   );
+  CREATE TABLE ${s}.view_archived (
+    place text COLLATE "C" PRIMARY KEY, id text COLLATE "C" NOT NULL, type text COLLATE "C" NOT NULL,
+    queue text COLLATE "C" NOT NULL, channel text COLLATE "C" NOT NULL, phase text COLLATE "C" NOT NULL,
+    end_place text COLLATE "C" NOT NULL, segment text NOT NULL, depends_on text[] COLLATE "C" NOT NULL,
+    expunged boolean NOT NULL
+  );
+  CREATE INDEX view_archived_ended ON ${s}.view_archived (end_place);
+  CREATE INDEX view_archived_in ON ${s}.view_archived (segment, end_place);
+  CREATE INDEX view_archived_needed ON ${s}.view_archived USING gin (depends_on) WHERE depends_on <> '{}';
   CREATE TABLE ${s}.view_texts (name text COLLATE "C" PRIMARY KEY, text text NOT NULL);
   CREATE TABLE ${s}.view_kept (position text COLLATE "C" PRIMARY KEY, about text NOT NULL);
   CREATE TABLE ${s}.view_kept_parts (

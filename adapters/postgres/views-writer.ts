@@ -1,5 +1,6 @@
 /** What one save writes, in the transaction of the save. */
 import type { JobRow, Tombstone, Views } from '../../runtime/ports/views.js'
+import { arrayText } from './arrays.js'
 import { run } from './connections.js'
 import type { Client, Value } from './driver.js'
 import { toText } from './rows.js'
@@ -27,11 +28,13 @@ export class ViewsWriter {
   async write({ checkpoint, since, rows, texts, removed, expunged }: Changes): Promise<void> {
     if (since === 'all') await this.#dropAll()
     await this.#put(rows)
-    await this.#inSlices(expunged.map(toText), (places) => [
-      `UPDATE ${this.#s}.view_jobs SET expunged = true WHERE place = ANY ($1::text[])`,
-      [places],
-    ])
     await this.#bury([...removed])
+    for (const table of ['view_jobs', 'view_archived']) {
+      await this.#inSlices(expunged.map(toText), (places) => [
+        `UPDATE ${this.#s}.${table} SET expunged = true WHERE place = ANY ($1::text[])`,
+        [places],
+      ])
+    }
     await this.#inSlices([...texts], (pairs) => [
       `INSERT INTO ${this.#s}.view_texts (name, text) SELECT * FROM unnest($1::text[], $2::text[])
        ON CONFLICT (name) DO UPDATE SET text = excluded.text`,
@@ -77,9 +80,17 @@ export class ViewsWriter {
         slice.map(([, { segment }]) => segment ?? null),
       ],
     ])
-    await this.#inSlices(removed, (slice) => [
-      `DELETE FROM ${this.#s}.view_jobs WHERE place = ANY ($1::text[])`,
-      [slice.map(([, { place }]) => toText(place))],
+    for (const table of ['view_jobs', 'view_archived']) {
+      await this.#inSlices(removed, (slice) => [
+        `DELETE FROM ${this.#s}.${table} WHERE place = ANY ($1::text[])`,
+        [slice.map(([, { place }]) => toText(place))],
+      ])
+    }
+    await this.#inSlices(removed.flatMap(toArchived), (slice) => [
+      `INSERT INTO ${this.#s}.view_archived (${ARCHIVED.join(', ')})
+       SELECT ${ARCHIVED.slice(0, -2).join(', ')}, depends_on::text[], expunged::boolean
+       FROM unnest(${ARCHIVED.map((_, index) => `$${index + 1}::text[]`).join(', ')}) AS r(${ARCHIVED.join(', ')})`,
+      ARCHIVED.map((_, index) => slice.map((cells) => cells[index] ?? '')),
     ])
   }
 
@@ -87,6 +98,7 @@ export class ViewsWriter {
   async #dropAll(): Promise<void> {
     await this.#drop('view_jobs', 'place')
     await this.#drop('view_tombstones', 'id')
+    await this.#drop('view_archived', 'place')
     await run(this.#client, `DELETE FROM ${this.#s}.view_texts`)
   }
 
@@ -109,4 +121,15 @@ export class ViewsWriter {
       await run(this.#client, ...statement(items.slice(next, next + SLICE)))
     }
   }
+}
+
+const ARCHIVED = 'place, id, type, queue, channel, phase, end_place, segment, depends_on, expunged'.split(', ')
+
+/** As many cells as columns; nothing where a tombstone is all there is. */
+function toArchived([id, tombstone]: readonly [id: string, Tombstone]): string[][] {
+  const { outcome, place, segment, archived } = tombstone
+  if (segment === undefined || archived === undefined) return []
+  const { type, queue, channel, endPlace, dependsOn, expunged } = archived
+  const texts = [place, id, type, queue, channel].map(toText)
+  return [[...texts, outcome, toText(endPlace), segment, arrayText(dependsOn.map(toText)), String(expunged)]]
 }

@@ -1,7 +1,16 @@
 /** Read models and checkpoints beside the log: see ADR 0023. */
 import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed, StoreRefused, StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
+import type {
+  ArchivedFilter,
+  ArchivedRow,
+  Checkpoint,
+  EndedFilter,
+  JobRow,
+  JobRowFilter,
+  Kept,
+  Views,
+} from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
 import { type Row, run } from './connections.js'
@@ -114,22 +123,32 @@ export class PostgresViews implements Views {
 
   async list(filter: JobRowFilter): Promise<JobRow[]> {
     const { triggers, limit } = filter
-    if (triggers === undefined) return this.#pages(phasesIn(filter), 'place', filter)
+    if (triggers === undefined) return this.#jobs(phasesIn(filter), 'place', filter)
     // One after the other: looked for all at once, the jobs of all of them would have to be sorted for each page.
     const found: JobRow[] = []
     for (const id of new Set(triggers)) {
-      found.push(...(await this.#pages(`trigger = $2${id === '' ? '' : " AND trigger <> ''"}`, 'place', filter, [id])))
+      found.push(...(await this.#jobs(`trigger = $2${id === '' ? '' : " AND trigger <> ''"}`, 'place', filter, [id])))
     }
     return found.sort((a, b) => (a.place < b.place ? 1 : -1)).slice(0, limit)
   }
 
   ended(filter: EndedFilter): Promise<JobRow[]> {
     const kept = filter.keep === 'rules' ? 'keep_until IS NULL' : 'keep_until IS NOT NULL'
-    return this.#pages(`end_place <> '' AND ${kept}`, 'end_place', filter)
+    return this.#jobs(`end_place <> '' AND ${kept}`, 'end_place', filter)
+  }
+
+  archived({ segment, ...filter }: ArchivedFilter): Promise<ArchivedRow[]> {
+    const base = segment === undefined ? 'true' : 'segment = $2'
+    const walked = { table: 'view_archived', columns: 'id, end_place, segment', base, order: 'end_place' } as const
+    return this.#pages(walked, filter, segment === undefined ? [] : [segment], ([id, endPlace, of]) => ({
+      ...{ id: fromText(id ?? ''), endPlace: fromText(endPlace ?? ''), segment: of ?? '' },
+    }))
   }
 
   async dependents(id: string): Promise<string[]> {
-    const sql = `SELECT id FROM ${this.#s}.view_jobs WHERE depends_on <> '{}' AND depends_on @> ARRAY[$1::text COLLATE "C"]`
+    const named = (table: string): string =>
+      `SELECT id FROM ${this.#s}.${table} WHERE depends_on <> '{}' AND depends_on @> ARRAY[$1::text COLLATE "C"]`
+    const sql = `${named('view_jobs')} UNION ALL ${named('view_archived')}`
     return (await this.#query(sql, [toText(id)])).map(([dependent]) => fromText(dependent ?? ''))
   }
 
@@ -160,25 +179,29 @@ export class PostgresViews implements Views {
     await this.#saving
   }
 
+  #jobs(base: string, order: Walked['order'], filter: JobRowFilter, given: readonly string[] = []): Promise<JobRow[]> {
+    return this.#pages({ table: 'view_jobs', columns: COLUMNS, base, order }, filter, given, toJobRow)
+  }
+
   /** `base` may use the parameters from $2, which are `given`; its rows are walked from the greatest of `order` down. */
-  #pages(
-    base: string,
-    order: 'place' | 'end_place',
+  #pages<Found>(
+    { table, columns, base, order }: Walked,
     filter: JobRowFilter,
-    given: readonly string[] = [],
-  ): Promise<JobRow[]> {
+    given: readonly string[],
+    toFound: (row: Row) => Found,
+  ): Promise<Found[]> {
     const { sql, values } = conditionsOf(filter, 2 + given.length)
     const walk = (column: string, more: string): string =>
-      `SELECT ${column} FROM ${this.#s}.view_jobs WHERE ${base} AND ${order} < $1 ORDER BY ${order} DESC ${more}`
+      `SELECT ${column} FROM ${this.#s}.${table} WHERE ${base} AND ${order} < $1 ORDER BY ${order} DESC ${more}`
     const page = `
-      SELECT ${COLUMNS} FROM (${walk('*', `LIMIT ${WINDOW}`)}) w WHERE true${sql}
+      SELECT ${columns} FROM (${walk('*', `LIMIT ${WINDOW}`)}) w WHERE true${sql}
       ORDER BY ${order} DESC LIMIT $${2 + given.length + values.length}`
     const end = walk(order, `OFFSET ${WINDOW - 1} LIMIT 1`)
     return this.#ordered(async (query) => {
-      const found: JobRow[] = []
+      const found: Found[] = []
       for (let before = toText(filter.before ?? AFTER_ALL); ; ) {
         const from = [before, ...given.map(toText)]
-        found.push(...(await query(page, [...from, ...values, filter.limit - found.length])).map(toJobRow))
+        found.push(...(await query(page, [...from, ...values, filter.limit - found.length])).map(toFound))
         if (found.length >= filter.limit) return found
         const last = (await query(end, from))[0]?.[0]
         if (typeof last !== 'string') return found
@@ -249,6 +272,14 @@ export class PostgresViews implements Views {
       throw new StoreUnavailable('The views are being saved by somebody else, and for too long.', { cause })
     }
   }
+}
+
+/** Rows of a page, and the order they are walked in. */
+interface Walked {
+  readonly table: string
+  readonly columns: string
+  readonly base: string
+  readonly order: 'place' | 'end_place'
 }
 
 /** Rows as they are given, and what giving them failed of: nothing that the connection is to be blamed for. */

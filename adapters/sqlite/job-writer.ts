@@ -1,4 +1,4 @@
-import type { JobRow } from '../../runtime/ports/views.js'
+import type { JobRow, Tombstone } from '../../runtime/ports/views.js'
 import type { Database, Statement } from './driver.js'
 
 /** A row as the table has it: dependencies as JSON text, or ''. */
@@ -16,6 +16,11 @@ const SET_JOB = `
 const NAMED = 'SELECT id, depends_on AS dependsOn FROM jobs WHERE place = ?'
 const RENAME = 'UPDATE jobs SET depends_on = ? WHERE place = ?'
 const DROP_JOB = 'DELETE FROM jobs WHERE place = ? RETURNING id, depends_on AS dependsOn'
+const DROP_ARCHIVED = 'DELETE FROM archived WHERE place = ? RETURNING id, depends_on AS dependsOn'
+const SET_ARCHIVED = `
+  INSERT INTO archived (place, id, type, queue, channel, phase, end_place, segment, depends_on, expunged)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const SET_TOMBSTONE = 'INSERT OR REPLACE INTO tombstones (id, outcome, place, segment) VALUES (?, ?, ?, ?)'
 const SET_EDGE = 'INSERT OR IGNORE INTO edges (dependency, dependent) VALUES (?, ?)'
 const DROP_EDGE = 'DELETE FROM edges WHERE dependency = ? AND dependent = ?'
 
@@ -23,6 +28,9 @@ const DROP_EDGE = 'DELETE FROM edges WHERE dependency = ? AND dependent = ?'
 export class JobWriter {
   readonly #setJob: Statement
   readonly #dropJob: Statement
+  readonly #dropArchived: Statement
+  readonly #setArchived: Statement
+  readonly #setTombstone: Statement
   readonly #named: Statement
   readonly #rename: Statement
   readonly #setEdge: Statement
@@ -31,6 +39,9 @@ export class JobWriter {
   constructor(db: Database) {
     this.#setJob = db.prepare(SET_JOB)
     this.#dropJob = db.prepare(DROP_JOB)
+    this.#dropArchived = db.prepare(DROP_ARCHIVED)
+    this.#setArchived = db.prepare(SET_ARCHIVED)
+    this.#setTombstone = db.prepare(SET_TOMBSTONE)
     this.#named = db.prepare(NAMED)
     this.#rename = db.prepare(RENAME)
     this.#setEdge = db.prepare(SET_EDGE)
@@ -40,15 +51,26 @@ export class JobWriter {
   /** Budget 6 us for a row without dependencies: one statement. */
   put(row: JobRow): number {
     const { dependsOn } = row
-    const ids = dependsOn.length > 0 ? JSON.stringify(dependsOn) : ''
+    const ids = textOf(dependsOn)
     const unlinked = this.#set(row, ids) ? 0 : this.#replace(row, ids)
-    for (const dependency of dependsOn) this.#setEdge.run(dependency, row.id)
-    return 1 + unlinked + dependsOn.length
+    return 1 + unlinked + this.#link(row.id, dependsOn)
   }
 
-  drop(place: string): number {
-    const dropped = this.#dropJob.get(place) as Named | undefined
-    return dropped === undefined ? 1 : 1 + this.#unlink(dropped)
+  /** In the place of its row. */
+  bury(id: string, { outcome, place, segment, archived }: Tombstone): number {
+    this.#setTombstone.run(id, outcome, place, segment ?? null)
+    const dropped = (this.#dropJob.get(place) ?? this.#dropArchived.get(place)) as Named | undefined
+    const written = 2 + (dropped === undefined ? 0 : this.#unlink(dropped))
+    if (segment === undefined || archived === undefined) return written
+    const { type, queue, channel, endPlace, dependsOn, expunged } = archived
+    const more = [segment, textOf(dependsOn), expunged ? 1 : 0] as const
+    this.#setArchived.run(place, id, type, queue, channel, outcome, endPlace, ...more)
+    return written + 1 + this.#link(id, dependsOn)
+  }
+
+  #link(id: string, dependsOn: readonly string[]): number {
+    for (const dependency of dependsOn) this.#setEdge.run(dependency, id)
+    return dependsOn.length
   }
 
   /** Over a row that names other dependencies. */
@@ -72,6 +94,8 @@ export class JobWriter {
     return changes > 0
   }
 }
+
+const textOf = (dependsOn: readonly string[]): string => (dependsOn.length > 0 ? JSON.stringify(dependsOn) : '')
 
 const NO_IDS: readonly string[] = []
 

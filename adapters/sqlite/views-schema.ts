@@ -4,13 +4,13 @@ import { type Database, loadDriver } from './driver.js'
 
 /** 'Jlvw'. */
 const APPLICATION_ID = 0x4a6c7677
-export const VIEWS_VERSION = 5
+export const VIEWS_VERSION = 6
 
 /**
  * `depends_on` is '' or the ids as JSON text, and only rows that have some have `edges`: most jobs depend on nothing and pay
  * for one empty column. A tombstone outlives the row; the edges that point at the removed job belong to its dependents.
  * An ended job stands in one of two indexes: the few with a say of their own are found without walking the others. A job that no
- * trigger made pays for one empty column.
+ * trigger made pays for one empty column. Of one that is archived `archived` has what rules go by, and it has its edges still.
  */
 const TABLES = `
   CREATE TABLE checkpoint (
@@ -33,6 +33,13 @@ const TABLES = `
   CREATE TABLE tombstones (
     id TEXT PRIMARY KEY, outcome TEXT NOT NULL, place TEXT NOT NULL, segment TEXT
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE archived (
+    place TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, channel TEXT NOT NULL,
+    phase TEXT NOT NULL, end_place TEXT NOT NULL, segment TEXT NOT NULL, depends_on TEXT NOT NULL,
+    expunged INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX archived_ended ON archived (end_place);
+  CREATE INDEX archived_in ON archived (segment, end_place);
   CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE kept (position TEXT PRIMARY KEY, about TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE kept_parts (
@@ -40,7 +47,7 @@ const TABLES = `
   ) STRICT;
 `
 
-const TABLE_NAMES = ['checkpoint', 'jobs', 'edges', 'tombstones', 'texts', 'kept', 'kept_parts']
+const TABLE_NAMES = ['checkpoint', 'jobs', 'edges', 'tombstones', 'archived', 'texts', 'kept', 'kept_parts']
 
 /** Another handle on a file that is known to be sound. */
 export function connectViews(path: string, timeout: number = BUSY_MS): Database {

@@ -3,7 +3,16 @@ import { statSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { StoreClosed } from '../../runtime/ports/event-store.js'
-import type { Checkpoint, EndedFilter, JobRow, JobRowFilter, Kept, Views } from '../../runtime/ports/views.js'
+import type {
+  ArchivedFilter,
+  ArchivedRow,
+  Checkpoint,
+  EndedFilter,
+  JobRow,
+  JobRowFilter,
+  Kept,
+  Views,
+} from '../../runtime/ports/views.js'
 import { PAGE_SIZE } from '../shared/pages.js'
 import { verdict } from '../shared/view-checkpoints.js'
 import { deleteDisposable } from './disposable-file.js'
@@ -32,14 +41,15 @@ const SET_CHECKPOINT = `
   INSERT OR REPLACE INTO checkpoint (one, log_id, position, stream, revision, event_id, version) VALUES (1, ?, ?, ?, ?, ?, ?)`
 const TEXTS = 'SELECT name, text FROM texts'
 const SET_TEXT = 'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)'
-const EXPUNGE = 'UPDATE jobs SET expunged = 1 WHERE place = ?'
-const SET_TOMBSTONE = 'INSERT OR REPLACE INTO tombstones (id, outcome, place, segment) VALUES (?, ?, ?, ?)'
-const DROP_ALL = 'DELETE FROM jobs; DELETE FROM edges; DELETE FROM tombstones; DELETE FROM texts'
+const EXPUNGE = ['jobs', 'archived'].map((table) => `UPDATE ${table} SET expunged = 1 WHERE place = ?`)
+const DROP_ALL = 'DELETE FROM jobs; DELETE FROM edges; DELETE FROM tombstones; DELETE FROM archived; DELETE FROM texts'
 const LIVE = `
   SELECT place, state FROM jobs WHERE phase IN ('waiting', 'leased') AND place > ? ORDER BY place LIMIT ${PAGE_SIZE}`
 /** The indexes are named, so that the planner cannot take to walking other jobs. */
 const FROM_ENDED = "FROM jobs INDEXED BY jobs_ended WHERE end_place <> '' AND keep_until IS NULL"
 const FROM_OWN_SAY = "FROM jobs INDEXED BY jobs_own_say WHERE end_place <> '' AND keep_until IS NOT NULL"
+const FROM_ARCHIVED = 'FROM archived INDEXED BY archived_ended WHERE true'
+const FROM_SEGMENT = 'FROM archived INDEXED BY archived_in WHERE segment = ?'
 /** Newest first in the order of the index. '' is in none. */
 const OF_TRIGGER = "FROM jobs INDEXED BY jobs_of_trigger WHERE trigger <> '' AND trigger = ?"
 const OF_NO_TRIGGER = 'FROM jobs WHERE trigger = ?'
@@ -148,15 +158,31 @@ export class SqliteViews implements Views {
     return this.#rows(`${from} AND place < ?${sql} ORDER BY place DESC LIMIT ?`, [...given, before, ...values, limit])
   }
 
-  /** Walks so many jobs at a time: a filter that hardly any job passes may have to see all there are. */
   async ended(filter: EndedFilter): Promise<JobRow[]> {
-    const { sql, values } = conditionsOf(filter)
     const from = filter.keep === 'rules' ? FROM_ENDED : FROM_OWN_SAY
-    const found: JobRow[] = []
+    return this.#walk(filter, from, [], (page, values) => this.#rows(page, values))
+  }
+
+  async archived({ segment, ...filter }: ArchivedFilter): Promise<ArchivedRow[]> {
+    const [from, given] = segment === undefined ? [FROM_ARCHIVED, []] : [FROM_SEGMENT, [segment]]
+    return this.#walk(filter, from, given, (page, values) =>
+      this.#read((db) => db.prepare(`SELECT id, end_place AS endPlace, segment ${page}`).all(values) as ArchivedRow[]),
+    )
+  }
+
+  /** So many jobs at a time: a filter that hardly any job passes may have to see all there are. */
+  async #walk<Found>(
+    filter: ArchivedFilter,
+    from: string,
+    given: readonly Value[],
+    read: (page: string, values: readonly Value[]) => Found[],
+  ): Promise<Found[]> {
+    const { sql, values } = conditionsOf(filter)
+    const found: Found[] = []
     for (let { before = AFTER_ALL } = filter; ; ) {
-      const last = this.#lastOfPage(from, before)
+      const last = this.#lastOfPage(from, [...given, before])
       const page = `${from} AND end_place < ? AND end_place >= ?${sql} ORDER BY end_place DESC LIMIT ?`
-      found.push(...this.#rows(page, [before, last ?? '', ...values, filter.limit - found.length]))
+      found.push(...read(page, [...given, before, last ?? '', ...values, filter.limit - found.length]))
       if (last === undefined || found.length >= filter.limit) return found
       before = last
       await nextTurn()
@@ -194,9 +220,9 @@ export class SqliteViews implements Views {
     this.#db.close()
   }
 
-  #lastOfPage(from: string, before: string): string | undefined {
+  #lastOfPage(from: string, values: readonly Value[]): string | undefined {
     const sql = `SELECT end_place ${from} AND end_place < ? ORDER BY end_place DESC LIMIT 1 OFFSET ${PAGE_SIZE - 1}`
-    return this.#read((db) => db.prepare(sql).pluck(true).get(before) as string | undefined)
+    return this.#read((db) => db.prepare(sql).pluck(true).get(values) as string | undefined)
   }
 
   #rows(from: string, values: readonly Value[]): JobRow[] {
@@ -299,16 +325,14 @@ async function write(db: Database, changes: Changes): Promise<void> {
     written += jobs.put(row)
     if (written >= SLICE) written = await nextTurn(0)
   }
-  const expunge = db.prepare(EXPUNGE)
-  for (const place of expunged) {
-    expunge.run(place)
-    written += 1
+  for (const [id, tombstone] of removed) {
+    written += jobs.bury(id, tombstone)
     if (written >= SLICE) written = await nextTurn(0)
   }
-  const setTombstone = db.prepare(SET_TOMBSTONE)
-  for (const [id, { outcome, place, segment }] of removed) {
-    setTombstone.run(id, outcome, place, segment ?? null)
-    written += 1 + jobs.drop(place)
+  const expunge = EXPUNGE.map((sql) => db.prepare(sql))
+  for (const place of expunged) {
+    for (const statement of expunge) statement.run(place)
+    written += expunge.length
     if (written >= SLICE) written = await nextTurn(0)
   }
   const setText = db.prepare(SET_TEXT)

@@ -11,6 +11,11 @@ export interface RemovedJob {
   /** When it was first queued (ms), and where in the log that was. */
   readonly queuedAt: number
   readonly position: Position
+  /** Only of one that is archived: what can be asked of it without its events. */
+  readonly endedAt?: number
+  readonly channel?: string
+  readonly dependsOn?: readonly string[]
+  readonly expunged?: true
 }
 
 /** And where its events are, if they were archived. */
@@ -28,13 +33,15 @@ export interface JobsRemoved {
   readonly rule?: string
   /** Name of the archived segment that holds all events of these jobs; absent: nobody has them any more. */
   readonly segment?: string
+  /** Name of the segment that held them until now: they had been archived before. In one commit with what has taken its place. */
+  readonly outOf?: string
   readonly jobs: readonly RemovedJob[]
   /** How many events of each of these jobs the body has. */
   readonly events?: readonly number[]
 }
 
-/** Why jobs go, and where to. */
-export type Cause = Pick<JobsRemoved, 'rule' | 'segment'>
+/** Why jobs go, where to, and where from. */
+export type Cause = Pick<JobsRemoved, 'rule' | 'segment' | 'outOf'>
 
 /** Events of one stream, from one revision to another, both included. */
 export type StreamRange = readonly [stream: string, from: number, to: number]
@@ -64,8 +71,29 @@ export interface SegmentSealed {
   readonly cut?: readonly StreamRange[]
   /** The segment in whose place it is. */
   readonly replaces?: string
-  /** The bodies that it has not any more: of which job, and their hashes, in hex, by revision. */
-  readonly expunged?: { readonly job: string; readonly hashes: Readonly<Record<string, string>> }
+  /** The bodies that it has not any more. */
+  readonly expunged?: ExpungedJobs
+}
+
+/** Erased from a segment: as `Expunged` in a job's own stream. */
+export interface ExpungedJobs {
+  readonly rule: string
+  readonly jobs: readonly {
+    readonly id: string
+    readonly queuedAt: number
+    /** By revision, in hex. */
+    readonly hashes: Readonly<Record<string, string>>
+  }[]
+}
+
+/** A file of this name is about to be written. Until it is sealed it is nobody's. */
+export interface SegmentBegun {
+  readonly name: string
+}
+
+/** Nothing is left in a segment, or one that was begun is not to be sealed any more: the file is nobody's. */
+export interface SegmentDropped {
+  readonly name: string
 }
 
 /** On a store that appends to one stream at a time: the streams of these jobs, which are removed, are out of the log. */

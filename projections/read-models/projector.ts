@@ -1,4 +1,4 @@
-import type { JobsRemoved } from '../../domain/audit/events.js'
+import type { JobsRemoved, SegmentSealed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { RecordedEvent } from '../../domain/event.js'
 import type { JobEvent, Leased } from '../../domain/job/events.js'
@@ -122,6 +122,8 @@ export class Projector {
       this.#workers.set(stream, foldWorker(this.#workers.get(stream), event as RecordedEvent & WorkerEvent))
       this.#dirtyFolds.add(stream)
     } else if (stream === AUDIT_STREAM && event.type === 'JobsRemoved') this.#remove(event.data as JobsRemoved)
+    else if (stream === AUDIT_STREAM && event.type === 'SegmentSealed')
+      for (const { id } of (event.data as SegmentSealed).expunged?.jobs ?? []) this.#expunge(id)
   }
 
   #job(id: string, event: RecordedEvent & JobEvent): void {
@@ -137,7 +139,7 @@ export class Projector {
     if (event.type !== 'Heartbeat' && event.type !== 'Queued') this.#noteAttempt(id, record)
     const paths = pathValuesOf(event, step.after.type, this.#search)
     if (paths !== undefined && (paths.length > 0 || event.type !== 'Queued')) this.#paths.set(id, paths)
-    if (event.type === 'Expunged') this.#expunge(id, record)
+    if (event.type === 'Expunged') this.#expunge(id)
   }
 
   #noteAttempt(id: string, record: JobRecord): void {
@@ -155,19 +157,20 @@ export class Projector {
     this.#dirtyFolds.add(stream)
   }
 
-  #expunge(id: string, record: JobRecord): void {
-    record.expunge()
+  #expunge(id: string): void {
+    // One that is archived may have been let go of, and is still to be written.
+    ;(this.#jobs.get(id) ?? this.#dirtyJobs.get(id))?.expunge()
     this.#expunged.add(id)
     this.#paths.delete(id)
     // Of what is about to be written nothing is left either.
     for (const [key, row] of this.#attempts) if (row[0] === id) this.#attempts.set(key, withoutMessage(row))
   }
 
-  #remove({ jobs, ...facts }: JobsRemoved & { readonly segment?: string }): void {
+  #remove({ jobs, segment }: JobsRemoved): void {
     for (const { id } of jobs) {
       this.#jobs.delete(id)
-      if (facts.segment === undefined) this.#removed.add(id)
-      else this.#archived.set(id, facts.segment)
+      if (segment === undefined) this.#removed.add(id)
+      else this.#archived.set(id, segment)
     }
   }
 

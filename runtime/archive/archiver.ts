@@ -1,14 +1,11 @@
-import type { SegmentSealed } from '../../domain/audit/events.js'
+import type { SegmentSealed, StreamRange } from '../../domain/audit/events.js'
 import type { Duration } from '../../domain/duration.js'
 import { toMs } from '../../domain/duration.js'
 import { InvalidOption } from '../../domain/errors.js'
-import type { EventTexts, Metadata, RecordedEvent } from '../../domain/event.js'
-import type { JobEvent } from '../../domain/job/events.js'
+import type { EventTexts, Metadata } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { JobState } from '../../domain/job/evolve.js'
-import { evolve } from '../../domain/job/evolve.js'
 import { triggerStream } from '../../domain/trigger/events.js'
-import { upcast } from '../../domain/upcast.js'
 import { fromRow, placeAt } from '../../projections/job-row.js'
 import { checkKeys, toFlag, toSignal } from '../checks.js'
 import type { Clock } from '../ports/clock.js'
@@ -19,13 +16,13 @@ import type { Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
 import { restate } from '../trigger/commands.js'
 import type { Removal } from '../upkeep/removal.js'
-import * as commands from '../write/commands.js'
+import type * as commands from '../write/commands.js'
 import type { Journal } from '../write/journal.js'
 import { Beginnings } from './beginnings.js'
 import type { Catalogue } from './catalogue.js'
 import type { Keeper } from './keeper.js'
-import { toRecorded } from './segment-reader.js'
-import { Draft, SegmentWriter } from './segment-writer.js'
+import { byStream, statesOf } from './segment-reader.js'
+import { Gathered, SegmentWriter } from './segment-writer.js'
 import { textsOf } from './whole-log.js'
 
 export interface ArchiveRun {
@@ -45,7 +42,7 @@ export interface ArchiveReport {
   /** Events that have left the log: of jobs, and at the beginning of other streams. */
   readonly events: number
   readonly cut: number
-  /** Files that were sealed, and what they weigh. */
+  /** Files that there are more now, and what they weigh. */
   readonly segments: number
   readonly bytes: number
 }
@@ -61,6 +58,8 @@ export interface ArchiverOptions {
   readonly folder: Folder | undefined
   readonly catalogue: Catalogue
   readonly keeper: Keeper
+  /** Those of these jobs that were removed, whoever did it. */
+  readonly removed: (ids: readonly string[]) => Promise<ReadonlyMap<string, unknown>>
   /** Brings the views up to what was folded. */
   readonly sync: () => Promise<unknown>
 }
@@ -90,10 +89,13 @@ export class Archiver {
   /** Throws InvalidOption, or the signal's reason; what was archived until then stays archived. */
   async run(given: ArchiveRun, metadata?: Metadata): Promise<ArchiveReport> {
     const { beforeMs, dryRun, signal, onProgress } = toRun(given)
-    const { folder, store, ids, clock, sync } = this.#options
+    const { folder, store, clock, sync } = this.#options
     if (folder === undefined) throw new InvalidOption('openLedger.archive', 'the folder to archive to', folder)
     const cutoff = clock.now() - beforeMs
-    const run = new Run(this.#options, new SegmentWriter(folder, store.logId, ids), metadata, { dryRun, onProgress })
+    const run = new Run(this.#options, new SegmentWriter({ ...this.#options, folder }), metadata, {
+      dryRun,
+      onProgress,
+    })
     if (!dryRun) await run.finish()
     await sync()
     await run.jobs(placeAt(cutoff), signal)
@@ -108,7 +110,7 @@ class Run {
   readonly #metadata: Metadata | undefined
   readonly #how: { readonly dryRun: boolean; readonly onProgress: ArchiveRun['onProgress'] }
   readonly #counts: Counts = { jobs: 0, kept: 0, events: 0, cut: 0, segments: 0, bytes: 0 }
-  #draft = new Draft()
+  #draft = new Gathered()
   #jobs: JobState[] = []
 
   constructor(
@@ -130,12 +132,12 @@ class Run {
   /** What an interrupted run has sealed last may still be in the log. */
   async finish(): Promise<void> {
     const { catalogue, store, keeper } = this.#options
-    await catalogue.refresh()
+    await keeper.sweep(this.#metadata)
     for (const segment of catalogue.incomplete) {
       const events = await catalogue.eventsOf(segment)
       const left = events.filter(({ stream }) => !catalogue.lets(segment.name, stream))
-      await this.#take(segment, statesOf(left), revisionsOf(left))
-      await keeper.tidy(segment, this.#metadata)
+      await this.#take(segment.name, statesOf(byStream(left, () => true)), revisionsOf(left))
+      await keeper.tidy(segment.name, this.#metadata)
     }
     const cuts = catalogue.all.findLast(({ cut }) => cut !== undefined)?.cut ?? []
     for (const [stream, , to] of cuts) await store.truncate(stream, to + 1)
@@ -152,7 +154,7 @@ class Run {
       if (this.#how.dryRun) this.#rehearse(due)
       else {
         const doomed = await removal.condemnAll(due, RULE, this.#metadata)
-        this.#counts.kept += due.length - doomed.length
+        await this.#keep(due, new Set(doomed.map(({ id }) => id)))
         await this.#collect(doomed)
       }
       before = rows.at(-1)?.endPlace as string
@@ -190,32 +192,37 @@ class Run {
   async #seal(): Promise<void> {
     const { events } = this.#draft
     const jobs = this.#jobs
-    this.#draft = new Draft()
+    this.#draft = new Gathered()
     this.#jobs = []
     if (events.length === 0) return
-    const segment = await this.#record(await this.#writer.write(events, { jobs: jobs.length }))
-    await this.#take(segment, jobs, revisionsOf(events))
+    const sealed = await this.#writer.seal(events, { jobs: jobs.length }, this.#metadata)
+    if (sealed === undefined) return
+    const taken = await this.#take(sealed.name, jobs, revisionsOf(events))
+    // Others run again, or somebody else has archived them: what is left here is of no use to anybody.
+    this.#count(taken === jobs.length ? sealed : await this.#options.keeper.tidy(sealed.name, this.#metadata))
     this.#how.onProgress?.(this.report)
   }
 
-  async #record(segment: SegmentSealed): Promise<SegmentSealed> {
-    await this.#options.journal.submit(commands.recordSealed(segment), this.#metadata)
+  #count(segment: Pick<SegmentSealed, 'bytes'> | undefined): void {
+    if (segment === undefined) return
     this.#counts.segments += 1
     this.#counts.bytes += segment.bytes
-    return segment
   }
 
-  async #take(
-    { name, jobs: sealed }: SegmentSealed,
-    jobs: readonly JobState[],
-    revisions: commands.Revisions,
-  ): Promise<void> {
-    const cause = { rule: RULE, segment: name }
+  /** How many. */
+  async #take(segment: string, jobs: readonly JobState[], revisions: commands.Revisions): Promise<number> {
+    const cause = { rule: RULE, segment }
     const taken = await this.#options.removal.takeAll(jobs, cause, revisions, this.#metadata)
-    this.#counts.jobs += taken
-    this.#counts.kept += Math.max(0, Math.min(sealed, jobs.length) - taken)
-    // Of those that run again nothing is lost: they are in both.
-    for (const { id } of jobs) this.#counts.events += (revisions.get(id) ?? -1) + 1
+    this.#counts.jobs += taken.length
+    for (const id of taken) this.#counts.events += (revisions.get(id) ?? -1) + 1
+    await this.#keep(jobs, new Set(taken))
+    return taken.length
+  }
+
+  /** Counts those that stay; some may have left the log by another hand. */
+  async #keep(jobs: readonly JobState[], taken: ReadonlySet<string>): Promise<void> {
+    const left = jobs.map(({ id }) => id).filter((id) => !taken.has(id))
+    if (left.length > 0) this.#counts.kept += left.length - (await this.#options.removed(left)).size
   }
 
   /** Those that have fired often since they said what they are: they say it again, so that the rest may go. */
@@ -241,12 +248,21 @@ class Run {
     const beginnings = new Beginnings({ store, feed, catalogue })
     for await (const { events, cut } of beginnings.upTo(until)) {
       signal?.throwIfAborted()
+      if (!this.#how.dryRun && !(await this.#cut(events, cut))) continue
       this.#counts.cut += events.length
-      if (this.#how.dryRun) continue
-      await this.#record(await this.#writer.write(events, { jobs: 0, cut }))
-      for (const [stream, , to] of cut) await store.truncate(stream, to + 1)
       this.#how.onProgress?.(this.report)
     }
+  }
+
+  /** False: somebody else has sealed some of it meanwhile. */
+  async #cut(events: readonly EventTexts[], cut: readonly StreamRange[]): Promise<boolean> {
+    const { store, catalogue } = this.#options
+    const isStill = (): boolean => !cut.some(([stream, from]) => catalogue.cutsOf(stream).some(({ to }) => to >= from))
+    const sealed = await this.#writer.seal(events, { jobs: 0, cut }, this.#metadata, { isStill })
+    if (sealed === undefined) return false
+    for (const [stream, , to] of cut) await store.truncate(stream, to + 1)
+    this.#count(sealed)
+    return true
   }
 }
 
@@ -257,16 +273,6 @@ function revisionsOf(events: readonly EventTexts[]): commands.Revisions {
     revisions.set(id, Math.max(revision, revisions.get(id) ?? 0))
   }
   return revisions
-}
-
-/** Of whole streams. */
-function statesOf(events: readonly EventTexts[]): JobState[] {
-  const states = new Map<string, JobState>()
-  for (const texts of events) {
-    const event = upcast(toRecorded(texts, false))
-    states.set(event.stream, evolve(states.get(event.stream), event as RecordedEvent & JobEvent))
-  }
-  return [...states.values()]
 }
 
 /** Throws InvalidOption. */

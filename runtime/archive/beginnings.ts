@@ -6,7 +6,7 @@ import { workerStream } from '../../domain/worker/events.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Feed } from '../read/feed.js'
 import type { Catalogue } from './catalogue.js'
-import { Draft, toTexts } from './segment-writer.js'
+import { Gathered, toTexts } from './segment-writer.js'
 
 /** Streams that go on for as long as the ledger does. */
 const STREAMS = [AUDIT_STREAM, triggerStream(''), workerStream('')]
@@ -31,14 +31,14 @@ export class Beginnings {
   async *upTo(until: Position): AsyncGenerator<Beginning, void, undefined> {
     if (until === '') return
     const { store } = this.#options
-    let draft = new Draft()
+    let draft = new Gathered()
     for await (const page of store.readAll({ until, streams: STREAMS, bodies: true })) {
       for (const event of page) {
         if (event.revision >= (await this.#endOf(event.stream)) || this.#isTaken(event)) continue
         draft.add(toTexts(event))
         if (!draft.isFull) continue
         yield beginningOf(draft)
-        draft = new Draft()
+        draft = new Gathered()
       }
     }
     if (draft.events.length > 0) yield beginningOf(draft)
@@ -69,7 +69,7 @@ export class Beginnings {
   }
 }
 
-function beginningOf({ events }: Draft): Beginning {
+function beginningOf({ events }: Gathered): Beginning {
   const ranges = new Map<string, [stream: string, from: number, to: number]>()
   for (const { stream, revision } of events) {
     const range = ranges.get(stream)

@@ -69,6 +69,30 @@ export class Catalogue {
     return this.#segments.size === 0
   }
 
+  /** Of the last event of the audit stream that it has seen. */
+  get revision(): number {
+    return this.#segments.revision
+  }
+
+  /** Files that once were segments of this log, and are nobody's any more. */
+  goneOf(names: readonly string[]): string[] {
+    return names.filter((name) => this.#segments.isGone(name))
+  }
+
+  get hasGone(): boolean {
+    return this.#segments.hasGone
+  }
+
+  /** It is still to be sealed. */
+  hasBegun(name: string): boolean {
+    return this.#segments.begun.has(name)
+  }
+
+  /** Begun by then (ms), and not sealed. */
+  begunBy(then: number): string[] {
+    return [...this.#segments.begun].filter(([, at]) => at <= then).map(([name]) => name)
+  }
+
   get hasCuts(): boolean {
     return this.#segments.hasCuts
   }
@@ -98,17 +122,20 @@ export class Catalogue {
     return taken.has(stream)
   }
 
-  /** Its events, also if another has taken its place meanwhile. Throws what the reader throws. */
-  async eventsOf(segment: Segment): Promise<readonly EventTexts[]> {
-    try {
-      return await this.#reader.events(this.get(segment.name) ?? segment)
-    } catch (error) {
-      if (!(error instanceof SegmentMissing)) throw error
-      await this.refresh()
-      const current = this.get(segment.name)
-      if (current === undefined || current.name === error.segment) throw error
-      return this.#reader.events(current)
+  /** Its events, also if another has taken its place meanwhile; none if nothing is left in it. Throws what the reader throws. */
+  async eventsOf({ name }: Segment): Promise<readonly EventTexts[]> {
+    for (let segment = this.get(name); segment !== undefined; ) {
+      try {
+        return await this.#reader.events(segment)
+      } catch (error) {
+        if (!(error instanceof SegmentMissing)) throw error
+        await this.refresh()
+        const current = this.get(name)
+        if (current?.name === segment.name) throw error
+        segment = current
+      }
     }
+    return []
   }
 
   /** Those with a beginning of a stream, by revision. */
@@ -126,10 +153,12 @@ export class Catalogue {
 
 const isOfAudit = ([stream]: readonly [stream: string, ...rest: unknown[]]): boolean => stream === AUDIT_STREAM
 
+const TELLING = new Set(['SegmentBegun', 'SegmentSealed', 'SegmentDropped', 'JobsRemoved'])
+
 /** Without what is of no use here: removals name many jobs. */
 function note(told: Map<number, RecordedEvent>, event: RecordedEvent): void {
   const { type, revision } = event
-  if (type === 'SegmentSealed' || type === 'JobsRemoved') told.set(revision, event)
+  if (TELLING.has(type)) told.set(revision, event)
   else told.set(revision, { ...event, type: '', data: {} })
 }
 

@@ -1,5 +1,9 @@
 import { readLine } from '../../domain/audit/bundle.js'
 import type { EventTexts, RecordedEvent } from '../../domain/event.js'
+import type { JobEvent } from '../../domain/job/events.js'
+import type { JobState } from '../../domain/job/evolve.js'
+import { evolve } from '../../domain/job/evolve.js'
+import { upcast } from '../../domain/upcast.js'
 import type { Segment } from '../../projections/segments.js'
 import type { Folder } from '../ports/segments.js'
 import { ArchiveMissing, SegmentDamaged, SegmentMissing } from './errors.js'
@@ -63,4 +67,30 @@ export function toRecorded({ data, metadata, body, ...texts }: EventTexts, bodie
     metadata: metadata === undefined ? undefined : (JSON.parse(metadata) as RecordedEvent['metadata']),
     body: bodies ? body : undefined,
   }
+}
+
+/** Those of some streams, each in order. */
+export function byStream(
+  events: readonly EventTexts[],
+  isWanted: (stream: string) => boolean,
+): ReadonlyMap<string, EventTexts[]> {
+  const streams = new Map<string, EventTexts[]>()
+  for (const event of events) {
+    const { stream } = event
+    const known = streams.get(stream)
+    if (known !== undefined) known.push(event)
+    else if (isWanted(stream)) streams.set(stream, [event])
+  }
+  return streams
+}
+
+/** What became of the jobs whose whole streams these are. */
+export function statesOf(streams: ReadonlyMap<string, readonly EventTexts[]>): JobState[] {
+  const states: JobState[] = []
+  for (const events of streams.values()) {
+    let state: JobState | undefined
+    for (const texts of events) state = evolve(state, upcast(toRecorded(texts, false)) as RecordedEvent & JobEvent)
+    if (state !== undefined) states.push(state)
+  }
+  return states
 }

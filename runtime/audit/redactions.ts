@@ -1,5 +1,5 @@
 import { toHex } from '../../domain/audit/encoding.js'
-import type { SegmentSealed } from '../../domain/audit/events.js'
+import type { ExpungedJobs, SegmentSealed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
@@ -26,10 +26,8 @@ export class Redactions {
       this.#open.set(stream, open.set(event.revision, { event: placeOf(event), hash: toHex(body.hash) }))
     } else if (isTriggerStream(stream)) this.#follow(event)
     else if (type === 'Expunged') this.#close(stream, factsIn<Expunged>(event).hashes)
-    else if (type === 'SegmentSealed' && stream === AUDIT_STREAM) {
-      const { expunged } = factsIn<SegmentSealed>(event)
-      if (expunged !== undefined) this.#close(jobStream(expunged.job), expunged.hashes)
-    }
+    else if (type === 'SegmentSealed' && stream === AUDIT_STREAM)
+      for (const { id, hashes } of expungedIn(event)) this.#close(jobStream(id), hashes)
   }
 
   /** What a trigger has collected goes with its window, and its payload with the next one: see `leftBehind`. */
@@ -67,6 +65,11 @@ export class Redactions {
 /** What it carried for others is in its place: then it is cleared away. */
 const isCarrier = (event: EventTexts): boolean =>
   !isJobStream(event.stream) && factsIn<{ readonly rest: unknown }>(event).rest !== undefined
+
+function expungedIn(event: EventTexts): ExpungedJobs['jobs'] {
+  const { jobs } = factsIn<SegmentSealed>(event).expunged ?? {}
+  return Array.isArray(jobs) ? jobs : []
+}
 
 /** None where somebody has written something else there: then they are missed. */
 function factsIn<Facts>({ data }: EventTexts): Partial<Facts> {

@@ -3,7 +3,7 @@ import { joined } from '../../domain/audit/encoding.js'
 import type { Cause, JobsRemoved, RemovedJob } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { HASH_BYTES, LeafHasher } from '../../domain/audit/leaf.js'
-import type { Draft } from '../../domain/event.js'
+import type { Draft, EventTexts } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { Digest } from '../ports/digest.js'
 import type { EventStore, LogReader } from '../ports/event-store.js'
@@ -17,6 +17,8 @@ export interface Remainder {
   /** Of all events from revision 0 on, without their place. */
   readonly hashes: Uint8Array
 }
+
+type Pages = AsyncIterable<readonly EventTexts[]> | Iterable<readonly EventTexts[]>
 
 /** By stream. */
 export type Remnants = ReadonlyMap<string, Remainder>
@@ -39,17 +41,32 @@ export class Remains {
 
   /** Undefined where nobody makes checkpoints: nothing has to be told apart from what was dropped. */
   async of(streams: readonly string[]): Promise<Remnants | undefined> {
+    return this.#of(streams, (stream) => textsOf(this.#store, { stream }))
+  }
+
+  /** As `of`, of whole streams that lie in a segment. */
+  async ofArchived(streams: ReadonlyMap<string, readonly EventTexts[]>): Promise<Remnants | undefined> {
+    return this.#of([...streams.keys()], (stream) => [streams.get(stream) ?? []])
+  }
+
+  async #of(streams: readonly string[], read: (stream: string) => Pages): Promise<Remnants | undefined> {
+    if (!(await this.#isAudited())) return undefined
+    return new Map(
+      await Promise.all(streams.map(async (stream) => [stream, await this.#remainder(read(stream))] as const)),
+    )
+  }
+
+  async #isAudited(): Promise<boolean> {
     // Until it was looked up the feed may have said so.
     const looked = this.#audited ?? (await hasBegun(this.#log))
     this.#audited ||= looked
-    if (!this.#audited) return undefined
-    return new Map(await Promise.all(streams.map(async (stream) => [stream, await this.#one(stream)] as const)))
+    return this.#audited
   }
 
-  async #one(stream: string): Promise<Remainder> {
+  async #remainder(pages: Pages): Promise<Remainder> {
     const hashes: Uint8Array[] = []
     let revision = -1
-    for await (const page of textsOf(this.#store, { stream })) {
+    for await (const page of pages) {
       for (const event of page) {
         revision = event.revision
         hashes.push(this.#hasher.content(event))

@@ -48,6 +48,18 @@ export interface EndedFilter {
   readonly limit: number
 }
 
+/** As `EndedFilter`, of jobs that were archived. `segment`: only of those whose tombstones name it. */
+export interface ArchivedFilter extends Omit<EndedFilter, 'keep'> {
+  readonly segment?: string
+}
+
+/** A job that was archived. */
+export interface ArchivedRow {
+  readonly id: string
+  readonly endPlace: string
+  readonly segment: string
+}
+
 /** What is left of a job that was removed. */
 export interface Tombstone {
   readonly outcome: Outcome
@@ -55,6 +67,10 @@ export interface Tombstone {
   readonly place: string
   /** The archived segment that its events are in; absent: they are nowhere. */
   readonly segment?: string
+  /** What its row is found by as long as they are there; absent: only by its id. */
+  readonly archived?: Pick<JobRow, 'type' | 'queue' | 'channel' | 'endPlace' | 'dependsOn'> & {
+    readonly expunged: boolean
+  }
 }
 
 /** What a runtime starts from. */
@@ -111,14 +127,16 @@ export interface Views extends Kept {
     readonly since: Position | 'all'
     readonly rows: Iterable<JobRow> | AsyncIterable<JobRow>
     readonly texts: ReadonlyMap<string, string>
-    /** By job id. Their rows are dropped, after `rows` was written; what became of them is kept for good. */
+    /** By job id. Their rows are dropped, after `rows` was written; what became of them is kept for good, the latest word of it. */
     readonly removed: ReadonlyMap<string, Tombstone>
-    /** `place` of ended jobs whose bodies were erased: marked in their rows, after `rows` was written. */
+    /** `place` of ended jobs whose bodies were erased: marked in their rows, and archived rows, after all was written. */
     readonly expunged: readonly string[]
   }): Promise<boolean>
   list(filter: JobRowFilter): Promise<JobRow[]>
   ended(filter: EndedFilter): Promise<JobRow[]>
-  /** Ids of all jobs, ended ones too, whose `dependsOn` names this one; in no order. */
+  /** Those that were archived, and were not removed since. */
+  archived(filter: ArchivedFilter): Promise<ArchivedRow[]>
+  /** Ids of all jobs, ended and archived ones too, whose `dependsOn` names this one; in no order. */
   dependents(id: string): Promise<string[]>
   /** How those of these jobs ended that were removed. */
   removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>>

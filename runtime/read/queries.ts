@@ -97,7 +97,10 @@ export class Queries {
   /** The segment with the events of a job that was archived. */
   async segmentOf(id: string): Promise<string | undefined> {
     await this.catchUp()
-    return this.#feed.board.removed(id)?.segment ?? (await this.#views.segments([id])).get(id)
+    const { board, state } = this.#feed
+    const removed = board.removed(id)
+    const name = removed === undefined ? (await this.#views.segments([id])).get(id) : removed.segment
+    return name && (state.segments.get(name)?.name ?? name)
   }
 
   /** As `read`, of a job that something is to be done to. Throws JobUnknown, JobRemoved, JobArchived. */
@@ -113,12 +116,17 @@ export class Queries {
     await this.#sync()
   }
 
-  /** Ids of the jobs that name this one as a dependency, ended ones too. */
+  /** Ids of the jobs that name this one as a dependency, ended and archived ones too. */
   async dependents(id: string): Promise<string[]> {
     const { board } = this.#feed
-    const found = new Set([...(await this.#views.dependents(id)), ...board.graph.neededBy(id)])
+    const kept = await this.#views.dependents(id)
+    const found = new Set([...kept, ...board.graph.neededBy(id), ...board.archivedDependents(id)])
     for (const job of board.dirty.values()) if (job.dependsOn.some((edge) => edge.id === id)) found.add(job.id)
-    return [...found].filter((dependent) => board.removed(dependent) === undefined).sort()
+    const isThere = (dependent: string): boolean => {
+      const removed = board.removed(dependent)
+      return removed === undefined || removed.segment !== undefined
+    }
+    return [...found].filter(isThere).sort()
   }
 
   /** Newest first. Sees all that is in the log when it is called. */

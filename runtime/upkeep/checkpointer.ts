@@ -1,4 +1,4 @@
-import type { ArchivedJob, JobsRemoved } from '../../domain/audit/events.js'
+import type { ArchivedJob, JobsRemoved, SegmentSealed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM, archivedIn } from '../../domain/audit/events.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
@@ -212,11 +212,12 @@ export class Checkpointer {
     const { position: until } = checkpoint
     const removed = new Map<string, Tombstone>()
     const expunged: string[] = []
-    for await (const page of this.#store.readAll({ until, types: ['JobsRemoved', 'Expunged'] })) {
+    for await (const page of this.#store.readAll({ until, types: ['JobsRemoved', 'Expunged', 'SegmentSealed'] })) {
       for (const { type, data, stream } of page.filter(isKnown)) {
         if (type === 'JobsRemoved') {
           for (const [id, tombstone] of tombstones(archivedIn(data as JobsRemoved))) removed.set(id, tombstone)
-        } else expunged.push(placeAt((data as Expunged).queuedAt ?? 0, jobIdOf(stream)))
+        } else if (type === 'Expunged') expunged.push(placeAt((data as Expunged).queuedAt ?? 0, jobIdOf(stream)))
+        else expunged.push(...erasedIn(data as SegmentSealed))
       }
     }
     await this.#views.save({ checkpoint, since: 'all', rows: this.#allRows(until), texts, removed, expunged })
@@ -247,10 +248,19 @@ export class Checkpointer {
 
 function tombstones(jobs: Iterable<ArchivedJob>): Map<string, Tombstone> {
   const found = new Map<string, Tombstone>()
-  for (const { id, outcome, queuedAt, segment } of jobs) {
-    found.set(id, { outcome, place: placeAt(queuedAt, id), ...(segment !== undefined && { segment }) })
+  for (const job of jobs) {
+    const { id, outcome, queuedAt, segment } = job
+    const tombstone = { outcome, place: placeAt(queuedAt, id) }
+    found.set(id, segment === undefined ? tombstone : { ...tombstone, segment, ...archivedOf(job) })
   }
   return found
+}
+
+/** As far as it is on record. */
+function archivedOf({ id, queue, endedAt, ...job }: ArchivedJob): Pick<Tombstone, 'archived'> {
+  if (endedAt === undefined) return {}
+  const { type = '', channel = '', dependsOn = [], expunged = false } = job
+  return { archived: { type, queue, channel, endPlace: placeAt(endedAt, id), dependsOn, expunged } }
 }
 
 /** Of a version that this program can read; the feed has told of the others. */
@@ -261,6 +271,9 @@ function isKnown(event: RecordedEvent): boolean {
     return false
   }
 }
+
+const erasedIn = ({ expunged }: SegmentSealed): string[] =>
+  (expunged?.jobs ?? []).map(({ id, queuedAt }) => placeAt(queuedAt, id))
 
 const placesOf = (expunged: ReadonlyMap<string, number>): string[] =>
   [...expunged].map(([id, queuedAt]) => placeAt(queuedAt, id))

@@ -34,13 +34,13 @@ export class Departures {
     this.#options = options
   }
 
-  /** How many of these condemned jobs could be taken. Throws what refuses them if none. `at`: see `commands.remove`. */
+  /** Which of these condemned jobs could be taken: ids. Throws what refuses them if none. `at`: see `commands.remove`. */
   async take(
     jobs: readonly RemovedJob[],
     cause: Cause,
     metadata: Metadata | undefined,
     at?: commands.Revisions,
-  ): Promise<number> {
+  ): Promise<string[]> {
     for (const { id } of jobs) this.#underWay.add(id)
     try {
       const told = await Promise.all(jobs.map((job) => this.#leave(job, cause, metadata, at)))
@@ -48,8 +48,9 @@ export class Departures {
       const refusal = told.find((each): each is Error => each instanceof Error)
       if (leaving.length === 0 && refusal !== undefined) throw refusal
       await this.#record(leaving, cause, metadata)
-      await this.#remove(leaving.map(({ id }) => id))
-      return leaving.length
+      const ids = leaving.map(({ id }) => id)
+      await this.#remove(ids)
+      return ids
     } finally {
       for (const { id } of jobs) this.#underWay.delete(id)
     }
@@ -95,15 +96,15 @@ export class Departures {
     await queries.catchUp()
     const left = jobs.flatMap(({ id }) => feed.leaving.get(id) ?? [])
     for (const { id, seenAt, recorded, ...cause } of left) {
-      const job = recorded ? undefined : await this.#find(id)
+      const job = recorded ? undefined : await this.#find(id, cause)
       if (job !== undefined) await this.#record([job], cause)
     }
     if (left.length > 0) await this.#remove(left.map(({ id }) => id))
   }
 
-  async #find(id: string): Promise<RemovedJob | undefined> {
+  async #find(id: string, cause: Cause): Promise<RemovedJob | undefined> {
     try {
-      return removedJob((await this.#options.queries.read(id)).state)
+      return removedJob((await this.#options.queries.read(id)).state, cause)
     } catch (error) {
       if (error instanceof JobRemoved || error instanceof JobUnknown) return undefined
       throw error

@@ -28,6 +28,9 @@ export interface Removed {
   readonly kept: number
 }
 
+/** What can be done to jobs that are archived. */
+type Archived = Pick<Keeper, 'expunge' | 'remove' | 'forget' | 'sweep'>
+
 /** Jobs taken out in one commit. */
 const CHUNK = 200
 
@@ -43,7 +46,7 @@ export class Removal {
   readonly #digest: Digest
   readonly #remains: Remains
   readonly #departures: Departures | undefined
-  readonly #keeper: Pick<Keeper, 'expunge' | 'forget'>
+  readonly #keeper: Archived
 
   constructor(options: {
     readonly feed: Feed
@@ -54,7 +57,7 @@ export class Removal {
     /** Only where a store appends to one stream at a time. */
     readonly departures: Departures | undefined
     /** Of the archive. */
-    readonly keeper: Pick<Keeper, 'expunge' | 'forget'>
+    readonly keeper: Archived
   }) {
     this.#feed = options.feed
     this.#journal = options.journal
@@ -68,6 +71,7 @@ export class Removal {
   /** Ids of what was removed. Throws JobUnknown, JobRemoved, JobRunning, JobNeeded. */
   async remove(id: string, { force = false, cascade = false }: RemoveOptions, metadata?: Metadata): Promise<string[]> {
     await this.#queries.catchUp()
+    await this.#keeper.sweep(metadata)
     const { dependsOn } = await this.#one(id, force, metadata)
     const removed = [id]
     const orphans = cascade ? dependsOn.map((edge) => edge.id) : []
@@ -87,9 +91,14 @@ export class Removal {
   }
 
   async #one(id: string, force: boolean, metadata: Metadata | undefined): Promise<JobState> {
-    const { state } = await this.#queries.readLive(id)
+    const { state } = await this.#queries.read(id)
     if (state.phase === 'leased' && !force) throw new JobRunning(id)
     this.#refuseNeeded(id, force)
+    const segment = state.phase === 'ended' ? await this.#queries.segmentOf(id) : undefined
+    const archived = segment && (await this.#keeper.remove(segment, [id], undefined, metadata))
+    // Throws JobRemoved if somebody else was faster.
+    if (archived === 0) await this.#queries.read(id)
+    if (archived) return state
     if (state.phase !== 'ended') await this.#cancel(id, force, metadata)
     await this.#journal.submit(commands.condemn(id, undefined), metadata)
     this.#refuseNeeded(id, force)
@@ -134,7 +143,7 @@ export class Removal {
       doomed.map(({ id }) => id),
       metadata,
     )
-    return taken
+    return taken.length
   }
 
   /** Those of these ended jobs that nobody needs, and that nobody can come to need any more. */
@@ -144,11 +153,16 @@ export class Removal {
     return condemned.filter((job) => job !== undefined).filter(isFree)
   }
 
-  /** How many of these condemned jobs could be taken out, as they were when their events were put elsewhere. */
-  async takeAll(jobs: readonly JobState[], cause: Cause, at: commands.Revisions, metadata?: Metadata): Promise<number> {
-    let taken = 0
+  /** Which of these condemned jobs could be taken out, as they were when their events were put elsewhere: ids. */
+  async takeAll(
+    jobs: readonly JobState[],
+    cause: Cause,
+    at: commands.Revisions,
+    metadata?: Metadata,
+  ): Promise<string[]> {
+    const taken: string[] = []
     for (let from = 0; from < jobs.length; from += CHUNK) {
-      taken += await this.#takeChunk(jobs.slice(from, from + CHUNK), cause, metadata, at)
+      taken.push(...(await this.#takeChunk(jobs.slice(from, from + CHUNK), cause, metadata, at)))
     }
     return taken
   }
@@ -158,30 +172,32 @@ export class Removal {
     cause: Cause,
     metadata: Metadata | undefined,
     at?: commands.Revisions,
-  ): Promise<number> {
-    if (doomed.length === 0) return 0
+  ): Promise<readonly string[]> {
+    if (doomed.length === 0) return []
     try {
-      return await this.#take(doomed.map(removedJob), cause, metadata, at)
+      const jobs = doomed.map((job) => removedJob(job, cause))
+      return await this.#take(jobs, cause, metadata, at)
     } catch (error) {
       if (!isRefusal(error)) throw error
       // One of them was removed by another process, or sent round again: the others go one by one.
       const each = await Promise.all(doomed.map((job) => this.#removeOne(job, cause, metadata, at)))
-      return each.filter(Boolean).length
+      return each.flat()
     }
   }
 
-  /** How many: in one commit all or none; else as many as could be, if any. */
+  /** Which: in one commit all or none; else as many as could be, if any. */
   async #take(
     jobs: readonly RemovedJob[],
     cause: Cause,
     metadata: Metadata | undefined,
     at?: commands.Revisions,
-  ): Promise<number> {
+  ): Promise<readonly string[]> {
     if (this.#departures !== undefined) return this.#departures.take(jobs, cause, metadata, at)
     const streams = jobs.map(({ id }) => jobStream(id))
     for (;;) {
       const remnants = await this.#remains.of(streams)
-      if (await this.#journal.submit(commands.remove(jobs, cause, at, remnants), metadata)) return jobs.length
+      if (await this.#journal.submit(commands.remove(jobs, cause, at, remnants), metadata))
+        return jobs.map(({ id }) => id)
     }
   }
 
@@ -200,12 +216,11 @@ export class Removal {
     cause: Cause,
     metadata: Metadata | undefined,
     at: commands.Revisions | undefined,
-  ): Promise<boolean> {
+  ): Promise<readonly string[]> {
     try {
-      await this.#take([removedJob(job)], cause, metadata, at)
-      return true
+      return await this.#take([removedJob(job, cause)], cause, metadata, at)
     } catch (error) {
-      if (isRefusal(error)) return false
+      if (isRefusal(error)) return []
       throw error
     }
   }
@@ -213,9 +228,10 @@ export class Removal {
   /** Erases the bodies of an ended job. False: there were none left. Throws JobUnknown, JobRemoved, JobNotEnded. */
   async expunge(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
     await this.#queries.read(id)
+    await this.#keeper.sweep(metadata)
     const segment = await this.#queries.segmentOf(id)
-    const archived = segment === undefined ? undefined : await this.#keeper.expunge(id, segment, metadata)
-    if (archived !== undefined) return archived
+    const archived = segment && (await this.#keeper.expunge(segment, [id], rule, metadata))
+    if (typeof archived === 'number') return archived > 0
     const done = await this.#expunge(id, rule, undefined, metadata)
     await this.#keeper.forget([id], metadata)
     return done

@@ -1,6 +1,6 @@
 /** Every verb of a job: the streams it looks at, and the decider that answers for them. */
 
-import type { Cause, RemovedJob, SegmentSealed, StreamsRemoved } from '../../domain/audit/events.js'
+import type { Cause, RemovedJob, SegmentBegun, StreamsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { ClaimState } from '../../domain/claim/claim.js'
 import { claim } from '../../domain/claim/claim.js'
@@ -309,10 +309,16 @@ export const recordRemoved = (
 /** Nothing is left to do about them. */
 export const recordGone = (ids: readonly string[]): Command<void> => audit('StreamsRemoved', { ids })
 
-/** What is in this file may go. */
-export const recordSealed = (segment: SegmentSealed): Command<void> => audit('SegmentSealed', segment)
+export const recordBegun = (name: string): Command<void> => audit('SegmentBegun', { name })
 
-const audit = (type: string, data: StreamsRemoved | SegmentSealed): Command<void> => ({
+/** Only as long as the audit stream ends with this revision; false: somebody has recorded something since. */
+export const recordAt = (revision: number, drafts: readonly Draft[]): Command<boolean> => ({
+  streams: [AUDIT_STREAM],
+  decide: (seen) =>
+    seen(AUDIT_STREAM).state?.revision === revision ? { drafts, answer: true } : { drafts: [], answer: false },
+})
+
+const audit = (type: string, data: StreamsRemoved | SegmentBegun): Command<void> => ({
   streams: [AUDIT_STREAM],
   decide: () => ({ drafts: [{ stream: AUDIT_STREAM, type, data }], answer: undefined }),
 })

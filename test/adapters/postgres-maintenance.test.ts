@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(missing ?? 'the maintenance of a PostgreS
     const found = await examine(weak.href)
     await client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
     expect(found.permissions).toMatch(
-      /^warning: .* lacks events delete, events update, instants delete, instants update, view_state/,
+      /^warning: .* lacks events delete, events update, instants delete, instants update, view_archived delete, view_archived update, view_state/,
     )
     expect(found.statistics).toBe('warning: never analyzed: events. Run: ANALYZE')
   })

@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)(missing ?? 'the tables of PostgreSQL view
   it('may be dropped while they are open: they are made anew, and all is asked for', async () => {
     const { views } = await open()
     await views.save(changes(5, rows(1, 5), ''))
-    const all = ['state', 'jobs', 'tombstones', 'texts', 'kept', 'kept_parts']
+    const all = ['state', 'jobs', 'tombstones', 'archived', 'texts', 'kept', 'kept_parts']
     const drop = `DROP TABLE ${all.map((each) => `${schema.name}.view_${each}`)}`
     await client.query(drop)
     expect(await idsOf(views)).toEqual([])

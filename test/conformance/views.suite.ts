@@ -4,6 +4,7 @@
  *     viewsSuite('my views', async () => ({ views: await open(), dispose: async () => { ... } }))
  */
 import { describe } from 'vitest'
+import { archivedTests } from './views/archived.js'
 import { dependentTests } from './views/dependents.js'
 import { endedTests } from './views/ended.js'
 import type { ViewsFactory } from './views/harness.js'
@@ -23,6 +24,7 @@ export function viewsSuite(name: string, factory: ViewsFactory): void {
     describe('jobs that have ended', () => endedTests(factory))
     describe('dependents', () => dependentTests(factory))
     describe('removing', () => removalTests(factory))
+    describe('jobs that were archived', () => archivedTests(factory))
     describe('checkpoints of the past', () => keptTests(factory))
   })
 }

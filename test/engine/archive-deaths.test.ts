@@ -9,8 +9,8 @@ import { openLedger } from '../../adapters/open-ledger.js'
 import { eventLine } from '../../domain/audit/bundle.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../runtime/ports/event-store.js'
 import type { ArchiveWorld } from './archive-world.js'
-import { archiveWorld, close, LATER, longAgo, NEAR } from './archive-world.js'
-import { gate } from './support.js'
+import { archiveWorld, close, LATER, longAgo, NEAR, wordsOf } from './archive-world.js'
+import { gate, rejection } from './support.js'
 
 const DUE = { before: '90d' } as const
 
@@ -138,16 +138,51 @@ describe.each(['expunge', 'remove'] as const)('who archives dies, then somebody 
   })
 })
 
+describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who takes a job out of a segment dies (%s)', (kind) => {
+  it.each([
+    ['remove', 'JobsRemoved'],
+    ['expunge', 'SegmentSealed'],
+  ] as const)('when that is on record, before the old file is gone: %s', async (deed, type) => {
+    await using world = await archiveWorld(kind)
+    await longAgo(world)
+    const clock = new VirtualClock(LATER)
+    const first = await world.open(clock, { scheduler: false })
+    await first.archive.run(DUE)
+    await close(first, clock)
+    const died = gate()
+    const isLast = after(type)
+    const handle = mortal(world.store, (...call) => {
+      if (!isLast(...call)) return false
+      died.open()
+      return true
+    })
+    const mortalLedger = await world.open(clock, { scheduler: false, handle })
+    void mortalLedger[deed]('a')
+    await died.promise
+    const holds = async (): Promise<number> => (await world.segments.list()).length
+    expect(await holds()).toBe(3)
+    const next = await world.open(clock, { scheduler: false })
+    if (deed === 'remove') expect(await rejection(next.remove('a'))).toMatchObject({ code: 'JOB_REMOVED' })
+    else expect(await next.expunge('a')).toBe(false)
+    expect(await holds()).toBe(2)
+    expect((await world.texts()).some(({ stream, body }) => stream === 'job-a' && body && 'content' in body)).toBe(
+      false,
+    )
+    expect(await next.result('b')).toBe('succeeded')
+    await close(next, clock)
+  })
+})
+
 const PACKAGE = fileURLToPath(new URL('../../dist/', import.meta.url))
-/** Archives what is there, and kills itself at the nth of these moments. */
+/** Archives what is there, or removes some of it for good, and kills itself at the nth of these moments. */
 const PROGRAM = `
-  const [, , dist, path, at] = process.argv
+  const [, , dist, path, at, deed] = process.argv
   const { openLedger } = await import(dist + 'index.js')
   const { SqliteEventStore } = await import(dist + 'adapters/sqlite/event-store.js')
   const { NodeFolder } = await import(dist + 'adapters/node/folder.js')
   let left = Number(at)
   const moment = () => { left -= 1; if (left === 0) process.kill(process.pid, 'SIGKILL') }
-  for (const [type, name] of [[SqliteEventStore, 'append'], [SqliteEventStore, 'truncate'], [NodeFolder, 'write']]) {
+  for (const [type, name] of [[SqliteEventStore, 'append'], [SqliteEventStore, 'truncate'], [NodeFolder, 'write'], [NodeFolder, 'remove']]) {
     const call = type.prototype[name]
     type.prototype[name] = async function (...given) {
       const answer = await call.apply(this, given)
@@ -156,9 +191,24 @@ const PROGRAM = `
     }
   }
   const ledger = await openLedger({ url: 'sqlite:' + path, scheduler: false })
-  await ledger.archive.run({ before: 0 })
+  if (deed === 'archive') await ledger.archive.run({ before: 0 })
+  else for (const id of ['a', 'b']) await ledger.remove(id).catch((error) => { if (error.code !== 'JOB_REMOVED') throw error })
   await ledger.close()
 `
+
+/** Each goes one step further than the one before it. */
+async function killedAtEach(world: ArchiveWorld, deed: 'archive' | 'remove'): Promise<(number | null)[]> {
+  const program = join(world.folder, '..', 'program.mjs')
+  await writeFile(program, PROGRAM)
+  const codes: (number | null)[] = []
+  const path = world.folder.replace('-archive', '')
+  for (let moment = 1; codes.at(-1) !== 0 && moment < 12; moment += 1) {
+    const given = [PACKAGE, path, String(moment), deed]
+    const child = fork(program, given, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    codes.push(((await once(child, 'exit')) as [number | null])[0])
+  }
+  return codes
+}
 
 describe('a process that archives', () => {
   it('is killed between any two steps, again and again, until it gets through', { timeout: 120_000 }, async () => {
@@ -166,14 +216,7 @@ describe('a process that archives', () => {
     const path = world.folder.replace('-archive', '')
     await longAgo(world)
     const before = await linesOf(world)
-    const program = join(world.folder, '..', 'program.mjs')
-    await writeFile(program, PROGRAM)
-    const codes: (number | null)[] = []
-    // Each goes one step further than the one before it.
-    for (let moment = 1; codes.at(-1) !== 0 && moment < 12; moment += 1) {
-      const child = fork(program, [PACKAGE, path, String(moment)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-      codes.push(((await once(child, 'exit')) as [number | null])[0])
-    }
+    const codes = await killedAtEach(world, 'archive')
     expect(codes.at(-1)).toBe(0)
     expect(codes.length).toBeGreaterThan(4)
     const ledger = await openLedger({ url: `sqlite:${path}`, scheduler: false })
@@ -181,5 +224,18 @@ describe('a process that archives', () => {
     expect((await ledger.history('a')).filter(({ type }) => type === 'Finished')).toHaveLength(1)
     await ledger.close()
     expect((await linesOf(world)).slice(0, before.length)).toEqual(before)
+    const files = (await world.segments.list()).length
+    const removing = await killedAtEach(world, 'remove')
+    expect(removing.at(-1)).toBe(0)
+    expect(removing.length).toBeGreaterThan(3)
+    const isLeft = (line: string): boolean => !/"stream":"job-[ab]"/.test(line)
+    expect((await linesOf(world)).slice(0, before.filter(isLeft).length)).toEqual(before.filter(isLeft))
+    // What was written by those who did not live to say so is told by nobody, and goes with the next run after a while.
+    const later = new VirtualClock(Date.now() + 3_600_000)
+    const tidy = await world.open(later, { scheduler: false })
+    await tidy.archive.run({ before: '90d' })
+    await close(tidy, later)
+    expect(await wordsOf(world)).not.toMatch(/"stream":"job-[ab]"/)
+    expect((await world.segments.list()).length).toBeLessThanOrEqual(files)
   })
 })

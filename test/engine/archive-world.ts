@@ -153,6 +153,13 @@ export async function longAgo(world: ArchiveWorld, views?: Views): Promise<void>
   await close(ledger, clock)
 }
 
+/** All that lies in the folder. */
+export async function wordsOf({ segments }: ArchiveWorld): Promise<string> {
+  const words: string[] = []
+  for (const name of await segments.list()) for await (const { text } of segments.lines(name)) words.push(text)
+  return words.join('\n')
+}
+
 /** Closes while time passes. */
 export async function close(ledger: Ledger, clock: VirtualClock): Promise<void> {
   let over = false
