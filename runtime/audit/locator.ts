@@ -1,6 +1,6 @@
 /** Where the log and its kept leaves differ. Slow, and takes a hundred bytes a leaf: only once they are known to. */
 import { fromHex, toHex } from '../../domain/audit/encoding.js'
-import { HASH_BYTES, type isLeaf, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
+import { HASH_BYTES, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { AuditFinding, Named } from './findings.js'
@@ -8,6 +8,7 @@ import { about, leavesWords, placeOf, wordsOf } from './findings.js'
 import type { LeafSet } from './leaf-set.js'
 import { keptLeaves, type Reckoning } from './reckoning.js'
 import { textsOf } from './texts.js'
+import type { LeafFilter } from './trail.js'
 
 /** An event of which no leaf is kept. */
 interface Unknown {
@@ -51,7 +52,7 @@ export class Locator {
   static async locate(
     log: LogReader,
     { ranges, removed }: Reckoning,
-    isOne: typeof isLeaf,
+    isOne: LeafFilter,
     sha256: Sha256,
     signal: AbortSignal | undefined,
   ): Promise<AuditFinding[]> {

@@ -7,7 +7,7 @@ import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { isLeaf } from '../../domain/audit/leaf.js'
 import type { Checkpoint } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
-import type { Position, RecordedEvent } from '../../domain/event.js'
+import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { LogReader } from '../ports/event-store.js'
 import { LogDiffers } from './errors.js'
@@ -77,26 +77,33 @@ const toSigned = ({ data, revision, at }: RecordedEvent, end: Position): Signed 
   ...{ revision, at, end },
 })
 
+export type LeafFilter = (event: Pick<EventTexts, 'stream' | 'type' | 'data'>) => boolean
+
 /**
  * Which events are leaves. Streams of jobs that were removed before anybody made checkpoints, and whose leaves nobody has listed, are
- * none. `lingers`: the store may show them still.
+ * none; of those that were archived then, what is in no segment. `lingers`: the store may show them still.
  */
-export async function leafFilter(log: LogReader, lingers: boolean): Promise<typeof isLeaf> {
+export async function leafFilter(log: LogReader, lingers: boolean): Promise<LeafFilter> {
   if (!lingers) return isLeaf
-  const unlisted = await unlistedStreams(log)
-  return (event) => isLeaf(event) && !unlisted.has(event.stream)
+  const { removed, archived } = await unlistedStreams(log)
+  const isInSegment = ({ stream, type, data }: Parameters<LeafFilter>[0]): boolean =>
+    type !== 'Condemned' || !archived.has(stream) || !data.includes('"leaves":true')
+  return (event) => isLeaf(event) && !removed.has(event.stream) && isInSegment(event)
 }
 
-async function unlistedStreams(log: LogReader): Promise<Set<string>> {
-  const streams = new Set<string>()
+async function unlistedStreams(
+  log: LogReader,
+): Promise<{ readonly removed: ReadonlySet<string>; readonly archived: ReadonlySet<string> }> {
+  const [removed, archived] = [new Set<string>(), new Set<string>()]
   for await (const page of log.readStream(AUDIT_STREAM, { bodies: true })) {
     for (const { type, data, body } of page) {
       if (type !== 'JobsRemoved' || body !== undefined) continue
       const { segment, jobs } = data as JobsRemoved
-      if (segment === undefined) for (const { id } of jobs) streams.add(jobStream(id))
+      const streams = segment === undefined ? removed : archived
+      for (const { id } of jobs) streams.add(jobStream(id))
     }
   }
-  return streams
+  return { removed, archived }
 }
 
 /** Whether anybody has begun to make checkpoints. */

@@ -1,6 +1,6 @@
 /** Whether the log still is what was signed of it. */
 import { toBase64 } from '../../domain/audit/encoding.js'
-import { type isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
+import { LeafHasher } from '../../domain/audit/leaf.js'
 import type { VerifierKey } from '../../domain/audit/note.js'
 import { parseNote, parseVerifierKey } from '../../domain/audit/note.js'
 import { InvalidOption } from '../../domain/errors.js'
@@ -17,7 +17,7 @@ import type { RemovedStreams } from './removed-streams.js'
 import type { Held, KeyTools } from './signer.js'
 import { signedBy } from './signer.js'
 import { textsOf } from './texts.js'
-import { leafFilter } from './trail.js'
+import { type LeafFilter, leafFilter } from './trail.js'
 
 export interface VerifyProgress {
   readonly events: number
@@ -159,7 +159,7 @@ class Walk {
   readonly #log: LogReader
   readonly #alignment: Alignment
   readonly #removed: RemovedStreams
-  readonly #isOne: typeof isLeaf
+  readonly #isOne: LeafFilter
   readonly #reckoner: Reckoner
   readonly #hasher: LeafHasher
   readonly #size: number
@@ -169,7 +169,7 @@ class Walk {
   unsealed = 0
   last: Named | undefined
 
-  constructor(log: LogReader, reckoning: Reckoning, reckoner: Reckoner, isOne: typeof isLeaf, { digest }: KeyTools) {
+  constructor(log: LogReader, reckoning: Reckoning, reckoner: Reckoner, isOne: LeafFilter, { digest }: KeyTools) {
     this.#log = log
     this.#alignment = new Alignment(keptLeaves(log, reckoning.ranges), reckoning.removed.leaves)
     this.#removed = reckoning.removed

@@ -145,7 +145,7 @@ describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who takes a job out of 
   ] as const)('when that is on record, before the old file is gone: %s', async (deed, type) => {
     await using world = await archiveWorld(kind)
     await longAgo(world)
-    const clock = new VirtualClock(LATER)
+    const clock = world.clock(LATER)
     const first = await world.open(clock, { scheduler: false })
     await first.archive.run(DUE)
     await close(first, clock)
@@ -231,7 +231,7 @@ describe('a process that archives', () => {
     const isLeft = (line: string): boolean => !/"stream":"job-[ab]"/.test(line)
     expect((await linesOf(world)).slice(0, before.filter(isLeft).length)).toEqual(before.filter(isLeft))
     // What was written by those who did not live to say so is told by nobody, and goes with the next run after a while.
-    const later = new VirtualClock(Date.now() + 3_600_000)
+    const later = world.clock(Date.now() + 3_600_000)
     const tidy = await world.open(later, { scheduler: false })
     await tidy.archive.run({ before: '90d' })
     await close(tidy, later)
