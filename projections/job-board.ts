@@ -19,7 +19,7 @@ export interface JobChange {
 }
 
 /** Raise it when the meaning of what a checkpoint holds changes: older ones are then rebuilt from the log. */
-export const JOB_BOARD_VERSION = 6
+export const JOB_BOARD_VERSION = 7
 
 /**
  * Ends remembered until the end of the log is reached. It matters where jobs are removed by another process while this one
