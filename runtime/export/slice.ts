@@ -9,7 +9,7 @@ import { wordsOf } from '../audit/findings.js'
 import type { Prover } from '../audit/prover.js'
 import { RemovedStreams } from '../audit/removed-streams.js'
 import { textsOf } from '../audit/texts.js'
-import { leafFilter } from '../audit/trail.js'
+import { type LeafFilter, leafFilter } from '../audit/trail.js'
 import type { Gone } from '../copy/removed.js'
 import type { Digest } from '../ports/digest.js'
 import type { Content, Item, Proof, Selection } from './content.js'
@@ -72,7 +72,7 @@ interface Way {
   /** Position of the checkpoint's last. */
   readonly end: string
   readonly hasher: LeafHasher
-  readonly isOne: typeof isLeaf
+  readonly isOne: LeafFilter
   readonly gone: Gone
 }
 
