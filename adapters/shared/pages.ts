@@ -5,23 +5,23 @@ import type { RecordedEvent } from '../../domain/event.js'
 export const PAGE_SIZE = 1000
 
 /** Where pages come from, one synchronous read at a time. */
-export interface PageSource<Event = RecordedEvent> {
+export interface PageSource<Page extends { readonly length: number } = RecordedEvent[]> {
   /** Whether `read` may give more. */
   more(): boolean
   /** The next page; it may be empty while there is more. */
-  read(): Event[]
+  read(): Page
 }
 
 /** Reads page by page, as they are asked for, and lets the event loop go between two reads. */
-export class Pages<Event = RecordedEvent> implements AsyncIterableIterator<Event[]> {
-  readonly #source: PageSource<Event>
+export class Pages<Page extends { readonly length: number } = RecordedEvent[]> implements AsyncIterableIterator<Page> {
+  readonly #source: PageSource<Page>
   #started = false
 
-  constructor(source: PageSource<Event>) {
+  constructor(source: PageSource<Page>) {
     this.#source = source
   }
 
-  async next(): Promise<IteratorResult<Event[]>> {
+  async next(): Promise<IteratorResult<Page>> {
     while (this.#source.more()) {
       if (this.#started) await nextTurn()
       this.#started = true

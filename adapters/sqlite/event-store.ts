@@ -6,6 +6,7 @@ import type {
   Batch,
   EventRef,
   EventStore,
+  LogRange,
   ReadAllOptions,
   ReadStreamOptions,
   ReadTextsOptions,
@@ -44,6 +45,7 @@ export class SqliteEventStore implements EventStore {
   readonly capabilities: StoreCapabilities = { atomicGroups: true, transactions: true, erase: true, durable: true }
   readonly #file: LogFile
   readonly #onUnreadable: OnUnreadable
+  readonly #isUtf8: boolean
   readonly #heads = new Heads()
   readonly #reader: Reader
   readonly #appender: Appender
@@ -57,6 +59,7 @@ export class SqliteEventStore implements EventStore {
     this.logId = file.logId
     this.#onUnreadable = onUnreadable
     this.#reader = new Reader(file.db, onUnreadable)
+    this.#isUtf8 = file.db.pragma('encoding', { simple: true }) === 'UTF-8'
     const version = file.db.prepare('PRAGMA data_version').pluck(true)
     const watch = new CommitWatch({
       walPath: `${file.path}-wal`,
@@ -97,6 +100,11 @@ export class SqliteEventStore implements EventStore {
 
   readTexts(options: ReadTextsOptions = {}): AsyncIterable<EventTexts[]> {
     return this.#pages(this.#reader.texts(options, this.#heads))
+  }
+
+  /** A file that somebody else has made may keep its texts in another encoding than the one that is hashed. */
+  get readEntries(): ((range?: LogRange) => AsyncIterable<Uint8Array>) | undefined {
+    return this.#isUtf8 ? (range = {}) => this.#pages(this.#reader.entries(range)) : undefined
   }
 
   subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch> {
@@ -168,8 +176,8 @@ export class SqliteEventStore implements EventStore {
     })
   }
 
-  #pages<Event>({ more, read }: PageSource<Event>): AsyncIterable<Event[]> {
-    return new Pages({ more, read: () => this.#work(read) })
+  #pages<Page extends { readonly length: number }>(source: PageSource<Page>): AsyncIterable<Page> {
+    return new Pages({ more: () => source.more(), read: () => this.#work(() => source.read()) })
   }
 
   /** Also when effects have closed the handle that was lent to them. */

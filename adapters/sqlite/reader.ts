@@ -1,10 +1,11 @@
 /** Reads of one handle. All synchronous: paging and letting the event loop go is the caller's. */
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
-import type { ReadAllOptions, ReadStreamOptions, ReadTextsOptions } from '../../runtime/ports/event-store.js'
+import type { LogRange, ReadAllOptions, ReadStreamOptions, ReadTextsOptions } from '../../runtime/ports/event-store.js'
 import type { Reading } from '../shared/live-subscriptions.js'
 import { PAGE_SIZE, type PageSource } from '../shared/pages.js'
 import { toNumber, toPosition } from '../shared/positions.js'
 import type { Database, Statement, Value } from './driver.js'
+import { EntryPages } from './entries.js'
 import type { Heads } from './heads.js'
 import { type EventRow, NAMED_EVENTS, NARROW, type OnUnreadable, toEvents, toTexts, WIDE } from './rows.js'
 import { REMOVED } from './schema.js'
@@ -86,15 +87,20 @@ export class Reader {
   }
 
   /** Pages of the log or of one stream, as texts. */
-  texts(options: ReadTextsOptions, heads: Heads): PageSource<EventTexts> {
+  texts(options: ReadTextsOptions, heads: Heads): PageSource<EventTexts[]> {
     return 'stream' in options
       ? this.#stream(options.stream, { bodies: true }, heads, toTexts)
       : this.#all({ ...options, bodies: true }, toTexts)
   }
 
+  /** Pages of the log, as entries to be hashed. */
+  entries(range: LogRange): PageSource<Uint8Array> {
+    return new EntryPages(this.#db, range, () => this.last())
+  }
+
   readonly #toEvents: Convert<RecordedEvent> = (rows, stream) => toEvents(rows, this.#onUnreadable, stream)
 
-  #all<Event>(options: ReadAllOptions, convert: Convert<Event>): PageSource<Event> {
+  #all<Event>(options: ReadAllOptions, convert: Convert<Event>): PageSource<Event[]> {
     const filter = filterOf(options)
     const until = options.until === undefined ? Number.POSITIVE_INFINITY : toNumber(options.until)
     let after = toNumber(options.after ?? '')
@@ -112,7 +118,7 @@ export class Reader {
     return { more: () => more, read }
   }
 
-  #stream<Event>(name: string, options: ReadStreamOptions, heads: Heads, convert: Convert<Event>): PageSource<Event> {
+  #stream<Event>(name: string, options: ReadStreamOptions, heads: Heads, convert: Convert<Event>): PageSource<Event[]> {
     const { backwards = false, bodies = false } = options
     let from = options.from ?? (backwards ? Number.MAX_SAFE_INTEGER : 0)
     let left = options.limit ?? Number.POSITIVE_INFINITY

@@ -4,8 +4,9 @@
  */
 import type { Body, ErasedBody, EventTexts, Json } from '../event.js'
 import { fromBase64, fromHex, toBase64, toHex } from './encoding.js'
+import { SALT_BYTES } from './entries.js'
 import { BundleUnreadable } from './errors.js'
-import { HASH_BYTES, SALT_BYTES } from './leaf.js'
+import { HASH_BYTES } from './leaf.js'
 
 export const BUNDLE_FORMAT = 'jobledger/1'
 

@@ -3,121 +3,109 @@
  * `docs/audit-format.md` its specification: verifiers that others have written hash the same bytes.
  */
 import { isBatchStream } from '../batch/events.js'
-import type { Body, ErasedBody, EventTexts } from '../event.js'
+import type { EventTexts } from '../event.js'
 import { NAME_TAKEN } from '../job/events.js'
-import { toHex } from './encoding.js'
+import { Entries, EntryWriter, SEAL_DIGITS } from './entries.js'
 
-/** SHA-256: 32 bytes. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array
+/** SHA-256: 32 bytes, written into `target` from `at` on, where one is given. */
+export type Sha256 = (bytes: Uint8Array, target?: Uint8Array, at?: number) => Uint8Array
 
 /** Streams of batches are scaffolding that is cleared away, and names that a copy burns were no events of that log. */
 export const isLeaf = ({ stream, type }: { readonly stream: string; readonly type: string }): boolean =>
   !isBatchStream(stream) && type !== NAME_TAKEN
 
+const BATCHES = 'b'.charCodeAt(0)
+
+/** As `isLeaf`, of an entry: hardly ever a text has to be made for it. */
+export const isLeafEntry = (entry: Entries): boolean =>
+  !entry.hasType(NAME_TAKEN) && !(entry.firstLetter === BATCHES && isBatchStream(entry.stream))
+
 const LEAF = 0x00
-export const SALT_BYTES = 16
 export const HASH_BYTES = 32
-const ABSENT = '-'
 
-type Size = (text: string) => number
-
-const units: Size = (text) => text.length
-
-/** Of its UTF-8. */
-function bytesOf(text: string): number {
-  let bytes = text.length
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index)
-    if (unit < 0x80) continue
-    bytes += 1
-    if (unit < 0x800) continue
-    bytes += 1
-    const isPair = unit >= 0xd800 && unit < 0xdc00 && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00
-    // Four bytes for its two units: this one has counted for three, the other counts for one.
-    if (isPair) index += 1
-  }
-  return bytes
-}
-
-/** All but its place. Each field stands behind its length, so that no two events have the same text. */
-function contentOf({ id, type, at, data, metadata }: EventTexts, seal: string, size: Size): string {
-  const time = `${at}`
-  const facts = `${size(id)}:${id}${size(type)}:${type}${time.length}:${time}${size(data)}:${data}`
-  const rest = metadata === undefined ? ABSENT : `${size(metadata)}:${metadata}`
-  return `${facts}${rest}${seal}`
-}
-
-function placeOf(stream: string, revision: number, size: Size): string {
-  const place = `${revision}`
-  return `${size(stream)}:${stream}${place.length}:${place}`
-}
+const NO_EVENT = { position: '', id: '', type: '', at: 0, data: '' }
 
 /** Keeps the room it works in: one of them hashes a whole log. */
 export class LeafHasher {
   readonly #sha256: Sha256
-  readonly #encoder = new TextEncoder()
+  readonly #writer = new EntryWriter()
+  readonly #seal = new Uint8Array(HASH_BYTES)
   #room = new Uint8Array(4_096)
+  /** Beginnings of the room by their length: making one costs as much as hashing it. */
+  #views: Uint8Array[] = []
 
   constructor(sha256: Sha256) {
     this.#sha256 = sha256
   }
 
   hash(event: EventTexts): Uint8Array {
-    return this.leaf(event.stream, event.revision, this.content(event))
+    return this.entry(this.#entry(event), new Uint8Array(HASH_BYTES), 0)
   }
 
   /** sha256(0x00 || place || content): of an event that was removed its place and this hash are left. */
   leaf(stream: string, revision: number, content: Uint8Array): Uint8Array {
-    const end = 1 + this.#writeSized(1, (size) => placeOf(stream, revision, size))
-    this.#reserve(end + content.length)
-    this.#room[0] = LEAF
+    const end = this.#place(this.#entry({ ...NO_EVENT, stream, revision }))
     this.#room.set(content, end)
-    return this.#sha256(this.#room.subarray(0, end + content.length))
+    return this.#sha256(this.#view(end + HASH_BYTES))
   }
 
   /** The hash of all but its place. */
   content(event: EventTexts): Uint8Array {
-    const seal = event.body === undefined ? ABSENT : `64:${toHex(this.seal(event.body))}`
-    const end = this.#writeSized(0, (size) => contentOf(event, seal, size))
-    return this.#sha256(this.#room.subarray(0, end))
+    return this.#content(this.#entry(event), new Uint8Array(HASH_BYTES), 0)
   }
 
-  /** As many bytes as units: each is one, and the lengths in it are right. */
-  #writeSized(start: number, make: (size: Size) => string): number {
-    const text = make(units)
-    const written = this.#write(start, text)
-    return written === text.length ? written : this.#write(start, make(bytesOf))
+  /** The leaf of the entry at hand, written into `target` from `at` on. */
+  entry(entry: Entries, target: Uint8Array, at: number): Uint8Array {
+    const end = this.#place(entry)
+    this.#content(entry, this.#room, end)
+    return this.#sha256(this.#view(end + HASH_BYTES), target, at)
   }
 
-  /**
-   * sha256(salt || content), which is all that is left of a body once it was erased. With a salt of another length the border
-   * between the two could be moved: that is no hash that was ever kept.
-   */
-  seal(body: Body | ErasedBody): Uint8Array {
-    if ('hash' in body) return body.hash
-    const { salt, content } = body
-    if (salt.length !== SALT_BYTES) return this.#sha256(Uint8Array.of(salt.length & 255))
-    const start = salt.length
-    const end = start + (typeof content === 'string' ? this.#write(start, content) : this.#copy(start, content))
-    this.#room.set(salt)
-    return this.#sha256(this.#room.subarray(0, end))
+  #entry(event: EventTexts): Entries {
+    const entries = new Entries(this.#writer.write([event]))
+    entries.next()
+    return entries
   }
 
-  #write(start: number, text: string): number {
-    this.#reserve(start + text.length * 3)
-    return this.#encoder.encodeInto(text, this.#room.subarray(start)).written
+  /** Where it ends in the room. */
+  #place({ bytes, placeFrom, placeTo }: Entries): number {
+    this.#reserve(placeTo - placeFrom)
+    const room = this.#room
+    room[0] = LEAF
+    let end = 1
+    for (let from = placeFrom; from < placeTo; from += 1) room[end++] = bytes[from] as number
+    return end
   }
 
-  #copy(start: number, bytes: Uint8Array): number {
-    this.#reserve(start + bytes.length)
-    this.#room.set(bytes, start)
-    return bytes.length
+  #content(entry: Entries, target: Uint8Array, at: number): Uint8Array {
+    const { bytes, sealedFrom, sealedTo, contentFrom, contentTo } = entry
+    if (sealedFrom !== sealedTo) {
+      // sha256(salt || body), which is all that is left of a body once it was erased.
+      this.#sha256(bytes.subarray(sealedFrom, sealedTo), this.#seal, 0)
+      writeHex(this.#seal, bytes, contentTo - SEAL_DIGITS)
+    }
+    return this.#sha256(bytes.subarray(contentFrom, contentTo), target, at)
   }
 
-  #reserve(bytes: number): void {
+  #view(length: number): Uint8Array {
+    this.#views[length] ??= this.#room.subarray(0, length)
+    return this.#views[length] as Uint8Array
+  }
+
+  #reserve(place: number): void {
+    const bytes = 1 + place + HASH_BYTES
     if (this.#room.length >= bytes) return
-    const more = new Uint8Array(bytes * 2)
-    more.set(this.#room)
-    this.#room = more
+    this.#room = new Uint8Array(bytes * 2)
+    this.#views = []
+  }
+}
+
+const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
+
+function writeHex(bytes: Uint8Array, target: Uint8Array, at: number): void {
+  let next = at
+  for (const byte of bytes) {
+    target[next++] = DIGITS[byte >> 4] as number
+    target[next++] = DIGITS[byte & 15] as number
   }
 }

@@ -1,6 +1,6 @@
 /** The hash tree of RFC 6962 and RFC 9162: roots, what proves that a leaf is in one, and that one tree grew out of another. */
 import { sameBytes } from './encoding.js'
-import type { Sha256 } from './leaf.js'
+import { HASH_BYTES, type Sha256 } from './leaf.js'
 
 const NODE = 0x01
 
@@ -32,21 +32,27 @@ export type OnSubtree = (from: number, leaves: number, root: Uint8Array) => void
  */
 export class Frontier {
   readonly #sha256: Sha256
-  readonly #node: NodeHash
   readonly #onSubtree: OnSubtree | undefined
-  readonly #roots: Uint8Array[]
+  /** One after the other, behind a byte that is lent to the first of them: see `push`. */
+  readonly #roots = new Uint8Array(1 + MOST_ROOTS * HASH_BYTES)
+  /** Of two roots with the byte before them: a node as it is hashed. */
+  readonly #nodes: readonly Uint8Array[] = Array.from({ length: MOST_ROOTS - 1 }, (_, index) =>
+    this.#roots.subarray(index * HASH_BYTES, index * HASH_BYTES + 1 + 2 * HASH_BYTES),
+  )
+  #count: number
   #size: number
 
   /** `begun`: a tree of so many leaves, by what `roots` has given. Throws TypeError where that is no such tree. */
   constructor(sha256: Sha256, begun: { size: number; roots: readonly Uint8Array[] } = EMPTY, onSubtree?: OnSubtree) {
     const wholes = wholesOf({ from: 0, to: begun.size })
-    if (wholes.length !== begun.roots.length) {
-      throw new TypeError(`Expected ${wholes.length} roots for ${begun.size} leaves, got ${begun.roots.length}.`)
+    const { length } = begun.roots
+    if (wholes.length !== length || begun.roots.some((root) => root.length !== HASH_BYTES)) {
+      throw new TypeError(`Expected ${wholes.length} roots for ${begun.size} leaves, got ${length}.`)
     }
     this.#sha256 = sha256
-    this.#node = nodeHasher(sha256)
     this.#onSubtree = onSubtree
-    this.#roots = [...begun.roots]
+    for (const [index, root] of begun.roots.entries()) this.#roots.set(root, 1 + index * HASH_BYTES)
+    this.#count = length
     this.#size = begun.size
     for (const [index, { from, to }] of wholes.entries()) onSubtree?.(from, to - from, begun.roots[index] as Uint8Array)
   }
@@ -56,31 +62,47 @@ export class Frontier {
   }
 
   get roots(): readonly Uint8Array[] {
-    return [...this.#roots]
+    return Array.from({ length: this.#count }, (_, index) => this.#root(index))
   }
 
-  push(leaf: Uint8Array): void {
-    let root = leaf
+  #root(index: number): Uint8Array {
+    return this.#roots.slice(1 + index * HASH_BYTES, 1 + (index + 1) * HASH_BYTES)
+  }
+
+  /** The 32 bytes of `leaf` from `at` on. Costs one hash, and makes nothing that has to be cleared away. */
+  push(leaf: Uint8Array, at = 0): void {
+    const roots = this.#roots
+    const end = 1 + this.#count * HASH_BYTES
+    for (let index = 0; index < HASH_BYTES; index += 1) roots[end + index] = leaf[at + index] as number
     let leaves = 1
-    this.#onSubtree?.(this.#size, leaves, root)
+    this.#tell(leaves)
     for (let rest = this.#size; rest % 2 === 1; rest = (rest - 1) / 2) {
-      root = this.#node(this.#roots.pop() as Uint8Array, root)
+      this.#count -= 1
+      const before = this.#count * HASH_BYTES
+      const lent = roots[before] as number
+      roots[before] = NODE
+      this.#sha256(this.#nodes[this.#count] as Uint8Array, roots, before + 1)
+      roots[before] = lent
       leaves *= 2
-      this.#onSubtree?.(this.#size + 1 - leaves, leaves, root)
+      this.#tell(leaves)
     }
-    this.#roots.push(root)
+    this.#count += 1
     this.#size += 1
   }
 
+  #tell(leaves: number): void {
+    this.#onSubtree?.(this.#size + 1 - leaves, leaves, this.#root(this.#count))
+  }
+
   root(): Uint8Array {
-    return (
-      this.#roots.reduceRight<Uint8Array | undefined>(
-        (right, left) => (right === undefined ? left : this.#node(left, right)),
-        undefined,
-      ) ?? this.#sha256(new Uint8Array(0))
-    )
+    const node = nodeHasher(this.#sha256)
+    const { roots } = this
+    return roots.length === 0 ? this.#sha256(new Uint8Array(0)) : roots.reduceRight((right, left) => node(left, right))
   }
 }
+
+/** Of a tree of any size that a number can count. */
+const MOST_ROOTS = 54
 
 const EMPTY = { size: 0, roots: [] }
 

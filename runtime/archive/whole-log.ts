@@ -1,10 +1,12 @@
 /** The log and its archive, read as one. */
+import { EntryWriter, lastOf } from '../../domain/audit/entries.js'
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import { isJobStream, jobIdOf, jobStream } from '../../domain/job/events.js'
 import type { Segment } from '../../projections/segments.js'
 import type {
   EventStore,
+  LogRange,
   LogReader,
   ReadAllOptions,
   ReadStreamOptions,
@@ -61,6 +63,30 @@ export class WholeLog implements LogReader {
       options,
       new Share(this.#options, options, () => true, same),
     )
+  }
+
+  get readEntries(): ((range?: LogRange) => AsyncIterable<Uint8Array>) | undefined {
+    return this.#options.store.readEntries && ((range = {}) => this.#entries(range))
+  }
+
+  /** As long as nothing is archived those of the log alone; from where that is seen to be over, those of both as one. */
+  async *#entries(range: LogRange): AsyncGenerator<Uint8Array, void, undefined> {
+    const { store, catalogue } = this.#options
+    let last: Uint8Array | undefined
+    await catalogue.refresh()
+    if (catalogue.isEmpty) {
+      for await (const page of store.readEntries?.(range) ?? []) {
+        await catalogue.refresh()
+        if (!catalogue.isEmpty) break
+        last = page
+        yield page
+      }
+    }
+    if (catalogue.isEmpty) return
+    const after = last === undefined ? range.after : lastOf(last).position
+    const writer = new EntryWriter()
+    for await (const page of this.readTexts({ ...range, ...(after !== undefined && { after }) }))
+      yield writer.write(page)
   }
 
   /** What has left the store is read as it was stored. */

@@ -17,8 +17,9 @@ export class LeafSet {
     this.#values = this.#values.slice(0, this.#count).sort()
   }
 
-  has(hash: Uint8Array): boolean {
-    const wanted = numberAt(hash, 0)
+  /** The hash that begins at `at`. */
+  has(hashes: Uint8Array, at = 0): boolean {
+    const wanted = numberAt(hashes, at)
     let low = 0
     let high = this.#count
     while (low < high) {

@@ -140,12 +140,12 @@ export class Reckoner {
   }
 
   #grow(leaves: Uint8Array): void {
-    for (let at = 0; at < leaves.length; at += HASH_BYTES) this.push(leaves.subarray(at, at + HASH_BYTES))
+    for (let at = 0; at < leaves.length; at += HASH_BYTES) this.push(leaves, at)
   }
 
   /** What somebody holds of a tree of this size has to be what this one is. */
-  push(leaf: Uint8Array): void {
-    this.#tree.push(leaf)
+  push(leaves: Uint8Array, at = 0): void {
+    this.#tree.push(leaves, at)
     const { size } = this.#tree
     for (const { checkpoint } of this.#held) {
       if (checkpoint.size !== size || sameBytes(checkpoint.root, this.#tree.root())) continue

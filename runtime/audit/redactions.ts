@@ -1,11 +1,12 @@
 import { toHex } from '../../domain/audit/encoding.js'
+import type { Entries } from '../../domain/audit/entries.js'
 import type { ExpungedJobs, SegmentSealed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { Expunged } from '../../domain/job/events.js'
 import { isJobStream, jobStream } from '../../domain/job/events.js'
 import { endsWindow, replacesPayload } from '../../domain/trigger/decide.js'
-import { isTriggerStream } from '../../domain/trigger/events.js'
+import { isTriggerStream, triggerStream } from '../../domain/trigger/events.js'
 import type { AuditFinding, Named } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 
@@ -17,6 +18,11 @@ export class Redactions {
   /** By stream, those that nothing was found about yet. */
   readonly #open = new Map<string, Map<number, { readonly event: Named; readonly hash: string }>>()
   erased = 0
+
+  /** As `follow`: of most entries no text has to be made. */
+  followEntry(entry: Entries): void {
+    if (entry.isErased || (this.#open.size > 0 && mayClose(entry))) this.follow(entry.texts())
+  }
 
   follow(event: EventTexts): void {
     const { stream, type, body } = event
@@ -61,6 +67,11 @@ export class Redactions {
     )
   }
 }
+
+const TRIGGERS = triggerStream('').charCodeAt(0)
+
+const mayClose = (entry: Entries): boolean =>
+  entry.firstLetter === TRIGGERS || entry.hasType('Expunged') || entry.hasType('SegmentSealed')
 
 /** What it carried for others is in its place: then it is cleared away. */
 const isCarrier = (event: EventTexts): boolean =>

@@ -1,4 +1,5 @@
 /** The streams of jobs that have left the log, as it says itself: their leaves, which it cannot say of any other stream. */
+import type { Entries } from '../../domain/audit/entries.js'
 import type { JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { HASH_BYTES, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
@@ -69,11 +70,13 @@ export class RemovedStreams {
   }
 
   /** An event that is in the log. */
-  meet(event: EventTexts, leaf: Uint8Array): void {
-    const removed = this.#streams.get(event.stream)
+  meet(entry: Entries, leaf: Uint8Array): void {
+    if (this.#streams.size === 0) return
+    const removed = this.#streams.get(entry.stream)
     if (removed === undefined) return
     removed.seen += 1
     if (this.leaves.has(leaf)) return
+    const event = entry.texts()
     const message = `${wordsOf(event)} is of a stream that was removed on record, and was not in it then`
     this.#findings.push({ kind: 'inserted', message, ...placeOf(event) })
   }

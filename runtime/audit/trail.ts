@@ -4,7 +4,7 @@ import { toBase64 } from '../../domain/audit/encoding.js'
 import { NoteUnreadable } from '../../domain/audit/errors.js'
 import type { CheckpointSigned, JobsRemoved } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import { isLeaf } from '../../domain/audit/leaf.js'
+import { isLeaf, isLeafEntry } from '../../domain/audit/leaf.js'
 import type { Checkpoint } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
@@ -89,6 +89,13 @@ export async function leafFilter(log: LogReader, lingers: boolean): Promise<Leaf
   const isInSegment = ({ stream, type, data }: Parameters<LeafFilter>[0]): boolean =>
     type !== 'Condemned' || !archived.has(stream) || !data.includes('"leaves":true')
   return (event) => isLeaf(event) && !removed.has(event.stream) && isInSegment(event)
+}
+
+/** As `leafFilter`, of the entry at hand: where nothing lingers no text is made of it. */
+export async function entryFilter(log: LogReader, lingers: boolean): Promise<typeof isLeafEntry> {
+  if (!lingers) return isLeafEntry
+  const isOne = await leafFilter(log, lingers)
+  return (entry) => isOne(entry.texts())
 }
 
 async function unlistedStreams(

@@ -1,6 +1,7 @@
 /** Whether the log still is what was signed of it. */
 import { toBase64 } from '../../domain/audit/encoding.js'
-import { LeafHasher } from '../../domain/audit/leaf.js'
+import { type Entries, textsAt } from '../../domain/audit/entries.js'
+import { HASH_BYTES, type isLeafEntry, LeafHasher } from '../../domain/audit/leaf.js'
 import type { VerifierKey } from '../../domain/audit/note.js'
 import { parseNote, parseVerifierKey } from '../../domain/audit/note.js'
 import { InvalidOption } from '../../domain/errors.js'
@@ -16,8 +17,8 @@ import { Redactions } from './redactions.js'
 import type { RemovedStreams } from './removed-streams.js'
 import type { Held, KeyTools } from './signer.js'
 import { signedBy } from './signer.js'
-import { textsOf } from './texts.js'
-import { type LeafFilter, leafFilter } from './trail.js'
+import { entriesOf } from './texts.js'
+import { entryFilter, leafFilter } from './trail.js'
 
 export interface VerifyProgress {
   readonly events: number
@@ -83,10 +84,10 @@ export class Verifier {
     const reckoning = await reckoner.read(this.#log, request.signal)
     const { last, keys, ranges } = reckoning
     const size = reckoning.tree.size
-    const isOne = await leafFilter(this.#log, this.#lingers)
-    const walk = new Walk(this.#log, reckoning, reckoner, isOne, this.#tools)
+    const isEntry = await entryFilter(this.#log, this.#lingers)
+    const walk = new Walk(this.#log, reckoning, reckoner, isEntry, this.#tools)
     await walk.run(request)
-    const located = walk.fits ? [] : await Locator.locate(this.#log, reckoning, isOne, hash, request.signal)
+    const located = walk.fits ? [] : await this.#locate(reckoning, request.signal)
     const findings = [
       ...this.#heldFindings(request, reckoning),
       ...reckoner.findings,
@@ -103,6 +104,11 @@ export class Verifier {
       ...{ events: walk.events, unsealed: walk.unsealed, removed: walk.removed, removals: reckoning.removals },
       erased: walk.redactions.erased,
     }
+  }
+
+  async #locate(reckoning: Reckoning, signal: AbortSignal | undefined): Promise<AuditFinding[]> {
+    const isOne = await leafFilter(this.#log, this.#lingers)
+    return Locator.locate(this.#log, reckoning, isOne, this.#tools.digest.hash, signal)
   }
 
   #unsigned(note: string, where: EventTexts, keys: readonly VerifierKey[] | undefined): AuditFinding | undefined {
@@ -159,17 +165,25 @@ class Walk {
   readonly #log: LogReader
   readonly #alignment: Alignment
   readonly #removed: RemovedStreams
-  readonly #isOne: LeafFilter
+  readonly #isOne: typeof isLeafEntry
   readonly #reckoner: Reckoner
   readonly #hasher: LeafHasher
   readonly #size: number
+  /** Of the event at hand. */
+  readonly #leaf = new Uint8Array(HASH_BYTES)
   readonly redactions = new Redactions()
   fits = true
   events = 0
   unsealed = 0
   last: Named | undefined
 
-  constructor(log: LogReader, reckoning: Reckoning, reckoner: Reckoner, isOne: LeafFilter, { digest }: KeyTools) {
+  constructor(
+    log: LogReader,
+    reckoning: Reckoning,
+    reckoner: Reckoner,
+    isOne: typeof isLeafEntry,
+    { digest }: KeyTools,
+  ) {
     this.#log = log
     this.#alignment = new Alignment(keptLeaves(log, reckoning.ranges), reckoning.removed.leaves)
     this.#removed = reckoning.removed
@@ -184,33 +198,39 @@ class Walk {
   }
 
   async run({ signal, onProgress }: VerifyRequest): Promise<void> {
-    for await (const page of textsOf(this.#log)) {
+    for await (const entries of entriesOf(this.#log)) {
       signal?.throwIfAborted()
-      for (const event of page) {
-        if (!this.#isOne(event)) continue
-        this.redactions.follow(event)
-        this.last = event
-        if (!this.fits) continue
-        const leaf = this.#hasher.hash(event)
-        this.#removed.meet(event, leaf)
-        const found = this.#alignment.take(leaf)
-        if (found === 'same') this.events += 1
-        else this.fits = await this.#more(leaf)
+      let last = -1
+      while (entries.next()) {
+        if (!this.#isOne(entries)) continue
+        last = entries.from
+        this.redactions.followEntry(entries)
+        if (this.fits) this.fits = this.#matches(entries) || (await this.#more())
       }
+      if (last !== -1) this.last = textsAt(entries.bytes, last)
       onProgress?.({ events: this.events + this.unsealed, of: this.#size })
     }
     if (this.fits) this.fits = await this.#alignment.takeRest()
   }
 
+  /** False: it differs, or what it is to be compared with is not at hand. */
+  #matches(entry: Entries): boolean {
+    this.#hasher.entry(entry, this.#leaf, 0)
+    this.#removed.meet(entry, this.#leaf)
+    if (this.#alignment.take(this.#leaf) !== 'same') return false
+    this.events += 1
+    return true
+  }
+
   /** False: it differs. What the last checkpoint does not have may still be in one that is held. */
-  async #more(leaf: Uint8Array): Promise<boolean> {
-    let found = await this.#alignment.find(leaf)
+  async #more(): Promise<boolean> {
+    let found = await this.#alignment.find(this.#leaf)
     // Somebody may have removed jobs since the audit stream was read.
-    while (found === 'other' && (await this.#removed.refresh(this.#log))) found = await this.#alignment.find(leaf)
+    while (found === 'other' && (await this.#removed.refresh(this.#log))) found = await this.#alignment.find(this.#leaf)
     if (found === 'same') this.events += 1
     if (found !== 'spent') return found === 'same'
     this.unsealed += 1
-    this.#reckoner.push(leaf)
+    this.#reckoner.push(this.#leaf)
     return true
   }
 }

@@ -63,8 +63,11 @@ export interface ReadAllOptions {
   readonly bodies?: boolean
 }
 
-/** Of one stream, or of the whole log: `after` is exclusive, `until` inclusive. */
-export type ReadTextsOptions = { readonly stream: string } | { readonly after?: Position; readonly until?: Position }
+/** Part of the whole log: `after` is exclusive, `until` inclusive. */
+export type LogRange = { readonly after?: Position; readonly until?: Position }
+
+/** Of one stream, or of the whole log. */
+export type ReadTextsOptions = { readonly stream: string } | LogRange
 
 /**
  * What a subscriber gets: pages of events in global order, and `caughtUp` each time it reaches the end of the log (may come
@@ -124,6 +127,8 @@ export interface EventStore {
    * be read. Absent: what was read is written again, which gives the same texts unless somebody has changed them by hand.
    */
   readTexts?(options?: ReadTextsOptions): AsyncIterable<EventTexts[]>
+  /** The log as entries to be hashed, some a page: see `Entries`. Absent: they are made of texts. */
+  readEntries?: ((options?: LogRange) => AsyncIterable<Uint8Array>) | undefined
   /** Catch-up, then live: misses nothing, nothing twice, nothing out of order. Ends when `signal` aborts or the store closes. */
   subscribe(options: { readonly after?: Position; readonly signal: AbortSignal }): AsyncIterable<Batch>
   /** Position of the last event, `''` for an empty log. */
@@ -147,7 +152,7 @@ export interface EventStore {
 }
 
 /** What is in the log, whoever keeps it. */
-export type LogReader = Pick<EventStore, 'readStream' | 'readAll' | 'readTexts' | 'head' | 'positionAt'>
+export type LogReader = Pick<EventStore, 'readStream' | 'readAll' | 'readTexts' | 'readEntries' | 'head' | 'positionAt'>
 
 abstract class StoreError extends JobledgerError {
   readonly family = 'store'

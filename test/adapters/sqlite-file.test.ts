@@ -7,6 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { objectionTo } from '../../adapters/sqlite/driver.js'
 import { openSqliteStore, SqliteEventStore } from '../../adapters/sqlite/event-store.js'
 import { openLog } from '../../adapters/sqlite/open.js'
+import { joined } from '../../domain/audit/encoding.js'
+import { EntryWriter } from '../../domain/audit/entries.js'
 import { StoreUnavailable, StoreUnusable } from '../../runtime/ports/event-store.js'
 import {
   appendOk,
@@ -266,6 +268,40 @@ describe('what was erased or removed', () => {
     const after = await bytesOnDisk()
     expect(secrets.filter((secret) => after.includes(secret))).toEqual([])
     await other.close()
+    await store.close()
+  })
+})
+
+describe('entries', () => {
+  it('are those of the texts, whatever somebody has written there', async () => {
+    const store = await openSqliteStore(path)
+    await appendOk(store, { 'job-1': 'none' }, ...[0, 1, 2, 3].map(() => event('job-1', { body: body('{}') })))
+    const db = new Database(path)
+    const change = (values: string, revision: number): unknown =>
+      db.exec(`UPDATE jobledger_events SET ${values} WHERE revision = ${revision}`)
+    change(`seal = x'ff00ff'`, 1)
+    change(`seal = x'0102', body = NULL`, 2)
+    change(`seal = x'', body = x'2d00ff', data = 'no JSON' || char(0, 252)`, 3)
+    db.exec('DELETE FROM jobledger_events WHERE revision = 0')
+    db.close()
+    const texts = await collect(store.readTexts())
+    expect(texts.map(({ stream }) => stream)).toEqual(['', '', ''])
+    const pages: Uint8Array[] = []
+    for await (const page of store.readEntries?.() ?? []) pages.push(page)
+    expect(joined(pages)).toEqual(new EntryWriter().write(texts))
+    await store.close()
+  })
+
+  it('are not made of a file that keeps its texts in UTF-16', async () => {
+    const db = new Database(path)
+    db.pragma('encoding = "UTF-16"')
+    db.exec('CREATE TABLE somebodys (a)')
+    db.exec('DROP TABLE somebodys')
+    db.close()
+    const store = await openSqliteStore(path)
+    await appendOk(store, { 'job-1': 'none' }, event('job-1'))
+    expect(store.readEntries).toBeUndefined()
+    expect(await collect(store.readTexts())).toHaveLength(1)
     await store.close()
   })
 })

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { joined } from '../../../domain/audit/encoding.js'
+import { EntryWriter } from '../../../domain/audit/entries.js'
 import type { EventTexts, NewEvent } from '../../../domain/event.js'
-import type { EventStore, ReadTextsOptions } from '../../../runtime/ports/event-store.js'
+import type { EventStore, LogRange, ReadTextsOptions } from '../../../runtime/ports/event-store.js'
 import {
   appendOk,
   body,
@@ -25,6 +27,12 @@ const NO_TEXTS = 'what the store keeps are no texts'
 async function textsOf(store: EventStore, options?: ReadTextsOptions): Promise<EventTexts[]> {
   if (store.readTexts === undefined) throw new Error(NO_TEXTS)
   return collect(store.readTexts(options))
+}
+
+async function pagesOf<Page>(pages: AsyncIterable<Page> | Iterable<Page>): Promise<Page[]> {
+  const all: Page[] = []
+  for await (const page of pages) all.push(page)
+  return all
 }
 
 function textTests(factory: StoreFactory): void {
@@ -52,6 +60,25 @@ function textTests(factory: StoreFactory): void {
       ...{ ...rest, data: JSON.stringify(data), metadata: metadata && JSON.stringify(metadata), body: undefined },
     }))
     expect(texts.map((each) => ({ ...each, body: undefined }))).toEqual(written)
+  })
+
+  it('as entries: the same, as it is hashed', async (context) => {
+    const { store } = under()
+    context.skip(store.readEntries === undefined, 'the store makes no entries')
+    const all = async (range: LogRange = {}): Promise<Uint8Array> =>
+      joined(await pagesOf(store.readEntries?.(range) ?? []))
+    expect(await all()).toHaveLength(0)
+    await someEvents()
+    await appendOk(store, { 'job-3': 'none' }, ...events('job-3', 1_200))
+    await appendOk(store, { 'job-4': 'none' }, event('job-4', { body: body('x'.repeat(100_000)) }))
+    await store.erase([{ stream: 'job-1', revision: 0 }])
+    await store.remove(['job-2'])
+    const texts = await textsOf(store)
+    const writer = new EntryWriter()
+    expect(await all()).toEqual(writer.write(texts).slice())
+    const range = { after: texts[0]?.position ?? '', until: texts[2]?.position ?? '' }
+    expect(await all(range)).toEqual(writer.write(texts.slice(1, 3)).slice())
+    expect(await all({ until: '' })).toHaveLength(0)
   })
 
   it('of a part of the log, and of one stream', async (context) => {

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { nodeDigest } from '../../../adapters/node/digest.js'
 import { fromBase64, fromHex, toBase64, toHex } from '../../../domain/audit/encoding.js'
-import { isLeaf, LeafHasher } from '../../../domain/audit/leaf.js'
+import { Entries, EntryWriter } from '../../../domain/audit/entries.js'
+import { isLeaf, isLeafEntry, LeafHasher } from '../../../domain/audit/leaf.js'
 import type { EventTexts } from '../../../domain/event.js'
 
 const hasher = new LeafHasher(nodeDigest.hash)
@@ -29,11 +30,11 @@ function byDefinition({ stream, revision, id, type, at, data, metadata, body }: 
 
 const content = fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array())
 const events = fc.record({
-  stream: fc.string({ unit: 'binary', maxLength: 20 }),
+  stream: fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('batch-1', 'bat', 'job-1')),
   revision: fc.nat(),
   position: fc.constant('1'),
   id: fc.uuid(),
-  type: fc.constantFrom('Queued', 'Fertig\u00fc'),
+  type: fc.constantFrom('Queued', 'Fertig\u00fc', 'NameTaken'),
   at: fc.nat(),
   data: fc.oneof(fc.constant('{}'), fc.string({ unit: 'binary' }), fc.constant('x'.repeat(9_000))),
   metadata: fc.option(fc.string({ unit: 'binary' }), { nil: undefined }),
@@ -44,6 +45,25 @@ test('a leaf is the hash of all fields, each behind its length in UTF-8', () => 
   fc.assert(
     fc.property(events, (event) => {
       expect(toHex(hasher.hash(event))).toBe(byDefinition(event))
+    }),
+  )
+})
+
+test('an entry tells its event, but for the body', () => {
+  const log = fc.array(fc.record({ event: events, isErased: fc.boolean() }), { maxLength: 5 })
+  fc.assert(
+    fc.property(log, (given) => {
+      const hash = new Uint8Array(32).fill(9)
+      const stored = given.map(({ event, isErased }) => ({ ...event, ...(isErased && { body: { hash } }) }))
+      const entries = new Entries(new EntryWriter().write(stored))
+      for (const { body, ...rest } of stored) {
+        expect(entries.next()).toBe(true)
+        const isErased = body !== undefined && 'hash' in body
+        expect(entries.texts()).toEqual({ ...rest, body: isErased ? { hash } : undefined })
+        expect([entries.isErased, entries.hasType('Queued')]).toEqual([isErased, rest.type === 'Queued'])
+        expect(isLeafEntry(entries)).toBe(isLeaf(rest))
+      }
+      expect(entries.next()).toBe(false)
     }),
   )
 })
