@@ -24,16 +24,20 @@ export interface RowChange<Row> {
   readonly row: Row | null
 }
 
-/** The row that an event, upcast already, is to change; undefined: none. */
+/** The row that an event, upcast already, is to change; undefined: none. Throws what the projection throws, TypeError. */
 export function keyOf<Row>({ key, on }: Projection<Row>, event: RecordedEvent): string | undefined {
   if (!Object.hasOwn(on, event.type)) return undefined
-  return key === undefined ? '' : key(event)
+  const found: unknown = key === undefined ? '' : key(event)
+  if (found === undefined || typeof found === 'string') return found
+  throw new TypeError(`Expected the key to be a text or undefined, got ${found === null ? 'null' : typeof found}.`)
 }
 
-/** `row` is the one behind the event's key, undefined where there is none yet. Throws what the projection throws. */
+/** `row` is the one behind the event's key, undefined where there is none yet. Throws what the projection throws, TypeError. */
 export function step<Row>({ init, on }: Projection<Row>, row: Row | undefined, event: RecordedEvent): Row | null {
   const before = row === undefined ? init() : row
   const after = (on[event.type] as Step<Row>)(before, event)
+  if (after instanceof Promise)
+    throw new TypeError('Expected a row, got a promise of one: projections are synchronous.')
   return after === undefined ? before : after
 }
 

@@ -157,6 +157,7 @@ function retried(job: Mutable<JobState>, facts: Retried, from: Phase): void {
     job.outcome = undefined
     job.endedAt = 0
     job.held = false
+    job.progress = undefined
     if (job.rare?.condemned) job.rare = rareFacts({ ...job.rare, condemned: undefined })
   }
   job.dependsOn = facts.job?.dependsOn ?? job.dependsOn

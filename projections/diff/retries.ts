@@ -35,13 +35,15 @@ interface Standing {
 export class RetryComparison implements Comparison {
   readonly #policies: ReadonlyMap<string, RetryPolicy>
   readonly #jobs = new Map<string, Standing>()
+  /** Streams of jobs under way of other types: their earlier events need not be read. */
+  readonly #others = new Set<string>()
 
   constructor(policies: ReadonlyMap<string, RetryPolicy>) {
     this.#policies = policies
   }
 
   knows(stream: string): boolean {
-    return this.#jobs.has(stream)
+    return this.#jobs.has(stream) || this.#others.has(stream)
   }
 
   learn(event: RecordedEvent): void {
@@ -52,16 +54,24 @@ export class RetryComparison implements Comparison {
 
   *apply(event: RecordedEvent): Iterable<Difference> {
     const { stream } = event
-    if (!isJobStream(stream)) return
+    if (!isJobStream(stream) || this.#isOther(event)) return
     const before = this.#jobs.get(stream)
     const state = evolved(before?.state, event as RecordedEvent & JobEvent)
-    if (state === undefined || !this.#policies.has(state.type)) return
+    if (state === undefined) return
+    if (!this.#policies.has(state.type)) return void this.#others.add(stream)
     const parted = yield* this.#judge(event, before, state)
     if (state.phase === 'ended') this.#jobs.delete(stream)
     else this.#jobs.set(stream, { state, parted, ...pendingAfter(event, before, state) })
   }
 
   *end(): Iterable<Difference> {}
+
+  /** Known to be, until it ends. */
+  #isOther({ stream, type }: RecordedEvent): boolean {
+    if (!this.#others.has(stream)) return false
+    if (type === 'Finished' || type === 'Cancelled') this.#others.delete(stream)
+    return true
+  }
 
   /** What the round has come to under the candidate. */
   *#judge(
@@ -89,9 +99,12 @@ export class RetryComparison implements Comparison {
     const policy = this.#policies.get(job.type)
     // These are not for a policy to decide.
     if (policy === undefined || data.cause === 'lease-lost' || data.cause === 'not-started') return undefined
+    // Nor is it what the pool allows in which the job ran.
+    if (data.ceiling !== undefined) return { what: 'end' }
     const backoff = policy.backoff?.(job.backoff) ?? job.backoff
     const limit = tries(backoff, policy.maxAttempts === undefined ? job.maxAttempts : policy.maxAttempts)
-    const { from, to } = timeOf(policy, backoff, data.attempt, at, recorded)
+    const isOwn = policy.backoff === undefined || isSpoken(job.backoff, data, at, recorded)
+    const { from, to } = isOwn && recorded.what === 'retry' ? recorded : timeOf(backoff, data.attempt, at)
     const might = isRetryable(data, policy) && (limit === null || data.attempt < limit)
     return might && from <= expiresAt(backoff, job.roundAt) ? { what: 'retry', from, to } : { what: 'end' }
   }
@@ -115,15 +128,14 @@ function pendingAfter(
   return { failed: event as RecordedEvent<'Failed', Failed>, before: before?.state }
 }
 
-/** An unchanged backoff gives the time that was recorded, by draw or by the handler's own word. */
-function timeOf(
-  { backoff: own }: RetryPolicy,
-  backoff: Backoff,
-  attempt: number,
-  at: number,
-  recorded: Next,
-): { readonly from: number; readonly to: number } {
-  if (own === undefined && recorded.what === 'retry') return recorded
+/** The time was set by the handler's own word, or by its type's: no backoff has given it. */
+function isSpoken(own: Backoff, { attempt, error }: Failed, at: number, recorded: Next): boolean {
+  if (recorded.what === 'end') return false
+  const { from, to } = timeOf(own, attempt, at)
+  return error === 'RetryAt' || recorded.from < from || recorded.to > to
+}
+
+function timeOf(backoff: Backoff, attempt: number, at: number): { readonly from: number; readonly to: number } {
   const times = [0, ALMOST_ONE].map((draw) => at + backoffDelay(backoff, attempt, draw))
   return { from: Math.min(...times), to: Math.max(...times) }
 }

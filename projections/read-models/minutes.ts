@@ -6,7 +6,7 @@ import type { Row } from './tables.js'
 const MINUTE = 60_000
 
 type Count = 'queued' | 'started' | 'succeeded' | 'failed' | 'cancelled' | 'retried' | 'lost'
-type Counted = Record<Count | 'waitMs' | 'runMs', number>
+type Counted = Record<Count | 'ended' | 'waitMs' | 'runMs', number>
 
 interface Minute extends Counted {
   readonly key: readonly [minute: number, queue: string, type: string, channel: string]
@@ -16,12 +16,14 @@ interface Minute extends Counted {
 export class Minutes {
   #minutes = new Map<string, Minute>()
 
-  add(event: RecordedEvent, { after, waited = 0, ran = 0 }: JobStep): void {
+  add(event: RecordedEvent, { after, waited = 0, ran }: JobStep): void {
     const count = countOf(event)
-    if (count === undefined && ran === 0) return
+    if (count === undefined && ran === undefined) return
     const minute = this.#at(event.at, after.queue, after.type, after.channel)
     if (count !== undefined) minute[count] += 1
     minute.waitMs += waited
+    if (ran === undefined) return
+    minute.ended += 1
     minute.runMs += ran
   }
 
@@ -32,7 +34,7 @@ export class Minutes {
     if (found !== undefined) return found
     const key = [begin, queue, type, channel] as const
     const none = { queued: 0, started: 0, succeeded: 0, failed: 0, cancelled: 0, retried: 0, lost: 0 }
-    const made = { key, ...none, waitMs: 0, runMs: 0 }
+    const made = { key, ...none, ended: 0, waitMs: 0, runMs: 0 }
     this.#minutes.set(name, made)
     return made
   }
@@ -40,8 +42,8 @@ export class Minutes {
   /** As `QUEUE_MINUTES` has them: what is to be added. */
   take(): Row[] {
     const rows = [...this.#minutes.values()].map((each) => {
-      const { key, queued, started, succeeded, failed, cancelled, retried, lost, waitMs, runMs } = each
-      return [...key, queued, started, succeeded, failed, cancelled, retried, lost, waitMs, runMs]
+      const { key, queued, started, succeeded, failed, cancelled, retried, lost, ended, waitMs, runMs } = each
+      return [...key, queued, started, succeeded, failed, cancelled, retried, lost, ended, waitMs, runMs]
     })
     this.#minutes = new Map()
     return rows

@@ -8,13 +8,14 @@ import type { Row } from './tables.js'
 export interface TriggerFold {
   readonly state: TriggerState
   readonly lastFiredAt?: number
-  /** Firings by time: how long after their instants they came (ms). */
+  /** Firings by time: how many, and how long after their instants they came (ms). */
+  readonly timed: number
   readonly lastLate?: number
   readonly lateSum: number
   readonly lateMax: number
 }
 
-const NOT_LATE = { lateSum: 0, lateMax: 0 }
+const NOT_LATE = { timed: 0, lateSum: 0, lateMax: 0 }
 
 /** Throws IllegalEvent. */
 export function foldTrigger(fold: TriggerFold | undefined, event: RecordedEvent & TriggerEvent): TriggerFold {
@@ -25,11 +26,12 @@ export function foldTrigger(fold: TriggerFold | undefined, event: RecordedEvent 
   const fired = { ...fold, state, lastFiredAt: event.at }
   if (event.data.by !== 'time') return fired
   const late = Math.max(0, event.at - event.data.occurrence)
-  return { ...fired, lastLate: late, lateSum: fold.lateSum + late, lateMax: Math.max(fold.lateMax, late) }
+  const [lateSum, lateMax] = [fold.lateSum + late, Math.max(fold.lateMax, late)]
+  return { ...fired, timed: fold.timed + 1, lastLate: late, lateSum, lateMax }
 }
 
 /** As `TRIGGERS` has it. */
-export function triggerRow({ state, lastFiredAt, lastLate, lateSum, lateMax }: TriggerFold): Row {
+export function triggerRow({ state, lastFiredAt, timed, lastLate, lateSum, lateMax }: TriggerFold): Row {
   const { id, schedule, type, options, defaults, status, nextAt, fired, missed } = state
   return [
     id,
@@ -40,6 +42,7 @@ export function triggerRow({ state, lastFiredAt, lastLate, lateSum, lateMax }: T
     status,
     nextAt ?? null,
     fired,
+    timed,
     missed,
     lastFiredAt ?? null,
     lastLate ?? null,

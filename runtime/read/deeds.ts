@@ -51,7 +51,11 @@ export async function deedsIn(
 ): Promise<DeedPage> {
   const wanted = toWanted(filter)
   const found: Found[] = []
-  let end = wanted.cursor ?? (wanted.until === undefined ? await log.head() : await log.positionAt(wanted.until))
+  const head = await log.head()
+  const { cursor = head } = wanted
+  if (cursor > head || cursor.length !== head.length)
+    throw new InvalidOption('deeds.cursor', 'the cursor of a page of this log', cursor)
+  let end = wanted.cursor ?? (wanted.until === undefined ? head : await log.positionAt(wanted.until))
   // One more than is wanted: only then is there a next page.
   for (let span = SPAN; found.length <= wanted.limit && end !== START; span *= GROWTH) {
     const begin = (wanted.until ?? clock.now()) - span

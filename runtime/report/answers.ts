@@ -16,7 +16,7 @@ export interface Flow {
   readonly lost: number
   /** Of the runs that began; undefined: none did. */
   readonly meanWaitMs?: number
-  /** Of the runs that ended. */
+  /** Of the runs that ended; undefined: none did. */
   readonly meanRunMs?: number
 }
 
@@ -90,6 +90,7 @@ export interface Punctuality {
   readonly nextAt?: number
   readonly lastFiredAt?: number
   readonly lastLateMs?: number
+  /** Of firings by time; undefined: there were none. */
   readonly meanLateMs?: number
   readonly maxLateMs: number
 }
@@ -99,7 +100,7 @@ export interface Kpis {
   readonly pending: number
   readonly pendingByType: Readonly<Record<string, number>>
   readonly running: number
-  /** That have not ended, and whose last run failed. */
+  /** That have not ended, and of which an earlier run has failed. */
   readonly failing: number
   /** Dead letters. */
   readonly failed: number

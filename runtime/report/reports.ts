@@ -34,7 +34,18 @@ type Query = (sql: string, params: readonly Cell[]) => Promise<QueryRow[]>
 /** Rows that an answer may have. */
 const MOST = 100_000
 const LANE_KEYS = new Set<string>(LANES)
-const SUMS = ['queued', 'started', 'succeeded', 'failed', 'cancelled', 'retried', 'lost', 'wait_ms_sum', 'run_ms_sum']
+const SUMS = [
+  'queued',
+  'started',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'retried',
+  'lost',
+  'ended',
+  'wait_ms_sum',
+  'run_ms_sum',
+]
 const sums = SUMS.map((name) => `CAST(coalesce(sum(${name}), 0) AS BIGINT) AS ${name}`).join(', ')
 
 export class Reports {
@@ -227,11 +238,11 @@ function flowOf(rows: readonly (QueryRow | undefined)[]): Flow {
   const of = (column: string): number =>
     rows.reduce((sum, row) => sum + ((row?.[column] as number | undefined) ?? 0), 0)
   const [queued, started, succeeded, failed] = [of('queued'), of('started'), of('succeeded'), of('failed')]
-  const [cancelled, retried, lost] = [of('cancelled'), of('retried'), of('lost')]
-  // A run that is cancelled or given back ends as well; as many have begun, but for those that go on.
+  const [cancelled, retried, lost, ended] = [of('cancelled'), of('retried'), of('lost'), of('ended')]
   return {
     ...{ queued, started, succeeded, failed, cancelled, retried, lost },
-    ...(started > 0 && { meanWaitMs: of('wait_ms_sum') / started, meanRunMs: of('run_ms_sum') / started }),
+    ...(started > 0 && { meanWaitMs: of('wait_ms_sum') / started }),
+    ...(ended > 0 && { meanRunMs: of('run_ms_sum') / ended }),
   }
 }
 
@@ -275,14 +286,14 @@ function useOf(row: QueryRow, { from, until }: Window, now: number): WorkerUse {
 
 function punctualityOf(row: QueryRow): Punctuality {
   const { next_at: nextAt, last_fired_at: lastFiredAt, last_late_ms: lastLateMs } = row as Record<string, number | null>
-  const fired = row.fired as number
+  const [fired, timed] = [row.fired as number, row.timed as number]
   return {
     ...{ id: row.id as string, kind: row.kind as string, type: row.type as string, state: row.state as string },
     ...{ fired, missed: row.missed as number },
     ...(nextAt !== null && nextAt !== undefined && { nextAt }),
     ...(lastFiredAt !== null && lastFiredAt !== undefined && { lastFiredAt }),
     ...(lastLateMs !== null && lastLateMs !== undefined && { lastLateMs }),
-    ...(fired > 0 && { meanLateMs: (row.late_ms_sum as number) / fired }),
+    ...(timed > 0 && { meanLateMs: (row.late_ms_sum as number) / timed }),
     maxLateMs: row.late_ms_max as number,
   }
 }

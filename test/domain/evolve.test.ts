@@ -54,6 +54,11 @@ describe('the state of a job', () => {
       { progress: undefined },
     ],
     [
+      'forgets it in a new round, before that has run',
+      [queued, leased, fact('Heartbeat', { token: TOKEN, expiresAt: NOW, progress: 1 }), finished, newRound],
+      { progress: undefined, phase: 'waiting' },
+    ],
+    [
       'comes in again by its new run time',
       [queued, leased, failed, fact('Retried', { runAt: NOW + 9, by: 'policy' })],
       { runAt: NOW + 9, since: NOW + 9, attempt: 1, error: 'Oops' },

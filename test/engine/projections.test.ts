@@ -148,10 +148,20 @@ describe('one that throws', () => {
   test('at its first event has no rows', async () => {
     const ledger = await ledgerAt('memory:', [
       defineProjection<unknown>({ name: 'never', version: 1, init: () => undefined, on: { Queued: () => undefined } }),
+      defineProjection({
+        name: 'keyless',
+        version: 1,
+        key: () => null as never,
+        init: () => 0,
+        on: { Queued: () => 1 },
+      }),
+      defineProjection<unknown>({ name: 'late', version: 1, init: () => 0, on: { Queued: async () => 1 } }),
     ])
     await enqueue(ledger, 1)
-    expect(await ledger.projection('never').rows()).toEqual(new Map())
-    expect(await ledger.projection('never').status()).toMatchObject({ state: 'failed', position: '' })
+    for (const name of ['never', 'keyless', 'late']) {
+      expect(await ledger.projection(name).rows()).toEqual(new Map())
+      expect(await ledger.projection(name).status()).toMatchObject({ state: 'failed', position: '' })
+    }
   })
 })
 

@@ -119,22 +119,25 @@ export function reportsSuite(backend: Backend): void {
       const { clock } = world
       const ledger = await world.open({ jobs: [mail, scan] })
       await ledger.enqueue(scan, null, { id: 'first', held: true })
-      await clock.advance('10s')
+      await clock.advance('6s')
       for (const id of ['second', 'third']) await ledger.enqueue(scan, null, { id })
       await ledger.enqueue(mail, {}, { id: 'later', delay: '1h' })
       const worker = await ledger.workers.register({ concurrency: 2, types: 'scan' })
       const { token } = await ledger.leaseById('second', worker)
       await ledger.leaseById('third', worker)
-      expect((await ledger.reports.kpis()).availableWorkers).toBe(0)
+      expect(await ledger.reports.kpis()).toMatchObject({ availableWorkers: 0, running: 2 })
+      expect(await ledger.reports.kpis()).not.toHaveProperty('meanRunMs')
+      await clock.advance('4s')
       await ledger.fail(token, new Error('again'))
       const kpis = { pending: 3, pendingByType: { scan: 2, mail: 1 }, running: 1, failing: 1, failed: 0, processed: 0 }
-      expect(await ledger.reports.kpis()).toMatchObject({ ...kpis, availableWorkers: 1 })
+      // Of the run that has ended, not of the one that goes on.
+      expect(await ledger.reports.kpis()).toMatchObject({ ...kpis, availableWorkers: 1, meanRunMs: 4_000 })
       expect(await ledger.asOf(clock.now()).report()).toEqual({ ...kpis, availableWorkers: 1 })
       expect(await ledger.reports.kpis({ type: 'mail' })).toMatchObject({ pending: 1, running: 0, availableWorkers: 0 })
       const oldest = await ledger.reports.oldest({ limit: 2 })
       expect(oldest).toMatchObject([
         { id: 'first', state: 'held', ageMs: 10_000, queue: 'slow', type: 'scan' },
-        { id: 'second', state: 'waiting', ageMs: 0, runAt: expect.any(Number) },
+        { id: 'second', state: 'waiting', ageMs: 4_000, runAt: expect.any(Number) },
       ])
       expect((await ledger.reports.oldest({ type: 'mail' })).map(({ id }) => id)).toEqual(['later'])
       await clock.advance('1s')
@@ -159,6 +162,13 @@ export function reportsSuite(backend: Backend): void {
         meanLateMs: 0,
       })
       expect(await ledger.reports.triggers({ type: 'scan' })).toEqual([])
+      await ledger.close()
+      await clock.advance('90s')
+      const late = await world.open({ jobs: [mail] })
+      await clock.advance('1s')
+      for (let n = 0; n < 4; n += 1) await late.triggers.fire('t')
+      const [{ fired, lastLateMs = 0, meanLateMs } = { fired: 0 }] = await late.reports.triggers()
+      expect([fired, lastLateMs > 0, meanLateMs]).toEqual([8, true, lastLateMs / 4])
     })
 
     test('that make no sense are refused by their names', async () => {

@@ -6,7 +6,7 @@ import type { Difference } from '../../projections/diff/difference.js'
 import type { Projection } from '../../projections/fold.js'
 import type { DiffOptions } from '../../runtime/history/diff.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
-import { Fatal } from '../../runtime/work/run/handler-errors.js'
+import { Fatal, RetryAt } from '../../runtime/work/run/handler-errors.js'
 
 /** Fails as often as its payload says. */
 const flaky = defineJob({
@@ -166,6 +166,27 @@ describe('a retry policy', () => {
       ['bad', 1, 'retry', 'end'],
       ['third', 'succeeded', 'failed'],
     ])
+  })
+
+  test('does not decide what others have said: the pool, the handler, the type', async () => {
+    const [min, jitter] = ['10s', 'none'] as const
+    const common = { maxAttempts: 3, backoff: { min, jitter } } as const
+    const capped = defineJob({ type: 'capped', ...common, handle: () => Promise.reject(new Error('no')) })
+    const spoken = defineJob({ type: 'spoken', ...common, handle: () => Promise.reject(new RetryAt('10s', 'busy')) })
+    const typed = defineJob({
+      type: 'typed',
+      ...common,
+      nextRun: () => '5m',
+      handle: () => Promise.reject(new Error()),
+    })
+    const ledger = await testLedger({ jobs: [capped, spoken, typed] })
+    for (const job of [capped, spoken, typed]) await ledger.enqueue(job, null, { id: job.type })
+    await ledger.start({ ceilings: { maxAttempts: 2 } })
+    await ledger.advance('6m')
+    const backoff = { min: '1m', jitter: 'none' } as const
+    const retry = { capped: { maxAttempts: 9 }, spoken: { backoff }, typed: { backoff } }
+    expect(inShort(await differences(ledger, { retry }))).toEqual([])
+    await ledger.close()
   })
 
   test('is judged by what came before the range, too', async () => {

@@ -113,6 +113,7 @@ scenario([55], 'what is asked of deeds and makes no sense is refused by its name
     [{ from: 2_000, until: 1_000 }, 'deeds.until'],
     [{ actor: '' }, 'deeds.actor'],
     [{ cursor: 7 }, 'deeds.cursor'],
+    [{ cursor: 'later' }, 'deeds.cursor'],
     [{ by: 'ann' }, 'deeds.by'],
   ] as const)
     expect(await rejection(ledger.deeds(filter as never))).toMatchObject({ code: 'INVALID_OPTION', option })
