@@ -1,7 +1,8 @@
 /** What two states that mean the same have in common, line by line: for a hash of each projection. */
 import type { Json } from '../domain/event.js'
 import { canonicalText } from '../domain/json.js'
-import { toState } from './job-row.js'
+import type { JobRow } from './job-row.js'
+import { fromRow, toState } from './job-row.js'
 import type { LedgerState } from './ledger-state.js'
 import type { TriggerRecord } from './trigger-record.js'
 
@@ -48,6 +49,13 @@ export function canonicalLines(
 function* jobLines({ board }: LedgerState): Iterable<string> {
   const jobs = [...board.jobs].sort((a, b) => (a.id < b.id ? -1 : 1))
   for (const job of jobs) yield canonicalText(JSON.parse(toState(job, board.graph)) as Json)
+}
+
+/** The row of a job that has ended. Whether its dependencies were met or passed over depends on when it was saved. */
+export function endedLine({ state, ...columns }: JobRow): string {
+  const job = fromRow(state)
+  const dependsOn = job.dependsOn.map((edge) => ({ ...edge, now: undefined }))
+  return canonicalText(JSON.parse(JSON.stringify({ ...columns, job: { ...job, dependsOn } })) as Json)
 }
 
 function totalLines({ board }: LedgerState, { types }: Apart): Iterable<string> {

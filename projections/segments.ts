@@ -131,6 +131,8 @@ export class Segments {
       this.#seal(segment)
       this.#byName.set(segment.name, segment)
     }
+    // In the order in which it was: two states that say the same are to look the same.
+    this.#replaced.clear()
     for (const [old, name] of replaced) this.#replaced.set(old, name)
     for (const [name, at] of begun) this.#begun.set(name, at)
   }

@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '../../domain/event.js'
 import { NAME_TAKEN } from '../../domain/job/events.js'
+import type { JobState } from '../../domain/job/evolve.js'
 import { upcast } from '../../domain/upcast.js'
 import type { LedgerState } from '../../projections/ledger-state.js'
 import type { LogReader, ReadAllOptions } from '../ports/event-store.js'
@@ -12,12 +13,20 @@ export interface Folded {
   readonly last: RecordedEvent | undefined
 }
 
-/** `onPage` is called after each page, `at` is the time of its last event. Throws the signal's reason. */
+export interface FoldOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called after each page. */
+  readonly onPage?: (folded: Folded) => void
+  /** Called with the jobs that a page has changed, before `onPage`. */
+  readonly onChanged?: (jobs: Iterable<JobState>) => void
+}
+
+/** Throws the signal's reason. */
 export async function foldLog(
   log: LogReader,
   state: LedgerState,
   range: Pick<ReadAllOptions, 'after' | 'until'>,
-  { signal, onPage }: { readonly signal?: AbortSignal | undefined; readonly onPage?: (folded: Folded) => void } = {},
+  { signal, onPage, onChanged }: FoldOptions = {},
 ): Promise<Folded> {
   let folded: Folded = { events: 0, skipped: 0, last: undefined }
   for await (const page of log.readAll(range)) {
@@ -28,8 +37,9 @@ export async function foldLog(
       if (foldOne(state, event)) events += 1
       else skipped += 1
     }
-    // Nobody keeps rows of these: they must not pile up.
-    state.board.takeDirty()
+    // Nobody saves rows of these: they must not pile up.
+    const changed = state.board.takeDirty()
+    onChanged?.(changed.values())
     folded = { events, skipped, last: page.at(-1) ?? folded.last }
     onPage?.(folded)
   }

@@ -1,4 +1,5 @@
 /** Every projection once more from the log, beside the live one; and whether the two say the same. */
+import type { ArchivedJob } from '../../domain/audit/events.js'
 import { InvalidOption } from '../../domain/errors.js'
 import type { Position, RecordedEvent } from '../../domain/event.js'
 import type { Apart, ProjectionName } from '../../projections/canonical.js'
@@ -14,6 +15,7 @@ import type { Queries } from '../read/queries.js'
 import type { Models, TablesRebuild } from '../report/models.js'
 import type { Projections } from '../report/projections.js'
 import type { Checkpointer } from '../upkeep/checkpointer.js'
+import { EndedJobs } from './ended-jobs.js'
 import { foldLog } from './fold-log.js'
 
 export interface RebuildProgress {
@@ -98,11 +100,13 @@ class Rebuild {
   readonly #signal: AbortSignal | undefined
   readonly #onProgress: (progress: RebuildProgress) => void
   readonly #rebuilt = new LedgerState()
+  readonly #ended: EndedJobs
   #events = 0
   #last: RecordedEvent | undefined
 
   constructor(world: RebuildWorld, signal: AbortSignal | undefined, onProgress: (progress: RebuildProgress) => void) {
     this.#world = world
+    this.#ended = new EndedJobs({ digest: world.ports.digest, queries: world.queries, log: world.wholeLog })
     this.#signal = signal
     this.#onProgress = onProgress
   }
@@ -129,7 +133,11 @@ class Rebuild {
       this.#world.wholeLog,
       this.#rebuilt,
       { after, until },
-      { signal: this.#signal, onPage: ({ events }) => this.#tell(before + events) },
+      {
+        signal: this.#signal,
+        onPage: ({ events }) => this.#tell(before + events),
+        onChanged: (jobs) => this.#ended.take(jobs, this.#rebuilt.board.graph),
+      },
     )
     this.#last = last ?? this.#last
   }
@@ -150,31 +158,23 @@ class Rebuild {
 
   async #compared(live: LedgerState, position: Position): Promise<RebuiltProjection[]> {
     const now = this.#world.ports.clock.now()
-    const apart = this.#apart(live)
+    const gone = this.#rebuilt.board.takeRemoved()
+    this.#ended.forget(gone.keys())
+    const apart = apartOf(live, gone)
+    const entry = (name: string, hashes: { readonly live: string; readonly rebuilt: string }): RebuiltProjection => ({
+      ...{ name, version: JOB_BOARD_VERSION, position, events: this.#events },
+      ...{ identical: hashes.live === hashes.rebuilt, ...hashes },
+    })
     const told: RebuiltProjection[] = []
     for (const name of PROJECTIONS) {
+      const why = apartIn(name, apart)
       const hashes = {
         live: await this.#hash(canonicalLines(live, name, now, apart)),
         rebuilt: await this.#hash(canonicalLines(this.#rebuilt, name, now, apart)),
       }
-      const why = apartIn(name, apart)
-      told.push({
-        ...{ name, version: JOB_BOARD_VERSION, position, events: this.#events },
-        ...{ identical: hashes.live === hashes.rebuilt, ...hashes },
-        ...(why !== undefined && { apart: why }),
-      })
+      told.push({ ...entry(name, hashes), ...(why !== undefined && { apart: why }) })
     }
-    return told
-  }
-
-  /** Jobs that were removed took their events with them; those that were archived did not. */
-  #apart(live: LedgerState): Apart {
-    const removed = new Map([...this.#rebuilt.board.takeRemoved()].filter(([, job]) => job.segment === undefined))
-    return {
-      records: recordsOf(live, (id) => removed.has(id)),
-      signs: removed.size > 0,
-      types: [...removed.values()].some(({ type }) => type === undefined),
-    }
+    return [...told, entry('ended', await this.#ended.compare(position, this.#signal))]
   }
 
   async #hash(lines: Iterable<string>): Promise<string> {
@@ -195,6 +195,16 @@ class Rebuild {
       await new Promise<void>((resolve) => this.#world.ports.clock.soon(resolve))
     }
     if (slice.length > 0) yield slice
+  }
+}
+
+/** Jobs that were removed took their events with them; those that were archived did not. */
+function apartOf(live: LedgerState, gone: ReadonlyMap<string, ArchivedJob>): Apart {
+  const removed = new Map([...gone].filter(([, job]) => job.segment === undefined))
+  return {
+    records: recordsOf(live, (id) => removed.has(id)),
+    signs: removed.size > 0,
+    types: [...removed.values()].some(({ type }) => type === undefined),
   }
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryEventStore } from '../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../adapters/memory/views.js'
 import { VirtualClock } from '../../adapters/testing/virtual-clock.js'
+import type { JobRow } from '../../projections/job-row.js'
 import type { RebuildProgress } from '../../runtime/history/rebuild.js'
 import type { Ledger } from '../../runtime/ledger.js'
 import { defineJob } from '../../runtime/work/run/definition.js'
@@ -40,7 +41,7 @@ describe('a rebuild', () => {
     const told = await life.ledger.rebuild({ onProgress: (each) => progress.push(each) })
     expect(progress.at(-1)).toEqual({ events: life.events.length, share: 1 })
     expect(told.map(({ name }) => name)).toEqual([
-      ...['jobs', 'totals', 'queues', 'workers', 'triggers', 'segments', 'half-done'],
+      ...['jobs', 'totals', 'queues', 'workers', 'triggers', 'segments', 'half-done', 'ended'],
     ])
     const position = life.events.at(-1)?.position
     const hash = expect.stringMatching(/^[0-9a-f]{64}$/)
@@ -72,6 +73,42 @@ describe('a rebuild', () => {
     expect(await differing(third)).toEqual([])
     expect((await third.list()).jobs).toMatchObject([{ id: 'a', type: 'note' }])
     await third.close()
+  })
+
+  test('finds what is wrong with rows of jobs that have ended, and those that are gone', async () => {
+    const [clock, store, views] = [new VirtualClock(), new MemoryEventStore(), new MemoryViews()]
+    const open = (): Promise<Ledger> => ledgerOn(keptOpen(store), keptOpen(views), clock, { jobs: [note] })
+    const first = await open()
+    for (const id of ['a', 'b', 'c']) await first.enqueue(note, id, { id, dependsOn: id === 'a' ? [] : ['a'] })
+    await first.start()
+    for (const id of ['a', 'b', 'c']) await first.result(id)
+    await first.close()
+
+    const rows = await views.list({ limit: 9 })
+    const checkpoint = await views.checkpoint()
+    if (checkpoint === undefined) throw new Error('nothing kept')
+    const spoil = async (spoilt: (row: JobRow) => JobRow | undefined): Promise<void> => {
+      const left = rows.map(spoilt).filter((row) => row !== undefined)
+      const kept = { rows: left, texts: await views.texts(), removed: new Map(), expunged: [] }
+      await views.save({ checkpoint, since: 'all', ...kept })
+    }
+    const differs = async (): Promise<string[]> => {
+      const ledger = await open()
+      const told = await differing(ledger)
+      await ledger.close()
+      return told
+    }
+    expect(await differs()).toEqual([])
+    await spoil((row) => (row.id === 'b' ? { ...row, keepUntil: 5 } : row))
+    expect(await differs()).toEqual(['ended'])
+    await spoil((row) => (row.id === 'b' ? { ...row, state: 'no JSON' } : row))
+    expect(await differs()).toEqual(['ended'])
+    await spoil((row) => (row.id === 'b' ? undefined : row))
+    const ledger = await open()
+    expect((await ledger.rebuild({ apply: true })).filter(({ identical }) => !identical)).toHaveLength(1)
+    await ledger.close()
+    expect(await differs()).toEqual([])
+    expect(await views.list({ limit: 9 })).toHaveLength(3)
   })
 
   test.each([
