@@ -153,7 +153,8 @@ export class Engine {
     const { logId } = store
     const { signatures } = ports
     const lingers = store.capabilities.hidesRemoved === false || !store.capabilities.atomicGroups
-    const audited = { logId, log: this.wholeLog, lingers, journal, feed, queries, clock, ids, digest, signatures }
+    const { archive } = this
+    const audited = { logId, log, archive, lingers, journal, feed, queries, clock, ids, digest, signatures }
     this.auditor = new Auditor({ ...audited, settings: settings.audit })
     this.#payloads = new Payloads(store)
     this.#keys = new KeyRoom(feed, journal)

@@ -90,11 +90,12 @@ function conclude(
 }
 
 function logFacts(report: AuditReport): Record<string, string | undefined> {
-  const { size, checkpoints, origin, root, events, removed, removals, erased, unsealed } = report
+  const { size, checkpoints, origin, root, events, removed, removals, erased, unsealed, missing } = report
   return {
     checkpoints: checkpoints === 0 ? 'none' : `${checkpoints}, the last of ${plural(size, 'event')} of ${origin}`,
     root,
     compared: plural(events, 'event'),
+    missing: missing > 0 ? `${plural(missing, 'event')}: nothing can be said of them` : undefined,
     removed: removed > 0 ? `${plural(removed, 'event')}, by ${plural(removals, 'removal')} on record` : undefined,
     erased: erased > 0 ? `${erased} bodies, on record` : undefined,
     unsealed: unsealed > 0 ? `${plural(unsealed, 'event')} since: nothing can be said of them yet` : undefined,

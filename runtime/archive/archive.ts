@@ -3,8 +3,10 @@ import type { EventStore } from '../ports/event-store.js'
 import type { Folder } from '../ports/segments.js'
 import type { Feed } from '../read/feed.js'
 import { Catalogue } from './catalogue.js'
+import type { ReadableLog } from './lost-segments.js'
+import { findLost, withoutLost } from './lost-segments.js'
 import { SegmentReader } from './segment-reader.js'
-import { WholeLog } from './whole-log.js'
+import { WholeLog, type WholeLogOptions } from './whole-log.js'
 import { WholeStreams } from './whole-streams.js'
 
 /** What of a log lies in segments, and the ways to read it. */
@@ -13,6 +15,7 @@ export class Archive {
   readonly catalogue: Catalogue
   readonly log: WholeLog
   readonly streams: WholeStreams
+  readonly #options: Pick<WholeLogOptions, 'store' | 'segmentOf'>
 
   constructor(options: {
     readonly store: EventStore
@@ -20,11 +23,22 @@ export class Archive {
     readonly segmentOf: (jobId: string) => Promise<string | undefined>
   }) {
     const { store, folder, segmentOf } = options
+    this.#options = { store, segmentOf }
     this.reader = new SegmentReader(folder)
     this.catalogue = new Catalogue(store, this.reader)
     const { catalogue } = this
     this.log = new WholeLog({ store, catalogue, segmentOf })
     this.streams = new WholeStreams(store, this.log, catalogue)
+  }
+
+  /** All of it that can be read. Throws ArchiveMissing, StoreUnavailable. */
+  async readable(): Promise<ReadableLog> {
+    const { catalogue, reader } = this
+    const lost = await findLost(catalogue, reader)
+    if (lost.length === 0) return { log: this.log, lost, isLost: () => false }
+    const names = new Set(lost.map(({ segment }) => segment.name))
+    const log = new WholeLog({ ...this.#options, catalogue: withoutLost(catalogue, lost) })
+    return { log, lost, isLost: (name) => names.has(catalogue.get(name)?.name ?? '') }
   }
 
   /** Before anything is folded. Where nothing was restored, from the log itself. */

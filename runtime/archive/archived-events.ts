@@ -1,6 +1,6 @@
 import type { EventTexts, Position } from '../../domain/event.js'
 import type { Segment } from '../../projections/segments.js'
-import type { Catalogue } from './catalogue.js'
+import type { SegmentSource } from './lost-segments.js'
 
 /** Events of a page at most. */
 const PAGE = 1_000
@@ -16,14 +16,14 @@ interface Cursor {
  * go after its last.
  */
 export class ArchivedEvents {
-  readonly #catalogue: Catalogue
+  readonly #catalogue: SegmentSource
   readonly #known = new Set<string>()
   #reached: Position
   /** The first to come last. */
   #waiting: Segment[] = []
   #open: Cursor[] = []
 
-  constructor(catalogue: Catalogue, after: Position) {
+  constructor(catalogue: SegmentSource, after: Position) {
     this.#catalogue = catalogue
     this.#reached = after
   }

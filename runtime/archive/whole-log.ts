@@ -13,7 +13,7 @@ import type {
   ReadTextsOptions,
 } from '../ports/event-store.js'
 import { ArchivedEvents } from './archived-events.js'
-import type { Catalogue } from './catalogue.js'
+import type { SegmentSource } from './lost-segments.js'
 import { toRecorded } from './segment-reader.js'
 import { toTexts } from './segment-writer.js'
 
@@ -22,7 +22,7 @@ const END = '\u{10FFFF}'
 
 export interface WholeLogOptions {
   readonly store: EventStore
-  readonly catalogue: Catalogue
+  readonly catalogue: SegmentSource
   /** The segment of a job that was archived. */
   readonly segmentOf: (jobId: string) => Promise<string | undefined>
 }
@@ -271,7 +271,7 @@ export async function* textsOf(store: EventStore, options: ReadTextsOptions): As
 
 /** What a read of the log has to take from the archive. */
 class Share<Event extends Placed> {
-  readonly #catalogue: Catalogue
+  readonly #catalogue: SegmentSource
   readonly #options: ReadAllOptions
   readonly #isWanted: (segment: Segment) => boolean
   readonly #toEvent: (texts: EventTexts) => Event

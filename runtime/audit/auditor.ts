@@ -5,6 +5,7 @@ import { LeafHasher } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import { JobUnknown } from '../../domain/rejection.js'
+import type { Archive } from '../archive/archive.js'
 import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { LogReader } from '../ports/event-store.js'
@@ -27,6 +28,7 @@ import { Verifier } from './verifier.js'
 export interface AuditorOptions extends KeyTools {
   readonly logId: string
   readonly log: LogReader
+  readonly archive: Pick<Archive, 'readable'>
   readonly journal: Journal
   readonly feed: Feed
   readonly queries: Queries
@@ -56,13 +58,13 @@ export class Auditor {
   /** Throws InvalidOption. */
   constructor(options: AuditorOptions) {
     this.#options = options
-    const { settings, feed, log } = options
+    const { settings, feed } = options
     if (settings !== undefined) {
       const signer = toSigner(settings.key, 'openLedger.audit.key', options)
       this.#seal = { signer, origin: settings.origin ?? originOf(signer, options) }
     }
     this.#notary = new Notary(options)
-    this.verifier = new Verifier(log, options, options.lingers)
+    this.verifier = new Verifier(options.archive, options, options.lingers)
     feed.events$.subscribe(({ type, at }) => {
       if (type === 'CheckpointBegun') this.#begunAt = Math.max(this.#begunAt, at)
     })

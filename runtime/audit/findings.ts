@@ -6,7 +6,7 @@ export interface AuditFinding {
    * `changed`: an event is not as it was. `dropped`: one is gone, and nothing on record says why. `inserted`: one came in that
    * was not there. `moved`: one is not where it was. `rewritten`: leaves were exchanged together with their hashes.
    * `truncated`: the end is gone. `signature`: a checkpoint that no key known signed. `erased`: a body is gone, and nothing on
-   * record says so. `record`: what the audit stream says of checkpoints does not hold together.
+   * record says so. `missing`: a file of the archive cannot be read, and so what is in it cannot be checked. `record`: what the audit stream says of checkpoints does not hold together.
    */
   readonly kind:
     | 'changed'
@@ -17,6 +17,7 @@ export interface AuditFinding {
     | 'truncated'
     | 'signature'
     | 'erased'
+    | 'missing'
     | 'record'
   readonly message: string
   /** Which leaves, from 0. */
@@ -26,6 +27,9 @@ export interface AuditFinding {
   readonly revision?: number
   readonly type?: string
   readonly position?: string
+  /** The file of the archive, and how many events are in it. */
+  readonly file?: string
+  readonly events?: number
 }
 
 export type Named = Pick<EventTexts, 'stream' | 'revision' | 'type' | 'position'>

@@ -5,8 +5,9 @@ import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { AuditFinding, Named } from './findings.js'
 import { about, leavesWords, placeOf, wordsOf } from './findings.js'
-import type { LeafSet } from './leaf-set.js'
+import type { Losses, Missing } from './losses.js'
 import { keptLeaves, type Reckoning } from './reckoning.js'
+import type { RemovedStreams } from './removed-streams.js'
 import { textsOf } from './texts.js'
 import type { LeafFilter } from './trail.js'
 
@@ -35,40 +36,50 @@ export class Locator {
   readonly #hasher: LeafHasher
   readonly #indexes = new Map<string, number>()
   readonly #seen: Uint8Array
-  readonly #removed: LeafSet
+  readonly #removed: RemovedStreams
+  readonly #losses: Losses
+  readonly #base: number
   readonly #unknown: Unknown[] = []
   readonly #jumps: Jump[] = []
   readonly #gaps: Gap[] = []
   readonly #revisions = new Map<string, number>()
   readonly findings: AuditFinding[] = []
-  #last: { readonly index: number; readonly event: Named | undefined } = { index: -1, event: undefined }
+  #last: { readonly index: number; readonly event: Named | undefined }
 
-  private constructor(sha256: Sha256, size: number, removed: LeafSet) {
+  /** Events that are as they were, that are gone on record, and that came after the last checkpoint. */
+  compared = 0
+  gone = 0
+  unsealed = 0
+
+  private constructor(sha256: Sha256, { ranges, removed, base }: Reckoning, losses: Losses) {
     this.#hasher = new LeafHasher(sha256)
-    this.#seen = new Uint8Array(size)
+    this.#seen = new Uint8Array(ranges.at(-1)?.size ?? base.size).fill(1, 0, base.size)
     this.#removed = removed
+    this.#losses = losses
+    this.#base = base.size
+    this.#last = { index: base.size - 1, event: undefined }
   }
 
   static async locate(
-    log: LogReader,
-    { ranges, removed }: Reckoning,
+    { log, reckoning, losses }: { log: LogReader; reckoning: Reckoning; losses: Losses },
     isOne: LeafFilter,
     sha256: Sha256,
     signal: AbortSignal | undefined,
-  ): Promise<AuditFinding[]> {
-    const locator = new Locator(sha256, ranges.at(-1)?.size ?? 0, removed.leaves)
-    for await (const leaves of keptLeaves(log, ranges)) locator.#know(leaves)
-    for await (const page of textsOf(log)) {
+  ): Promise<Locator> {
+    const locator = new Locator(sha256, reckoning, losses)
+    for await (const leaves of keptLeaves(log, reckoning.ranges)) locator.#know(leaves)
+    for await (const page of textsOf(log, { after: reckoning.base.end })) {
       signal?.throwIfAborted()
       for (const event of page) if (isOne(event)) locator.#walk(event)
     }
     locator.#conclude()
-    return locator.findings.sort((a, b) => (a.leaves?.from ?? 0) - (b.leaves?.from ?? 0))
+    locator.findings.sort((a, b) => (a.leaves?.from ?? 0) - (b.leaves?.from ?? 0))
+    return locator
   }
 
   #know(leaves: Uint8Array): void {
     for (let at = 0; at < leaves.length; at += HASH_BYTES) {
-      this.#indexes.set(toHex(leaves.subarray(at, at + HASH_BYTES)), this.#indexes.size)
+      this.#indexes.set(toHex(leaves.subarray(at, at + HASH_BYTES)), this.#base + this.#indexes.size)
     }
   }
 
@@ -90,9 +101,10 @@ export class Locator {
       return
     }
     this.#seen[index] = 1
+    this.compared += 1
     if (index < this.#last.index) {
       // Removed on record, and not out of sight yet.
-      if (!this.#removed.has(leaf)) this.#tellMoved(event, index)
+      if (!this.#removed.leaves.has(leaf)) this.#tellMoved(event, index)
       return
     }
     if (index > this.#last.index + 1) {
@@ -130,7 +142,10 @@ export class Locator {
     }
     for (const [after, unknown] of byAnchor) {
       // What follows the last leaf is not in a checkpoint yet.
-      if (after === this.#last.index) continue
+      if (after === this.#last.index) {
+        this.unsealed = unknown.length
+        continue
+      }
       for (const { event } of unknown) {
         this.findings.push(about('inserted', event, after + 1, 'was not there when the checkpoint was signed'))
       }
@@ -139,11 +154,32 @@ export class Locator {
   }
 
   #missing(): Set<number> {
-    const missing = new Set<number>()
-    for (const [hex, index] of this.#indexes) {
-      if (this.#seen[index] === 0 && !this.#removed.has(fromHex(hex) as Uint8Array)) missing.add(index)
+    const missing: Missing[] = []
+    for (const [hex, leaf] of this.#indexes) {
+      if (this.#seen[leaf] === 1) continue
+      const hash = fromHex(hex) as Uint8Array
+      if (this.#removed.leaves.has(hash)) this.gone += 1
+      else missing.push({ leaf, isListed: this.#removed.lost.has(hash) })
     }
-    return missing
+    return new Set(this.#losses.isNone ? missing.map(({ leaf }) => leaf) : this.#unexcused(missing))
+  }
+
+  /** Where an event is that is not known, one of those that are missing was changed, and does not lie in a file that is lost. */
+  #unexcused(missing: readonly Missing[]): number[] {
+    const strangers = grouped(this.#unknown)
+    const changed: number[] = []
+    const rest: Missing[] = []
+    let jump = 0
+    for (const each of missing) {
+      while ((this.#jumps[jump]?.to ?? each.leaf) < each.leaf) jump += 1
+      const { from, before, behind } = this.#jumps[jump] ?? {
+        ...{ from: this.#last.index + 1, before: this.#last.event, behind: undefined },
+      }
+      if (!each.isListed && strangers.get(from - 1)?.pop() !== undefined) changed.push(each.leaf)
+      else if (from <= each.leaf) rest.push({ ...each, after: before?.position, before: behind?.position })
+      else rest.push(each)
+    }
+    return [...changed, ...this.#losses.unexcused(rest)]
   }
 
   #tellDropped(dropped: readonly number[]): void {

@@ -4,14 +4,16 @@ import { NoteUnreadable } from '../../domain/audit/errors.js'
 import type { CheckpointSigned, LeavesHashed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { HASH_BYTES, type Sha256 } from '../../domain/audit/leaf.js'
-import { Frontier } from '../../domain/audit/merkle.js'
+import { Frontier, wholesOf } from '../../domain/audit/merkle.js'
 import type { Checkpoint } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
-import type { EventTexts } from '../../domain/event.js'
+import type { EventTexts, Position } from '../../domain/event.js'
+import { START } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import { contentOf, factsOf } from './facts.js'
 import type { AuditFinding } from './findings.js'
 import { leavesWords, placeOf } from './findings.js'
+import { grown } from './notary.js'
 import { RemovedStreams } from './removed-streams.js'
 import type { Held } from './signer.js'
 import { textsOf } from './texts.js'
@@ -23,8 +25,17 @@ interface SignedRange {
   readonly size: number
 }
 
+/** Where the kept leaves begin: those before cannot be read. */
+interface Base {
+  readonly size: number
+  /** Position of the last event before. */
+  readonly end: Position
+}
+
 export interface Reckoning {
   readonly tree: Frontier
+  readonly base: Base
+  readonly checkpoints: number
   readonly ranges: readonly SignedRange[]
   /** The last one of the log. */
   readonly last: Checkpoint | undefined
@@ -38,10 +49,18 @@ export interface Reckoning {
 type Attempts = Map<number, Uint8Array[]>
 
 export class Reckoner {
-  readonly #tree: Frontier
+  #tree: Frontier
   readonly #held: readonly Held[]
   readonly #check: (note: string, where: EventTexts) => AuditFinding | undefined
-  readonly #ranges: SignedRange[] = []
+  #ranges: SignedRange[] = []
+  #base: Base = { size: 0, end: START }
+  #checkpoints = 0
+  readonly #sha256: Sha256
+  /** Files of the archive are lost, and with them perhaps a part of the stream. */
+  readonly #mayHaveGaps: boolean
+  #next = 0
+  /** Behind a gap: how many leaves were known before it, and what was begun since. */
+  #gap: { readonly size: number; readonly begun: Map<number, Position> } | undefined
   readonly #keys = new Set<string>()
   readonly #removed: RemovedStreams
   readonly findings: AuditFinding[] = []
@@ -55,9 +74,12 @@ export class Reckoner {
     sha256: Sha256,
     held: readonly Held[],
     check: (note: string, where: EventTexts) => AuditFinding | undefined,
+    isLost?: (segment: string) => boolean,
   ) {
+    this.#sha256 = sha256
     this.#tree = new Frontier(sha256)
-    this.#removed = new RemovedStreams(sha256)
+    this.#removed = new RemovedStreams(sha256, isLost)
+    this.#mayHaveGaps = isLost !== undefined
     this.#held = held
     this.#check = check
   }
@@ -73,14 +95,17 @@ export class Reckoner {
 
   #state(): Omit<Reckoning, 'keys'> {
     return {
-      ...{ tree: this.#tree, ranges: this.#ranges, last: this.#last },
+      ...{ tree: this.#tree, ranges: this.#ranges, last: this.#last, base: this.#base, checkpoints: this.#checkpoints },
       ...{ removed: this.#removed, removals: this.#removals },
     }
   }
 
   #take(event: EventTexts): void {
-    const { type } = event
-    if (type === 'LeavesHashed') this.#keep(event)
+    const { type, revision, position } = event
+    if (this.#mayHaveGaps && revision > this.#next) this.#begin({ size: this.#tree.size, begun: new Map() })
+    this.#next = revision + 1
+    if (type === 'CheckpointBegun') this.#gap?.begun.set(revision, position)
+    else if (type === 'LeavesHashed') this.#keep(event)
     else if (type === 'CheckpointSigned') this.#sign(event)
     else if (type === 'JobsRemoved') this.#remove(event)
   }
@@ -114,19 +139,60 @@ export class Reckoner {
       this.#tell(event, 'holds no signed note')
       return
     }
+    this.#checkpoints += 1
+    if (this.#gap !== undefined) {
+      this.#resume(facts, signed, event, this.#gap)
+      return
+    }
     const from = this.#tree.size
     for (const leaves of this.#attempts.get(facts.begun) ?? []) this.#grow(leaves)
     this.#attempts = new Map()
     this.#ranges.push({ begun: facts.begun, from, size: this.#tree.size })
+    this.#accept(facts, signed, event, from)
+  }
+
+  #begin(gap: { readonly size: number; readonly begun: Map<number, Position> }): void {
+    this.#gap = { ...gap, size: this.#gap?.size ?? gap.size }
+    this.#attempts = new Map()
+  }
+
+  /** Kept leaves before this one are not there: from here on the tree grows out of what the checkpoint says of itself. */
+  #resume(
+    facts: CheckpointSigned,
+    signed: Checkpoint,
+    event: EventTexts,
+    gap: { readonly size: number; readonly begun: ReadonlyMap<number, Position> },
+  ): void {
+    this.#attempts = new Map()
+    const end = gap.begun.get(facts.begun)
+    if (end === undefined) return
+    if (wholesOf({ from: 0, to: facts.size }).length !== facts.frontier.length) {
+      this.#tell(event, 'does not say of what its tree is made')
+      return
+    }
+    this.#tree = grown(facts, this.#sha256)
+    this.#ranges = []
+    this.#base = { size: facts.size, end }
+    this.#gap = undefined
+    this.#accept(facts, signed, event, 0)
+    this.#compareHeld()
+    for (const { checkpoint } of this.#held) {
+      if (checkpoint.size <= gap.size || checkpoint.size >= facts.size) continue
+      const message = `the checkpoint held of ${checkpoint.size} leaves cannot be compared: the hashes of those leaves are missing`
+      this.findings.push({ kind: 'missing', message })
+    }
+  }
+
+  #accept(facts: CheckpointSigned, signed: Checkpoint, event: EventTexts, from: number): void {
     this.#keys.add(facts.key)
     this.#last = signed
     const unsigned = this.#check(facts.note, event)
     if (unsigned !== undefined) this.findings.push(unsigned)
-    this.#compare(signed, event)
+    this.#compare(signed, event, from)
   }
 
-  #compare(signed: Checkpoint, event: EventTexts): void {
-    const { from, size } = this.#ranges.at(-1) as SignedRange
+  #compare(signed: Checkpoint, event: EventTexts, from: number): void {
+    const { size } = this.#tree
     const fits = signed.size === this.#tree.size && sameBytes(signed.root, this.#tree.root())
     if (fits || this.#isBroken) return
     this.#isBroken = true
@@ -146,6 +212,10 @@ export class Reckoner {
   /** What somebody holds of a tree of this size has to be what this one is. */
   push(leaves: Uint8Array, at = 0): void {
     this.#tree.push(leaves, at)
+    this.#compareHeld()
+  }
+
+  #compareHeld(): void {
     const { size } = this.#tree
     for (const { checkpoint } of this.#held) {
       if (checkpoint.size !== size || sameBytes(checkpoint.root, this.#tree.root())) continue

@@ -23,13 +23,17 @@ interface Removed {
 
 export class RemovedStreams {
   readonly leaves: LeafSet = new LeafSet()
+  /** Of jobs that lie in segments that cannot be read. */
+  readonly lost: LeafSet = new LeafSet()
+  readonly #isLost: (segment: string) => boolean
   readonly #hasher: LeafHasher
   readonly #streams = new Map<string, Removed>()
   readonly #findings: AuditFinding[] = []
   /** Of the last removal that was taken up. */
   #revision = -1
 
-  constructor(sha256: Sha256) {
+  constructor(sha256: Sha256, isLost: (segment: string) => boolean = () => false) {
+    this.#isLost = isLost
     this.#hasher = new LeafHasher(sha256)
   }
 
@@ -52,12 +56,13 @@ export class RemovedStreams {
     const { jobs, events = [], segment } = factsOf<Partial<JobsRemoved>>(event) ?? {}
     const count = events.reduce((sum, each) => sum + each, 0)
     if (jobs?.length !== events.length || count * HASH_BYTES !== hashes.length) return false
+    const leaves = segment !== undefined && this.#isLost(segment) ? this.lost : this.leaves
     let at = 0
     for (const [index, { id }] of jobs.entries()) {
       const stream = jobStream(id)
       const had = events[index] as number
       for (let revision = 0; revision < had; revision += 1, at += HASH_BYTES) {
-        this.leaves.add(this.#hasher.leaf(stream, revision, hashes.subarray(at, at + HASH_BYTES)))
+        leaves.add(this.#hasher.leaf(stream, revision, hashes.subarray(at, at + HASH_BYTES)))
       }
       this.#streams.set(stream, { events: had, isPartial: isLate || segment !== undefined, seen: 0 })
     }
@@ -67,6 +72,7 @@ export class RemovedStreams {
   /** No more come; from now on events may be met. */
   close(): void {
     this.leaves.close()
+    this.lost.close()
   }
 
   /** An event that is in the log. */
@@ -75,7 +81,7 @@ export class RemovedStreams {
     const removed = this.#streams.get(entry.stream)
     if (removed === undefined) return
     removed.seen += 1
-    if (this.leaves.has(leaf)) return
+    if (this.leaves.has(leaf) || this.lost.has(leaf)) return
     const event = entry.texts()
     const message = `${wordsOf(event)} is of a stream that was removed on record, and was not in it then`
     this.#findings.push({ kind: 'inserted', message, ...placeOf(event) })

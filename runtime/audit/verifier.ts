@@ -5,12 +5,14 @@ import { HASH_BYTES, type isLeafEntry, LeafHasher } from '../../domain/audit/lea
 import type { VerifierKey } from '../../domain/audit/note.js'
 import { parseNote, parseVerifierKey } from '../../domain/audit/note.js'
 import { InvalidOption } from '../../domain/errors.js'
-import type { EventTexts } from '../../domain/event.js'
+import type { EventTexts, Position } from '../../domain/event.js'
+import type { Archive } from '../archive/archive.js'
 import type { LogReader } from '../ports/event-store.js'
 import { Alignment } from './alignment.js'
 import type { AuditFinding, Named } from './findings.js'
 import { leavesWords, placeOf, wordsOf } from './findings.js'
 import { Locator } from './locator.js'
+import { Losses } from './losses.js'
 import type { Reckoning } from './reckoning.js'
 import { keptLeaves, Reckoner } from './reckoning.js'
 import { Redactions } from './redactions.js'
@@ -61,18 +63,22 @@ export interface AuditReport {
   readonly removals: number
   /** Bodies that were erased. */
   readonly erased: number
+  /** Events that cannot be checked, for files of the archive are missing or damaged. */
+  readonly missing: number
 }
+
+type Check = (note: string, where: EventTexts) => AuditFinding | undefined
 
 const MOST = 1_000
 
 export class Verifier {
-  readonly #log: LogReader
+  readonly #archive: Pick<Archive, 'readable'>
   readonly #tools: KeyTools
   readonly #lingers: boolean
 
   /** `lingers`: a stream that was removed may be shown for a while, or a part of it. */
-  constructor(log: LogReader, tools: KeyTools, lingers: boolean) {
-    this.#log = log
+  constructor(archive: Pick<Archive, 'readable'>, tools: KeyTools, lingers: boolean) {
+    this.#archive = archive
     this.#tools = tools
     this.#lingers = lingers
   }
@@ -80,35 +86,40 @@ export class Verifier {
   /** Rejects with the signal's reason, and the store's errors. */
   async verify(request: VerifyRequest): Promise<AuditReport> {
     const { hash } = this.#tools.digest
-    const reckoner = new Reckoner(hash, request.held, (note, where) => this.#unsigned(note, where, request.keys))
-    const reckoning = await reckoner.read(this.#log, request.signal)
-    const { last, keys, ranges } = reckoning
+    const { log, lost, isLost } = await this.#archive.readable()
+    const losses = new Losses(lost)
+    const check: Check = (note, where) => this.#unsigned(note, where, request.keys)
+    const reckoner = new Reckoner(hash, request.held, check, losses.isNone ? undefined : isLost)
+    const reckoning = await reckoner.read(log, request.signal)
+    const { last, keys, checkpoints, base } = reckoning
     const size = reckoning.tree.size
-    const isEntry = await entryFilter(this.#log, this.#lingers)
-    const walk = new Walk(this.#log, reckoning, reckoner, isEntry, this.#tools)
+    const walk = new Walk(log, reckoning, reckoner, await entryFilter(log, this.#lingers), this.#tools)
     await walk.run(request)
-    const located = walk.fits ? [] : await this.#locate(reckoning, request.signal)
+    const isAll = walk.fits && losses.isNone
+    const located = isAll ? undefined : await this.#locate({ log, reckoning, losses }, request.signal)
     const findings = [
       ...this.#heldFindings(request, reckoning),
+      ...losses.findings(base.size),
       ...reckoner.findings,
-      ...located,
-      ...(walk.fits ? reckoning.removed.findings(this.#lingers) : []),
-      ...walk.redactions.findings,
-      ...tooLong(request.held, reckoning, walk),
+      ...(located?.findings ?? reckoning.removed.findings(this.#lingers)),
+      ...walk.redactions.findings.filter(({ stream }) => !losses.mayTellOf(stream)),
+      ...tooLong(request.held, reckoning, walk, losses.isNone),
     ]
+    const counted = losses.isNone ? undefined : located
     return {
       ...{ ok: findings.length === 0, findings: findings.slice(0, MOST), found: findings.length },
       ...(last !== undefined && { origin: last.origin, root: toBase64(last.root) }),
-      ...{ size, checkpoints: ranges.length, held: request.held.length, keys },
+      ...{ size, checkpoints, held: request.held.length, keys },
       relativeTo: request.held.length > 0 ? 'held' : request.keys === undefined ? 'log' : 'keys',
-      ...{ events: walk.events, unsealed: walk.unsealed, removed: walk.removed, removals: reckoning.removals },
-      erased: walk.redactions.erased,
+      ...{ events: counted?.compared ?? walk.events, unsealed: counted?.unsealed ?? walk.unsealed },
+      ...{ removed: counted?.gone ?? walk.removed, removals: reckoning.removals },
+      ...{ erased: walk.redactions.erased, missing: losses.count + base.size },
     }
   }
 
-  async #locate(reckoning: Reckoning, signal: AbortSignal | undefined): Promise<AuditFinding[]> {
-    const isOne = await leafFilter(this.#log, this.#lingers)
-    return Locator.locate(this.#log, reckoning, isOne, this.#tools.digest.hash, signal)
+  async #locate(world: Parameters<typeof Locator.locate>[0], signal: AbortSignal | undefined): Promise<Locator> {
+    const isOne = await leafFilter(world.log, this.#lingers)
+    return Locator.locate(world, isOne, this.#tools.digest.hash, signal)
   }
 
   #unsigned(note: string, where: EventTexts, keys: readonly VerifierKey[] | undefined): AuditFinding | undefined {
@@ -150,14 +161,14 @@ export class Verifier {
 }
 
 /** A checkpoint that covers more than there is: the end of the log is gone, or nobody can say. */
-function tooLong(held: readonly Held[], { tree }: Reckoning, { fits, last }: Walk): AuditFinding[] {
+function tooLong(held: readonly Held[], { tree }: Reckoning, { fits, last }: Walk, isWhole: boolean): AuditFinding[] {
   const longest = Math.max(0, ...held.map(({ checkpoint }) => checkpoint.size))
   if (longest <= tree.size) return []
   const leaves = { from: tree.size, to: longest - 1 }
   const gone = `${leavesWords(leaves.from, leaves.to)} of the checkpoint held`
   const end = last === undefined ? 'the log is empty' : `the log ends with ${wordsOf(last)}`
   const message = fits ? `${gone} are gone: ${end}` : `${gone} cannot be looked for: what is before them differs`
-  return [{ kind: 'truncated', message, leaves, ...(last && placeOf(last)) }]
+  return [{ kind: isWhole ? 'truncated' : 'missing', message, leaves, ...(last && placeOf(last)) }]
 }
 
 /** Once through the log. */
@@ -171,6 +182,7 @@ class Walk {
   readonly #size: number
   /** Of the event at hand. */
   readonly #leaf = new Uint8Array(HASH_BYTES)
+  readonly #after: Position
   readonly redactions = new Redactions()
   fits = true
   events = 0
@@ -191,6 +203,7 @@ class Walk {
     this.#reckoner = reckoner
     this.#hasher = new LeafHasher(digest.hash)
     this.#size = reckoning.tree.size
+    this.#after = reckoning.base.end
   }
 
   get removed(): number {
@@ -198,7 +211,7 @@ class Walk {
   }
 
   async run({ signal, onProgress }: VerifyRequest): Promise<void> {
-    for await (const entries of entriesOf(this.#log)) {
+    for await (const entries of entriesOf(this.#log, { after: this.#after })) {
       signal?.throwIfAborted()
       let last = -1
       while (entries.next()) {
