@@ -3,8 +3,10 @@ import { InvalidOption } from '../domain/errors.js'
 import { toHeld, toKeys } from './audit/signer.js'
 import type { Signed } from './audit/trail.js'
 import type { AuditReport, VerifyProgress } from './audit/verifier.js'
-import { checkKeys, toCount, toName, toSignal, toText } from './checks.js'
+import { readWitnesses } from './audit/witness.js'
+import { checkKeys, toCount, toName, toSignal, toText, toTexts } from './checks.js'
 import type { Engine } from './engine.js'
+import { StoreRefused } from './ports/event-store.js'
 
 /** A signed checkpoint. Whoever is to trust it later keeps `note` where the operator cannot reach it. */
 export interface CheckpointInfo {
@@ -46,6 +48,8 @@ export interface ProveOptions {
 export interface VerifyOptions {
   /** Notes that somebody else has kept. Without one, whoever has the key can have written all of the log anew. */
   readonly held?: readonly string[]
+  /** Proofs and exports that somebody else has kept, by their paths: what was written anew since is named, event by event. */
+  readonly files?: readonly string[]
   /** Public keys to believe. Default: those that the log itself names. */
   readonly keys?: readonly string[]
   readonly signal?: AbortSignal
@@ -56,7 +60,7 @@ const CHECKPOINT_KEYS = new Set(['signal'])
 const TARGET_KEYS = new Set(['job', 'event'])
 const EVENT_KEYS = new Set(['stream', 'revision'])
 const PROVE_KEYS = new Set(['since'])
-const VERIFY_KEYS = new Set(['held', 'keys', 'signal', 'onProgress'])
+const VERIFY_KEYS = new Set(['held', 'files', 'keys', 'signal', 'onProgress'])
 
 export class Audit {
   readonly #engine: () => Engine
@@ -101,7 +105,7 @@ export class Audit {
 
   /**
    * Holds the whole log against its checkpoints, and against those that somebody else holds. Resolves with what was found, also
-   * where that is bad. Throws InvalidOption, NoteUnreadable, StoreUnavailable, LedgerClosed, or the signal's reason.
+   * where that is bad. Throws InvalidOption, NoteUnreadable, BundleUnreadable, StoreUnavailable, LedgerClosed, or the signal's reason.
    */
   async verify(options: VerifyOptions = {}): Promise<AuditReport> {
     const { auditor, ports } = this.#engine()
@@ -111,9 +115,13 @@ export class Audit {
     if (onProgress !== undefined && typeof onProgress !== 'function') {
       throw new InvalidOption('audit.verify.onProgress', 'a function', onProgress)
     }
+    const keys = toKeys(options.keys, 'audit.verify.keys', ports)
+    const paths = toTexts(options.files, 'audit.verify.files') ?? []
+    if (paths.length > 0 && ports.files === undefined) throw new StoreRefused('Expected a ledger that can read files.')
     return auditor.verifier.verify({
       held: held.map(toHeld),
-      keys: toKeys(options.keys, 'audit.verify.keys', ports),
+      ...(ports.files !== undefined && { witnesses: await readWitnesses(paths, ports.files, ports, keys) }),
+      keys,
       signal: toSignal(options.signal, 'audit.verify.signal'),
       onProgress,
     })

@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { BundleReport } from '../../runtime/audit/bundle-check.js'
 import type { AuditFinding } from '../../runtime/audit/findings.js'
@@ -21,19 +22,28 @@ export function addVerify(audit: Command): void {
       'Holds the whole log against its checkpoints and against those that you hold, and says where it differs. With a file (a proof, an export, a segment, compressed or not) that is checked, and no ledger is opened.',
     )
     .argument('[file]', 'a file that left a ledger')
-    .option('--held <file>', 'a signed note that you have kept; may be repeated', repeated(String))
+    .option(
+      '--held <file>',
+      'a signed note that you have kept, or a proof or an export; may be repeated',
+      repeated(String),
+    )
     .option('--key <key|file>', 'public key to believe, or a file with it; may be repeated', repeated(String))
     .addHelpText('after', VERIFY_HELP)
     .action(async (file: string | undefined, flags: VerifyFlags, command: Command) => {
       const session = new Session(command)
-      const held = (flags.held ?? []).map((path) => textOf('--held', path))
+      const files = (flags.held ?? []).filter(isBundle)
+      const held = (flags.held ?? []).filter((path) => !files.includes(path)).map((path) => textOf('--held', path))
       const keys = flags.key?.map(keyOf)
-      if (file === undefined) await verifyLog(session, { held, ...(keys && { keys }) })
+      if (file !== undefined && files.length > 0)
+        throw new CliError('USAGE', `A file is held against signed notes: ${files[0]} is none.`)
+      if (file === undefined) await verifyLog(session, { held, files, ...(keys && { keys }) })
       else await verifyFile(session, file, { held, keys })
     })
 }
 
 const VERIFY_HELP = `
+Whatever was written anew together with its hashes is located between two notes
+that are held, and event by event with a proof or an export from before.
 Without --held all rests on the key: whoever has it can have written the log
 anew. Without --key all rests on the log itself.
 
@@ -45,7 +55,10 @@ Examples:
   $ jobledger audit verify --held monday.note --key jobs.pub
   $ jobledger audit verify order-17.proof --held monday.note --key jobs.pub`
 
-async function verifyLog(session: Session, request: { held: string[]; keys?: string[] }): Promise<void> {
+async function verifyLog(
+  session: Session,
+  request: { held: string[]; files: string[]; keys?: string[] },
+): Promise<void> {
   const { output } = session
   const report = await session.read((ledger) =>
     untilStopped('nothing can be said', (signal) =>
@@ -139,6 +152,18 @@ const PROVEN: Readonly<Record<BundleReport['proven'], string>> = {
 
 const provenWords = (proven: BundleReport['proven'], unsealed: number): string =>
   proven === 'each' && unsealed > 0 ? `${PROVEN.each}, but for the last ${unsealed}` : PROVEN[proven]
+
+/** A proof or an export, and no note. */
+function isBundle(path: string): boolean {
+  if (!existsSync(path)) return false
+  const begin = Buffer.alloc(BUNDLE_BEGINS.length)
+  const file = openSync(path, 'r')
+  readSync(file, begin)
+  closeSync(file)
+  return path.endsWith('.gz') || begin.toString() === BUNDLE_BEGINS
+}
+
+const BUNDLE_BEGINS = '{"format":"jobledger/'
 
 const keyOf = (given: string): string => (/^[^+\s]+\+[0-9a-f]{8}\+/.test(given) ? given : textOf('--key', given).trim())
 

@@ -209,6 +209,11 @@ export class BundleCheck {
     return this.#differs && slice !== undefined ? { from: slice.from, to: slice.to } : undefined
   }
 
+  /** That it comes with. */
+  get note(): string | undefined {
+    return this.#manifest?.checkpoint
+  }
+
   /** After the last line. Throws NoteUnreadable. */
   report(): BundleReport {
     const manifest = this.#manifest ?? readManifest('')

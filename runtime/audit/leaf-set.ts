@@ -17,8 +17,17 @@ export class LeafSet {
     this.#values = this.#values.slice(0, this.#count).sort()
   }
 
+  get size(): number {
+    return this.#count
+  }
+
   /** The hash that begins at `at`. */
   has(hashes: Uint8Array, at = 0): boolean {
+    return this.indexOf(hashes, at) !== -1
+  }
+
+  /** Where it stands among all; -1: it is not there. */
+  indexOf(hashes: Uint8Array, at = 0): number {
     const wanted = numberAt(hashes, at)
     let low = 0
     let high = this.#count
@@ -27,7 +36,7 @@ export class LeafSet {
       if ((this.#values[middle] as number) < wanted) low = middle + 1
       else high = middle
     }
-    return this.#values[low] === wanted
+    return low < this.#count && this.#values[low] === wanted ? low : -1
   }
 
   #enlarge(): void {

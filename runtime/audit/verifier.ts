@@ -21,6 +21,7 @@ import type { Held, KeyTools } from './signer.js'
 import { signedBy } from './signer.js'
 import { entriesOf } from './texts.js'
 import { entryFilter, leafFilter } from './trail.js'
+import { showAll, type Witness } from './witness.js'
 
 export interface VerifyProgress {
   readonly events: number
@@ -30,6 +31,8 @@ export interface VerifyProgress {
 
 export interface VerifyRequest {
   readonly held: readonly Held[]
+  /** Files that somebody has kept; each is read anew, and has a checkpoint of its own. */
+  readonly witnesses?: readonly Witness[]
   /** undefined: those that the log itself names, which proves nothing about who has signed. */
   readonly keys: readonly VerifierKey[] | undefined
   readonly signal?: AbortSignal | undefined
@@ -84,7 +87,8 @@ export class Verifier {
   }
 
   /** Rejects with the signal's reason, and the store's errors. */
-  async verify(request: VerifyRequest): Promise<AuditReport> {
+  async verify({ witnesses = [], ...given }: VerifyRequest): Promise<AuditReport> {
+    const request = { ...given, held: [...given.held, ...witnesses.flatMap(({ held }) => held ?? [])] }
     const { hash } = this.#tools.digest
     const { log, lost, isLost } = await this.#archive.readable()
     const losses = new Losses(lost)
@@ -97,6 +101,10 @@ export class Verifier {
     await walk.run(request)
     const isAll = walk.fits && losses.isNone
     const located = isAll ? undefined : await this.#locate({ log, reckoning, losses }, request.signal)
+    await showAll(witnesses, log, this.#tools, request.signal)
+    const testified = await Promise.all(
+      witnesses.map((witness) => witness.findings(log, reckoning.removed, losses.isNone)),
+    )
     const findings = [
       ...this.#heldFindings(request, reckoning),
       ...losses.findings(base.size),
@@ -104,6 +112,7 @@ export class Verifier {
       ...(located?.findings ?? reckoning.removed.findings(this.#lingers)),
       ...walk.redactions.findings.filter(({ stream }) => !losses.mayTellOf(stream)),
       ...tooLong(request.held, reckoning, walk, losses.isNone),
+      ...testified.flat().filter((each) => !located?.findings.some((other) => isSame(each, other))),
     ]
     const counted = losses.isNone ? undefined : located
     return {
@@ -159,6 +168,8 @@ export class Verifier {
     })
   }
 }
+
+const isSame = (a: AuditFinding, b: AuditFinding): boolean => a.stream === b.stream && a.revision === b.revision
 
 /** A checkpoint that covers more than there is: the end of the log is gone, or nobody can say. */
 function tooLong(held: readonly Held[], { tree }: Reckoning, { fits, last }: Walk, isWhole: boolean): AuditFinding[] {

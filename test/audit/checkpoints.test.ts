@@ -288,6 +288,7 @@ describe('refused', () => {
       () => calls.prove({ job: 'a' }, { sinc: 'x' } as never),
       () => calls.verify({ keys: ['x'] }),
       () => calls.verify({ held: 'x' } as never),
+      () => calls.verify({ files: 1 } as never),
       () => calls.verify({ onProgress: 1 } as never),
       () => calls.checkpoint({ sig: 1 } as never),
     ]) {

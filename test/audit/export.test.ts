@@ -258,7 +258,13 @@ test('jobs are removed and archived while the log is exported or verified', asyn
   expect(await ledger.export({ to, force: true })).toMatchObject({ proven: 'whole', removed })
   expect(await ours(to)).toMatchObject({ ok: true })
   meanwhile(() => ledger.remove('waits'))
-  expect(await ledger.audit.verify({ held: notes })).toMatchObject({ ok: true, findings: [] })
+  // What was removed on record since a file was made is not missed.
+  const files = [whole, middle, filtered].map(({ file }) => file)
+  expect(await ledger.audit.verify({ held: notes, files })).toMatchObject({ ok: true, findings: [], held: 5 })
+  const forged = await changed(filtered, (text) => text.replace('"type":"Leased"', '"type":"Lapsed"'))
+  expect(await ledger.audit.verify({ held: notes, files: [forged] })).toMatchObject({
+    findings: [expect.objectContaining({ kind: 'record', message: expect.stringMatching(/which is held: Lapsed/) })],
+  })
   await ledger.close()
 })
 

@@ -1,12 +1,16 @@
 /** Whatever somebody changes in the file by hand, `verify` finds it, and says where. */
-import type Database from 'better-sqlite3'
+import { copyFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import Database from 'better-sqlite3'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { nodeDigest } from '../../adapters/node/digest.js'
+import { openLedger } from '../../adapters/open-ledger.js'
 import { LeafHasher } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
+import type { AuditFinding } from '../../runtime/audit/findings.js'
 import { Redactions } from '../../runtime/audit/redactions.js'
 import { temporaryFolder } from '../adapters/temporary-folder.js'
-import { type Kept, tampered, twoCheckpoints } from './world.js'
+import { audit, type Kept, OWN, tampered, twoCheckpoints } from './world.js'
 
 let kept: Kept
 
@@ -169,6 +173,43 @@ describe('a stream that was written anew, with fresh hashes', () => {
       db.prepare('DELETE FROM jobledger_events WHERE stream = ? AND revision > 0').run(audit)
     })
     expect(findings).toEqual([expect.objectContaining({ kind: 'rewritten' })])
+  })
+})
+
+describe('events that were written anew with all there is of them, and signed again', () => {
+  /** Files from before, and what is said beside them of a log that was made of the old one with one more change. */
+  async function rewritten(change: (db: Database.Database) => void): Promise<AuditFinding[][]> {
+    const path = join(dirname(kept.path), 'before.db')
+    await copyFile(kept.path, path)
+    const files = ['a.proof', 'all.ndjson.gz'].map((name) => join(dirname(path), name))
+    const before = await openLedger({ url: `sqlite:${path}` })
+    await writeFile(files[0] as string, await before.audit.prove({ job: 'a' }))
+    await before.export({ to: files[1] as string })
+    await before.close()
+    const db = new Database(path)
+    change(db)
+    const audits = db.prepare("SELECT position FROM jobledger_events WHERE name = 'audit'").pluck().get()
+    db.prepare('DELETE FROM jobledger_events WHERE stream = ? AND revision > 0').run(audits)
+    db.close()
+    await Promise.all(['', '-wal', '-shm'].map((end) => rm(`${path}-views${end}`, { force: true })))
+    const after = await openLedger({ url: `sqlite:${path}`, audit })
+    await after.audit.checkpoint()
+    const findings: AuditFinding[][] = []
+    for (const file of files)
+      findings.push([...(await after.audit.verify({ files: [file], keys: [OWN.key] })).findings])
+    await after.close()
+    return findings
+  }
+
+  test('are named by who holds a proof or an export from before', async () => {
+    const changed = expect.objectContaining({ kind: 'changed', stream: 'job-a', revision: 2, type: 'Finished' })
+    const [proof, all] = await rewritten((db) =>
+      set(db, 'data', "replace(data, 'succeeded', 'failed')", positionOf(db, 2)),
+    )
+    expect(proof).toContainEqual(changed)
+    expect(proof?.filter(({ kind }) => kind === 'changed')).toHaveLength(1)
+    expect(all).toContainEqual(changed)
+    expect(all?.filter(({ stream, kind }) => kind === 'changed' && stream !== 'audit')).toHaveLength(1)
   })
 })
 

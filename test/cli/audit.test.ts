@@ -69,9 +69,10 @@ describe('audit', { timeout: PATIENCE }, () => {
     const log = await desk.run(['audit', 'verify', ...HELD])
     expect(log).toMatchObject({ code: 5, stderr: 'error: 1 difference found.\n' })
     expect(log.stdout).toMatch(/\nchanged: Queued at revision 0 of job-a is not as it was\n$/)
-    const { stdout } = await desk.run(['audit', 'verify', ...HELD, '--json'])
+    const { stdout } = await desk.run(['audit', 'verify', ...HELD, '--held', 'a.proof', '--json'])
     expect(JSON.parse(stdout)).toMatchObject({
       ok: false,
+      held: 2,
       findings: [{ kind: 'changed', stream: 'job-a', revision: 0 }],
     })
   })
