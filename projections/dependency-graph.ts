@@ -82,6 +82,12 @@ export class DependencyGraph {
     return 'free'
   }
 
+  /** The job runs: what it waited for has come, also where the log has lost how. */
+  began(id: string): void {
+    for (const dependency of this.openEdges(id)) dropFrom(this.#dependents, dependency.id, id)
+    this.#open.delete(id)
+  }
+
   /** The job has ended itself: its edges do not matter any more. */
   drop(job: JobState): void {
     for (const dependency of this.#open.get(job.id)?.keys() ?? []) dropFrom(this.#dependents, dependency, job.id)

@@ -112,10 +112,15 @@ export class JobBoard {
     this.#jobs.set(after.id, after)
     if (after.lease !== undefined) {
       this.#leased.set(after.lease.token, after)
-      if (before?.lease === undefined) this.keys.began(after)
+      if (before?.lease === undefined) this.#began(after)
     } else if (before?.lease !== undefined) this.#giveBack(before, before.lease.token)
     if (before === undefined || before.phase === 'ended') this.#addEdges(after)
     if (after.phase === 'waiting') this.#place(after, now)
+  }
+
+  #began(job: JobState): void {
+    this.keys.began(job)
+    if (job.dependsOn.length > 0) this.graph.began(job.id)
   }
 
   #noteEdge({ id }: JobState, ended: NonNullable<Rescheduled['ended']>): void {

@@ -75,6 +75,26 @@ describe('a ledger as of then', () => {
     await ledger.close()
   })
 
+  test('does not say that a job was blocked which had run, where what it waited for was removed since', async () => {
+    const backoff = { min: '1m', jitter: 'none' } as const
+    const second = defineJob({
+      ...{ type: 'second', backoff },
+      handle: (_: null, { attempt }) => {
+        if (attempt === 1) throw new Error('not yet')
+      },
+    })
+    const ledger = await testLedger({ jobs: [note, second] })
+    await ledger.enqueue(note, 'a', { id: 'a' })
+    await ledger.enqueue(second, null, { id: 'b', dependsOn: ['a'] })
+    await ledger.drain()
+    const then = ledger.asOf(ledger.clock.now())
+    await ledger.advance('2m')
+    await ledger.remove('a')
+    expect(await then.job('b')).toMatchObject({ state: 'scheduled', run: 1, blockedBy: [] })
+    expect((await then.queues()).default).toMatchObject({ scheduled: 1, blocked: 0 })
+    await ledger.close()
+  })
+
   test('by the position of an event alone', async () => {
     const ledger = await testLedger({ jobs: [note] })
     const positions: string[] = []
