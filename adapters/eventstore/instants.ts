@@ -1,6 +1,7 @@
 /**
- * Which position the log had reached at an instant. The server cannot be asked for our own time, so the log is walked through;
- * what was seen on the way is kept as a mark every so many events, and the next walk begins at one of them.
+ * Which position the log had reached at an instant. The server cannot be asked for our own time, so the log is walked through.
+ * What was seen on the way is kept as a mark every so many events, and the next walk begins at one of them; what lies behind the
+ * mark of the last walk is kept as it is, for whoever looks for the instant of a position asks for forty of them.
  */
 import type { Position } from '../../domain/event.js'
 import type { Reader } from './reader.js'
@@ -13,9 +14,18 @@ interface Mark {
   readonly latest: number
 }
 
+interface Seen {
+  readonly position: Position
+  readonly at: number
+}
+
+const BEGINNING: Mark = { position: '', latest: 0 }
+
 export class Instants {
   readonly #reader: Reader
-  readonly #marks: Mark[] = []
+  readonly #marks: Mark[] = [BEGINNING]
+  /** All there is behind a mark, as far as anybody went. */
+  #walked: { readonly mark: Mark; readonly events: Seen[] } = { mark: BEGINNING, events: [] }
 
   constructor(reader: Reader) {
     this.#reader = reader
@@ -23,21 +33,39 @@ export class Instants {
 
   /** End of the longest beginning of the log in which no event is later than `instant`. */
   async positionAt(instant: number): Promise<Position> {
-    let { position, latest } = this.#marks.findLast((mark) => mark.latest <= instant) ?? { position: '', latest: 0 }
-    let since = 0
+    const mark = this.#marks.findLast(({ latest }) => latest <= instant) ?? BEGINNING
+    if (this.#walked.mark !== mark) this.#walked = { mark, events: [] }
+    let [{ position, latest }, { events }] = [mark, this.#walked]
+    for (const event of events) {
+      if (event.at > instant) return position
+      position = event.position
+      latest = Math.max(latest, event.at)
+    }
     for await (const page of this.#reader.all({ after: position })) {
+      remember(events, page)
       for (const event of page) {
         if (event.at > instant) return position
         position = event.position
         latest = Math.max(latest, event.at)
-        since += 1
-        if (since % MARK_EVERY === 0) this.#mark({ position, latest })
       }
+      if (events.length >= MARK_EVERY) events = this.#setMark({ position, latest })
     }
     return position
   }
 
-  #mark(mark: Mark): void {
-    if (mark.position > (this.#marks.at(-1)?.position ?? '')) this.#marks.push(mark)
+  /** Whoever is not in front goes on for itself. */
+  #setMark(mark: Mark): Seen[] {
+    const events: Seen[] = []
+    if (mark.position <= (this.#marks.at(-1)?.position ?? '')) return events
+    this.#marks.push(mark)
+    this.#walked = { mark, events }
+    return events
+  }
+}
+
+/** Another walk may have been here meanwhile. */
+function remember(events: Seen[], page: readonly Seen[]): void {
+  for (const { position, at } of page) {
+    if (position > (events.at(-1)?.position ?? '')) events.push({ position, at })
   }
 }
