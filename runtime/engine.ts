@@ -148,6 +148,7 @@ export class Engine {
     const { removal } = this
     this.retention = new Retention(options.retention, {
       ...{ store, views, removal, clock, logger },
+      sweep: (metadata) => this.keeper.sweep(metadata),
       sync: () => this.checkpointer.save(),
     })
     const { logId } = store

@@ -136,7 +136,9 @@ class Run {
     for (const segment of catalogue.incomplete) {
       const events = await catalogue.eventsOf(segment)
       const left = events.filter(({ stream }) => !catalogue.lets(segment.name, stream))
-      await this.#take(segment.name, statesOf(byStream(left, () => true)), revisionsOf(left))
+      const streams = byStream(left, () => true)
+      const jobs = statesOf(streams).map((job) => asArchived(job, streams.get(jobStream(job.id)) ?? []))
+      await this.#take(segment.name, jobs, revisionsOf(left))
       await keeper.tidy(segment.name, this.#metadata)
     }
     const cuts = catalogue.all.findLast(({ cut }) => cut !== undefined)?.cut ?? []
@@ -176,7 +178,7 @@ class Run {
       for (const [index, events] of streams.entries()) {
         // Removed by somebody else meanwhile.
         if (events[0]?.revision !== 0) continue
-        this.#jobs.push(some[index] as JobState)
+        this.#jobs.push(asArchived(some[index] as JobState, events))
         for (const event of events) this.#draft.add(event)
       }
       if (this.#draft.isFull) await this.#seal()
@@ -264,6 +266,12 @@ class Run {
     this.#count(sealed)
     return true
   }
+}
+
+/** One without bodies has as little left to erase as one that was expunged: nobody is to look for them in its segment. */
+function asArchived(job: JobState, events: readonly EventTexts[]): JobState {
+  const isLegible = events.some(({ body }) => body !== undefined && 'content' in body)
+  return isLegible ? job : { ...job, rare: { ...job.rare, expunged: true } }
 }
 
 function revisionsOf(events: readonly EventTexts[]): commands.Revisions {

@@ -225,6 +225,51 @@ export class Removal {
     }
   }
 
+  /** Of one segment, as far as nobody needs them. */
+  async removeArchived(
+    segment: string,
+    ids: readonly string[],
+    rule: string,
+    metadata: Metadata | undefined,
+  ): Promise<Removed> {
+    const free = ids.filter((id) => !this.isNeeded(id))
+    const removed = await this.#keeper.remove(segment, free, rule, metadata)
+    const kept = ids.length - free.length
+    if (removed !== undefined) return { removed, kept }
+    const all = await this.removeAll(await this.#statesOf(free), rule, metadata)
+    return { removed: all.removed, kept: kept + all.kept }
+  }
+
+  /** As `removeArchived`, of their bodies. */
+  async expungeArchived(
+    segment: string,
+    ids: readonly string[],
+    rule: string,
+    metadata: Metadata | undefined,
+  ): Promise<{ readonly expunged: number; readonly kept: number }> {
+    const free = ids.filter((id) => !this.isNeeded(id))
+    const kept = ids.length - free.length
+    const archived = await this.#keeper.expunge(segment, free, rule, metadata)
+    if (archived !== undefined) return { expunged: archived, kept }
+    let expunged = 0
+    for (const job of await this.#statesOf(free)) if (await this.expungeEnded(job, rule, metadata)) expunged += 1
+    return { expunged, kept }
+  }
+
+  /** In a copy of a log that had them archived they are in the log itself. */
+  async #statesOf(ids: readonly string[]): Promise<JobState[]> {
+    const states: JobState[] = []
+    for (const id of ids) {
+      try {
+        states.push((await this.#queries.read(id)).state)
+      } catch (error) {
+        // Somebody else has removed it.
+        if (!isRefusal(error)) throw error
+      }
+    }
+    return states
+  }
+
   /** Erases the bodies of an ended job. False: there were none left. Throws JobUnknown, JobRemoved, JobNotEnded. */
   async expunge(id: string, rule: string, metadata?: Metadata): Promise<boolean> {
     await this.#queries.read(id)

@@ -10,14 +10,16 @@ import type { Clock } from '../ports/clock.js'
 import { delay } from '../ports/clock.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Logger } from '../ports/logger.js'
-import type { EndedFilter, Views } from '../ports/views.js'
+import type { ArchivedRow, EndedFilter, Views } from '../ports/views.js'
+import { ArchivedRetention } from './archived-retention.js'
 import { Rehearsal } from './rehearsal.js'
 import type { Removal } from './removal.js'
 
 /**
  * Which ended jobs are to go. A job is due when it matches `state`, `type`, `queue` and `channel` and is older than
  * `olderThan`, or beyond the newest `maxCount`, or beyond the newest `maxBytes`; but never one of the newest `keepNewest`.
- * Age counts from the end. What a job that has not ended depends on stays in any case.
+ * Age counts from the end. What a job that has not ended depends on stays in any case. Archived jobs are jobs like others, but
+ * for `maxBytes`, which neither counts nor takes them.
  */
 export interface RetentionRule {
   /** Recorded with what it removes; default `rule-1`, `rule-2` ... by place. */
@@ -31,7 +33,7 @@ export interface RetentionRule {
   /** Strictly older than this. */
   readonly olderThan?: Duration
   readonly maxCount?: number
-  /** Facts, metadata and bodies, without the store's own indexes. */
+  /** Facts, metadata and bodies in the log, without the store's own indexes. */
   readonly maxBytes?: number
   readonly keepNewest?: number
 }
@@ -74,6 +76,13 @@ interface Rule {
   readonly keepNewest: number
 }
 
+interface Run {
+  readonly rehearsal: Rehearsal | undefined
+  readonly signal: AbortSignal | undefined
+  readonly metadata: Metadata | undefined
+  readonly tell: (name: string, more: Partial<RetentionCounts>) => void
+}
+
 const PAGE = 500
 /** Jobs whose bodies are in memory at once, to be hashed. */
 const AT_ONCE = 20
@@ -95,6 +104,8 @@ export class Retention {
   readonly #store: EventStore
   readonly #views: Views
   readonly #removal: Removal
+  readonly #archived: ArchivedRetention
+  readonly #sweep: (metadata: Metadata | undefined) => Promise<void>
   readonly #clock: Clock
   readonly #log: Logger
   readonly #sync: () => Promise<unknown>
@@ -108,6 +119,8 @@ export class Retention {
       readonly removal: Removal
       readonly clock: Clock
       readonly logger: Logger
+      /** Deletes what somebody who died has left in the archive. */
+      readonly sweep: (metadata: Metadata | undefined) => Promise<void>
       /** Brings the views up to what was folded. */
       readonly sync: () => Promise<unknown>
     },
@@ -118,6 +131,8 @@ export class Retention {
     this.#store = world.store
     this.#views = world.views
     this.#removal = world.removal
+    this.#archived = new ArchivedRetention(world.views, world.removal)
+    this.#sweep = world.sweep
     this.#clock = world.clock
     this.#log = world.logger
     this.#sync = world.sync
@@ -143,30 +158,31 @@ export class Retention {
       onProgress?.(sum(Object.values(counts)))
     }
     const rehearsal = dryRun ? new Rehearsal() : undefined
+    if (!dryRun) await this.#sweep(metadata)
     for (const rule of [OWN_RULE, ...rules]) {
       // Each rule goes by what those before it have left.
       await this.#sync()
-      const filter = await this.#due(rule, rehearsal)
-      await this.#apply(rule, filter, { rehearsal, signal, tell, metadata })
+      await this.#applyRule(rule, { rehearsal, signal, tell, metadata })
     }
     return { ...sum(Object.values(counts)), rules: counts }
   }
 
-  async #due(rule: Rule, rehearsal: Rehearsal | undefined): Promise<EndedFilter> {
-    if (rule === OWN_RULE) return { keep: this.#clock.now(), limit: PAGE, before: END }
-    return { ...rule.filter, keep: 'rules', limit: PAGE, before: await this.#cutoff(rule, rehearsal) }
+  async #applyRule(rule: Rule, run: Run): Promise<void> {
+    // Jobs with a time of their own are not archived.
+    if (rule === OWN_RULE) return this.#apply(rule, { keep: this.#clock.now(), limit: PAGE, before: END }, run)
+    const { live, archived } = await this.#cutoffs(rule, run.rehearsal)
+    await this.#apply(rule, { ...rule.filter, keep: 'rules', limit: PAGE, before: live }, run)
+    await this.#applyToArchived(rule, archived, run)
   }
 
-  async #apply(
-    rule: Rule,
-    filter: EndedFilter,
-    run: {
-      readonly rehearsal: Rehearsal | undefined
-      readonly signal: AbortSignal | undefined
-      readonly metadata: Metadata | undefined
-      readonly tell: (name: string, more: Partial<RetentionCounts>) => void
-    },
-  ): Promise<void> {
+  async #applyToArchived(rule: Rule, before: string, { rehearsal, signal, metadata, tell }: Run): Promise<void> {
+    const filter = { ...rule.filter, limit: PAGE, before }
+    const tellOf = (more: Partial<RetentionCounts>): void => tell(rule.name, more)
+    if (rehearsal === undefined) await this.#archived.apply({ rule, filter, signal, metadata, tell: tellOf })
+    else for await (const rows of this.#archived.pages(filter, signal)) tellOf(this.#rehearse(rule, rows, rehearsal))
+  }
+
+  async #apply(rule: Rule, filter: EndedFilter, run: Run): Promise<void> {
     for (let before = filter.before; ; ) {
       run.signal?.throwIfAborted()
       const rows = await this.#views.ended({ ...filter, ...(before !== undefined && { before }) })
@@ -180,7 +196,7 @@ export class Retention {
     }
   }
 
-  #rehearse({ action }: Rule, jobs: readonly JobState[], rehearsal: Rehearsal): Partial<RetentionCounts> {
+  #rehearse({ action }: Rule, jobs: readonly Pick<JobState, 'id'>[], rehearsal: Rehearsal): Partial<RetentionCounts> {
     const left = jobs.filter(({ id }) => rehearsal.isLeft(id, action))
     const due = left.filter(({ id }) => !this.#removal.isNeeded(id))
     for (const { id } of due) rehearsal.note(id, action)
@@ -204,12 +220,13 @@ export class Retention {
   }
 
   /** Everything that ended before this place is due. */
-  async #cutoff(rule: Rule, rehearsal: Rehearsal | undefined): Promise<string> {
+  async #cutoffs(rule: Rule, rehearsal: Rehearsal | undefined): Promise<Record<'live' | 'archived', string>> {
     const age = rule.olderThanMs === undefined ? '' : placeAt(this.#clock.now() - rule.olderThanMs)
-    const due = [age, await this.#afterNewest(rule, rule.maxCount, rehearsal), await this.#afterBytes(rule, rehearsal)]
-    const latest = due.sort().at(-1) as string
+    const due = [age, await this.#afterNewest(rule, rule.maxCount, rehearsal)]
     const guard = rule.keepNewest === 0 ? END : await this.#afterNewest(rule, rule.keepNewest, rehearsal)
-    return [latest, guard].sort()[0] as string
+    const guarded = (places: readonly string[]): string =>
+      [[...places].sort().at(-1) as string, guard].sort()[0] as string
+    return { live: guarded([...due, await this.#afterBytes(rule, rehearsal)]), archived: guarded(due) }
   }
 
   /** Where the newest `count` end; '' when there are no more than that. */
@@ -225,7 +242,7 @@ export class Retention {
     return ''
   }
 
-  /** Where the newest `maxBytes` end. Looks at the size of every job that stays. */
+  /** Where the newest `maxBytes` of the log end. Looks at the size of every job that stays. */
   async #afterBytes(rule: Rule, rehearsal: Rehearsal | undefined): Promise<string> {
     if (rule.maxBytes === undefined) return ''
     let bytes = 0
@@ -241,12 +258,15 @@ export class Retention {
     return ''
   }
 
+  /** Those in the log and those in the archive. */
   async *#newestFirst(
     { filter, action }: Rule,
     rehearsal: Rehearsal | undefined,
-  ): AsyncIterable<readonly { readonly id: string; readonly endPlace: string }[]> {
+  ): AsyncIterable<readonly Pick<ArchivedRow, 'id' | 'endPlace'>[]> {
     for (let before = END; ; ) {
-      const rows = await this.#views.ended({ ...filter, keep: 'rules', before, limit: PAGE })
+      const page = { ...filter, before, limit: PAGE }
+      const [live, archived] = [await this.#views.ended({ ...page, keep: 'rules' }), await this.#views.archived(page)]
+      const rows = [...live, ...archived].sort((a, b) => (a.endPlace < b.endPlace ? 1 : -1)).slice(0, PAGE)
       if (rows.length === 0) return
       yield rehearsal === undefined ? rows : rows.filter(({ id }) => rehearsal.isLeft(id, action))
       before = rows.at(-1)?.endPlace as string
