@@ -36,7 +36,7 @@ export function keyOf<Row>({ key, on }: Projection<Row>, event: RecordedEvent): 
 export function step<Row>({ init, on }: Projection<Row>, row: Row | undefined, event: RecordedEvent): Row | null {
   const before = row === undefined ? init() : row
   const after = (on[event.type] as Step<Row>)(before, event)
-  if (after instanceof Promise)
+  if (typeof (after as { readonly then?: unknown } | null | undefined)?.then === 'function')
     throw new TypeError('Expected a row, got a promise of one: projections are synchronous.')
   return after === undefined ? before : after
 }
