@@ -46,16 +46,20 @@ export interface Kept {
   readonly notes: readonly string[]
 }
 
-/** Jobs a, b, c; a checkpoint; d, e; a checkpoint. */
 export async function twoCheckpoints(folder: string): Promise<Kept> {
   const path = join(folder, 'kept.db')
-  const ledger = await openLedger({ url: `sqlite:${path}`, jobs: [mail], audit })
+  return { path, notes: await twoCheckpointsAt(`sqlite:${path}`) }
+}
+
+/** Jobs a, b, c; a checkpoint; d, e; a checkpoint. Answers with their notes. */
+export async function twoCheckpointsAt(url: string): Promise<readonly string[]> {
+  const ledger = await openLedger({ url, jobs: [mail], audit })
   await runJobs(ledger, ['a', 'b', 'c'])
   const first = await ledger.audit.checkpoint()
   await runJobs(ledger, ['d', 'e'])
   const second = await ledger.audit.checkpoint()
   await ledger.close()
-  return { path, notes: [first.note, second.note] }
+  return [first.note, second.note]
 }
 
 /** A copy of it, changed by hand, as `verify` sees it. */
