@@ -74,8 +74,8 @@ export class Losses {
       const streams = cut.map(([stream]) => stream)
       const named =
         streams.slice(0, NAMED).join(', ') + (streams.length > NAMED ? ` and ${streams.length - NAMED} more` : '')
-      const what = jobs > 0 ? `of ${jobs} jobs` : `of ${named}`
-      const where = to === -1 ? '' : `, which are among ${leavesWords(from, to)}`
+      const what = jobs > 0 ? `of ${jobs} ${jobs === 1 ? 'job' : 'jobs'}` : `of ${named}`
+      const where = to === -1 ? '' : `, which are among ${leavesWords(from, to)},`
       const message = `${error.message} Its ${events} events ${what}${where} cannot be checked`
       return { kind: 'missing', message, file, events, ...(to !== -1 && { leaves: { from, to } }) }
     })

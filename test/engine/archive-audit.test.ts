@@ -76,7 +76,7 @@ describe('a file of the archive that is missing or damaged is told, and the rest
             kind: 'missing',
             file: jobs,
             events,
-            message: expect.stringMatching(/of \d jobs/),
+            message: expect.stringMatching(/of \d jobs, which are among leaves \d+ to \d+, cannot be checked$/),
           }),
         ],
       })
