@@ -1,5 +1,6 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
+import { isJobStream, jobIdOf } from '../domain/job/events.js'
 import { Archive } from './archive/archive.js'
 import { Keeper } from './archive/keeper.js'
 import { Auditor } from './audit/auditor.js'
@@ -121,7 +122,10 @@ export class Engine {
     const { feed } = this
     this.#ordered = new OrderedAppends({ store: streams, known: feed, clock, ids })
     const appending = store.capabilities.atomicGroups ? streams : this.#ordered
-    this.journal = new Journal({ store: appending, memory: feed, clock, ids })
+    this.journal = new Journal({
+      ...{ store: appending, memory: feed, clock, ids },
+      segmentOf: async (stream) => (isJobStream(stream) ? this.queries.segmentOf(jobIdOf(stream)) : undefined),
+    })
     const { journal } = this
     this.checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })
     this.queries = new Queries({ store, log, views, feed, clock, sync: () => this.checkpointer.rowsLeft() })

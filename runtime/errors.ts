@@ -176,11 +176,13 @@ export class NoHandlers extends JobledgerError {
 export class StreamRemoved extends JobledgerError {
   readonly code = 'STREAM_REMOVED'
   readonly family = 'job'
-  constructor(stream: string) {
-    const what = isJobStream(stream)
-      ? `Job ${jobIdOf(stream)} was removed; its id`
-      : `Stream ${stream} was removed; its name`
+  /** The segment of the archive that a job has left the log for, where that was looked up. */
+  readonly segment: string | undefined
+  constructor(stream: string, segment?: string) {
+    const why = segment === undefined ? 'was removed' : `is archived (segment ${segment})`
+    const what = isJobStream(stream) ? `Job ${jobIdOf(stream)} ${why}; its id` : `Stream ${stream} ${why}; its name`
     super(`${what} cannot be used again.`)
+    this.segment = segment
   }
 }
 

@@ -34,6 +34,8 @@ export interface JournalOptions {
   readonly memory: Memory
   readonly clock: Clock
   readonly ids: Ids
+  /** The segment of the archive that this stream has left the log for, if that is why its name is burnt. */
+  readonly segmentOf?: (stream: string) => Promise<string | undefined>
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -47,6 +49,7 @@ export class Journal {
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #judging: Judging
+  readonly #segmentOf: (stream: string) => Promise<string | undefined>
   readonly #overlap: Overlap
   /** A group of several streams is more than one append. */
   readonly #inOrder: boolean
@@ -69,6 +72,7 @@ export class Journal {
     this.#store = options.store
     this.#memory = options.memory
     this.#clock = options.clock
+    this.#segmentOf = options.segmentOf ?? (async () => undefined)
     const { overlap = NO_OVERLAP, atomicGroups } = options.store.capabilities
     this.#overlap = overlap
     this.#inOrder = !atomicGroups
@@ -382,7 +386,13 @@ export class Journal {
       this.#launch(rest)
       this.#again.push(rest)
     }
-    for (const { reject } of group.commands.filter(guilty)) reject(new StreamRemoved(stream))
+    for (const { reject } of group.commands.filter(guilty)) {
+      // Nobody else waits for what is only a better word.
+      void this.#segmentOf(stream).then(
+        (segment) => reject(new StreamRemoved(stream, segment)),
+        () => reject(new StreamRemoved(stream)),
+      )
+    }
   }
 
   #launch(group: Group): void {

@@ -173,6 +173,36 @@ describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who takes a job out of 
   })
 })
 
+describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who applies rules to an archive dies (%s)', (kind) => {
+  const rules = [{ name: 'law', maxCount: 0, queue: 'q' }]
+  it.each(['SegmentBegun', 'JobsRemoved'])('after it has recorded %s', async (type) => {
+    await using world = await archiveWorld(kind)
+    await longAgo(world)
+    const clock = world.clock(LATER)
+    const first = await world.open(clock, { scheduler: false })
+    await first.archive.run(DUE)
+    await close(first, clock)
+    const died = gate()
+    const isLast = after(type)
+    const handle = mortal(world.store, (...call) => {
+      if (!isLast(...call)) return false
+      died.open()
+      return true
+    })
+    const mortalLedger = await world.open(clock, { scheduler: false, handle })
+    void mortalLedger.retention.run({ rules })
+    await died.promise
+    const later = world.clock(LATER + 3_600_000)
+    const next = await world.open(later, { scheduler: false })
+    expect((await next.retention.run({ rules })).removed).toBe(type === 'SegmentBegun' ? 3 : 0)
+    expect(await wordsOf(world)).not.toMatch(/"stream":"job-[abc]"/)
+    expect(await world.segments.list()).toHaveLength(2)
+    expect(await rejection(next.status('a'))).toMatchObject({ code: 'JOB_REMOVED' })
+    expect((await next.history('bad')).length).toBeGreaterThan(3)
+    await close(next, later)
+  })
+})
+
 const PACKAGE = fileURLToPath(new URL('../../dist/', import.meta.url))
 /** Archives what is there, or removes some of it for good, and kills itself at the nth of these moments. */
 const PROGRAM = `

@@ -39,7 +39,10 @@ describe.each(KINDS)('of an archived log (%s)', (kind) => {
     const gone = ['JOB_REMOVED', 'JOB_REMOVED', 'JOB_REMOVED', 'JOB_REMOVED']
     expect(await codesOf(ledger, 'a')).toEqual(gone)
     expect(await rejection(ledger.remove('a'))).toMatchObject({ code: 'JOB_REMOVED', outcome: 'succeeded' })
-    expect(await rejection(ledger.enqueue(work, 'x', { id: 'a' }))).toMatchObject({ code: 'STREAM_REMOVED' })
+    expect(await rejection(ledger.enqueue(work, 'x', { id: 'a' }))).toMatchObject({
+      code: 'STREAM_REMOVED',
+      message: 'Job a was removed; its id cannot be used again.',
+    })
     const [deed] = (await ledger.deeds({ limit: 1 })).deeds
     expect(deed).toMatchObject({ deed: 'remove', ids: ['a'], actor: 'ann', reason: 'the law' })
     expect((await ledger.explain('a')).says).toContain('ann')

@@ -131,7 +131,10 @@ describe.each(NEAR)('an archived log (%s), wherever it is,', (kind) => {
     const deeds = [ledger.retry('a'), ledger.cancel('a'), ledger.promote('a')]
     const refused = await Promise.all(deeds.map(rejection))
     for (const error of refused) expect(error).toMatchObject({ code: 'JOB_ARCHIVED', jobId: 'a' })
-    expect(await rejection(ledger.enqueue(work, 'x', { id: 'a' }))).toMatchObject({ code: 'STREAM_REMOVED' })
+    expect(await rejection(ledger.enqueue(work, 'x', { id: 'a' }))).toMatchObject({
+      code: 'STREAM_REMOVED',
+      message: expect.stringMatching(/^Job a is archived \(segment .*\); its id cannot be used again\.$/),
+    })
     // As of one that was removed, its outcome holds for who comes to depend on it.
     await ledger.enqueue(work, 'x', { id: 'late', held: true, dependsOn: ['a', { id: 'bad', on: 'finished' }] })
     expect((await ledger.status('late')).blockedBy).toEqual([])
