@@ -1,4 +1,5 @@
 /** The program of the thread that follows the log: see `read-models-thread.ts`. */
+import { getPriority, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { START } from '../../domain/event.js'
 import type { SearchPaths } from '../../projections/read-models/payload-paths.js'
@@ -8,6 +9,10 @@ import { Follower } from '../../runtime/report/follower.js'
 import { openSqliteStore } from './event-store.js'
 import { openSqliteReadModels } from './read-models.js'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './read-models-thread.js'
+
+/** Comes behind the engine's own thread and its collector of garbage where processors are scarce. Only Linux has this for a thread. */
+const NICE = 5
+if (process.platform === 'linux' && getPriority() < NICE) setPriority(NICE)
 
 const answer = (message: ThreadAnswer): void => parentPort?.postMessage(message)
 

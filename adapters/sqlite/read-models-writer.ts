@@ -20,10 +20,14 @@ const DROP_PATHS = 'DELETE FROM payload_paths WHERE seq = (SELECT seq FROM jobs 
 const ADD_PATH = `
   INSERT OR IGNORE INTO payload_paths (path, value, seq, place, job_id) SELECT ?, ?, seq, place, id FROM jobs WHERE id = ?`
 
-/** A kept row of the same key is written over, or, of minutes, added to. */
+/**
+ * A kept row of the same key is written over, or, of minutes, added to. An index is written anew for each column of its own that is
+ * named here, changed or not: of a job that has run, half of them.
+ */
 function upsert(table: Table, adds = false): string {
   const names = table.columns.map(([name]) => quotedName(name))
-  const others = names.filter((name) => !table.key.map(quotedName).includes(name))
+  const kept = [...table.key, ...(table.fixed ?? [])].map(quotedName)
+  const others = names.filter((name) => !kept.includes(name))
   const sets = others.map((name) => `${name} = ${adds ? `${name} + ` : ''}excluded.${name}`)
   const key = table.key.map(quotedName).join(', ')
   return `

@@ -49,15 +49,15 @@ export class Projector {
     this.#onSkipped = onSkipped
   }
 
-  /** Jobs that these events are of and that are not remembered; not those that begin here. */
-  missingJobs(events: readonly RecordedEvent[]): string[] {
+  /** Jobs that these events are of and that are not remembered, not those that begin here: how many events each had before. */
+  missingJobs(events: readonly RecordedEvent[]): ReadonlyMap<string, number> {
     const seen = new Set<string>()
-    const missing: string[] = []
+    const missing = new Map<string, number>()
     for (const { stream, revision, type } of events) {
       if (!isJobStream(stream) || type === 'Condemned' || seen.has(stream)) continue
       seen.add(stream)
       const id = jobIdOf(stream)
-      if (revision > 0 && !this.#jobs.has(id)) missing.push(id)
+      if (revision > 0 && !this.#jobs.has(id)) missing.set(id, revision)
     }
     return missing
   }

@@ -10,6 +10,8 @@ export interface Table {
   readonly name: string
   readonly columns: readonly (readonly [name: string, type: ColumnType, absent?: 'null'])[]
   readonly key: readonly string[]
+  /** Columns that no event changes once the row is there: they, and the indexes that have nothing else, are left alone. */
+  readonly fixed?: readonly string[]
 }
 
 /** Raise it when a table changes, or the meaning of what is in one: what is kept is then built again from the log. */
@@ -48,6 +50,7 @@ export const JOBS: Table = {
     ['code_version', 'text', 'null'],
   ],
   key: ['id'],
+  fixed: ['place', 'type', 'queue', 'channel', 'name', 'trigger', 'manual', 'queued_at'],
 }
 
 export const ATTEMPTS: Table = {
@@ -73,6 +76,7 @@ export const ATTEMPTS: Table = {
     ['code_version', 'text', 'null'],
   ],
   key: ['job_id', 'run', 'round'],
+  fixed: ['type', 'queue', 'channel'],
 }
 
 export const TRIGGERS: Table = {

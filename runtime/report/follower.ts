@@ -145,9 +145,10 @@ export class Follower {
 
   /** What the projector does not remember: of jobs their streams tell, of triggers and workers what was kept. */
   async #restore(slice: readonly RecordedEvent[], since: Position): Promise<void> {
-    for (const id of this.#projector.missingJobs(slice)) {
+    for (const [id, limit] of this.#projector.missingJobs(slice)) {
       const events: RecordedEvent[] = []
-      for await (const page of this.#options.log.readStream(jobStream(id), { bodies: true })) {
+      // What has come since is in the slice, or in one to come: of a job that has run that is most of it.
+      for await (const page of this.#options.log.readStream(jobStream(id), { limit, bodies: true })) {
         events.push(...page.filter(({ position }) => position <= since))
       }
       this.#projector.restoreJob(id, events)
