@@ -94,7 +94,6 @@ def lines_of(path):
 def hashes(texts): return [base64.b64decode(text) for text in texts]
 def node(left, right): return sha256(b"\x01", left, right)
 def middle(start, end): return start + (1 << (end - start - 1).bit_length() - 1)
-
 def root_by_path(leaf, index, start, end, path):
     """`path` is used up from its end: the last hash is the root's own child."""
     if end - start == 1: return leaf if not path else None
@@ -119,7 +118,6 @@ def roots_by_consistency(old, old_root, start, end, proof, is_old):
         first, whole = roots_by_consistency(old, old_root, start, at, proof, is_old)
         return first, node(whole, other)
     return [node(other, root) for root in roots_by_consistency(old, old_root, at, end, proof, False)]
-
 def is_consistent(old, new, proof):
     if not 0 < old["size"] < new["size"]: return old["size"] == 0
     roots = roots_by_consistency(old["size"], old["root"], 0, new["size"], proof, True) if proof else ()
@@ -157,7 +155,9 @@ def look(path, held, keys, sealed, check):
             continue
         events, stream, revision = events + 1, event["stream"], event["revision"]
         check(revision > revisions.get(stream, -1), where + ": out of order")
-        check(job is None or revision <= revisions.get(stream, -1) + 1, where + ": what came before it is missing")
+        is_free, is_all = job is None and not cut or not is_leaf(event), job is not None or cut and cut["index"] == 0
+        is_next = revision <= revisions.get(stream, -1 if is_all else revision - 1) + 1
+        check(is_free or is_next, where + ": what came before it is missing")
         is_other = job is not None and stream != "job-%s" % job or any(event[name] != value for name, value in one.items())
         check(not is_other, where + ": is not what the file says that it proves")
         revisions[stream] = revision
@@ -205,6 +205,7 @@ def look(path, held, keys, sealed, check):
     what = "all leaves from %d on" % cut["index"] if cut else "each event" if placed else "nothing"
     what += ", but for the last %d" % unsealed if unsealed else ""
     what += ". By its own word %d more came later" % manifest["later"] if manifest.get("later") else ""
+    what += ". Bare leaves of removed events: %d" % bare if bare else ""
     what += ". Of batches, which are in no tree: %d" % loose if loose else ""
     by = by or ("of no key given" if keys else "not checked, no --key")
     print("  checkpoint: %d leaves of %s, root %s\n  signature: %s" % (note["size"], note["origin"], note["root"].hex(), by))

@@ -137,7 +137,8 @@ function readEvent(fields: Fields, line: number): EventTexts {
   if (!texts.every((text) => typeof text === 'string') || !isCount(revision) || !isCount(at)) {
     throw new BundleUnreadable(line, 'an event with stream, revision, position, id, type, at and data', fields)
   }
-  return { stream, revision, position, id, type, at, data, metadata, body: readBody(fields, line) } as EventTexts
+  const whose = metadata ?? undefined
+  return { stream, revision, position, id, type, at, data, metadata: whose, body: readBody(fields, line) } as EventTexts
 }
 
 /** Nothing; the hash of what was erased; or a salt with either a text or bytes. Whatever else is there is not covered by the leaf. */

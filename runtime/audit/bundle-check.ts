@@ -140,12 +140,13 @@ export class BundleCheck {
     this.#checkGap(event, before)
     this.#checkFilter(event)
     this.#streams.set(stream, revision)
+    const { kind, slice } = this.#manifest as Manifest
     if (!isLeaf(event)) {
       this.#uncovered += 1
+      if (kind === 'proof') this.#tell('record', `${wordsOf(event)} is in no tree: nothing proves it`, event)
       return
     }
     const leaf = this.#hasher.hash(event)
-    const { kind, slice } = this.#manifest as Manifest
     if (slice !== undefined) {
       this.#grow(leaf)
       const kept = keptIn(event)
@@ -186,10 +187,14 @@ export class BundleCheck {
     if (isOther) this.#tell('record', `${wordsOf(event)} is not what the file says that it proves`, event)
   }
 
-  /** What is to be a whole stream has no holes. */
-  #checkGap(event: EventTexts, before = -1): void {
-    if (!isOfJob(this.#manifest) || event.revision <= before + 1) return
-    this.#tell('dropped', `what came before ${wordsOf(event)} is not there: revision ${before + 1} is missing`, event)
+  /** What is to be a whole stream has no holes, nor has a stream in a slice, which has all leaves: a job goes as a whole. */
+  #checkGap(event: EventTexts, before: number | undefined): void {
+    const { slice } = this.#manifest as Manifest
+    const isOne = isOfJob(this.#manifest)
+    if (!isOne && (slice === undefined || !isLeaf(event))) return
+    const due = before === undefined ? (isOne || slice?.index === 0 ? 0 : event.revision) : before + 1
+    if (event.revision <= due) return
+    this.#tell('dropped', `what came before ${wordsOf(event)} is not there: revision ${due} is missing`, event)
   }
 
   #end({ events, sha256 }: Extract<BundleLine, { kind: 'end' }>, hashed: string): void {

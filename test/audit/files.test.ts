@@ -9,7 +9,8 @@ import { checkBundleFile } from '../../adapters/audit-tools.js'
 import { nodeDigest } from '../../adapters/node/digest.js'
 import { openLedger } from '../../adapters/open-ledger.js'
 import { openSqliteStore } from '../../adapters/sqlite/event-store.js'
-import { endLine, eventLine, leafLine, manifestLine } from '../../domain/audit/bundle.js'
+import type { BundleLine } from '../../domain/audit/bundle.js'
+import { endLine, eventLine, leafLine, manifestLine, readLine } from '../../domain/audit/bundle.js'
 import { toBase64 } from '../../domain/audit/encoding.js'
 import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
 import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
@@ -200,6 +201,15 @@ function forged(text: string, change: (manifest: Record<string, unknown>, lines:
 const invented = (more: object = {}): string =>
   JSON.stringify({ stream: 'job-z', revision: 0, position: '', id: 'z', type: 'Queued', at: 1, data: '{}', ...more })
 
+/** Of the second event of job a nothing but the leaf. */
+function hide(lines: string[]): void {
+  const at = lines.findIndex((line) => line.includes('"stream":"job-a","revision":1'))
+  const [hidden, ...before] = [lines[at] as string, ...lines.slice(0, at)].map(readLine)
+  const index = before.filter((line) => line.kind === 'leaf' || (line.kind === 'event' && isLeaf(line.event))).length
+  const { event } = hidden as Extract<BundleLine, { kind: 'event' }>
+  lines[at] = leafLine(index, new LeafHasher(nodeDigest.hash).hash(event)).trimEnd()
+}
+
 describe.each([
   ['our own check', ours],
   ['the verifier in Python', python],
@@ -229,6 +239,14 @@ describe.each([
     ],
     ['with half a leaf', () => forged(whole, (manifest) => void Object.assign(manifest, slice(0.5)))],
     ['with no events', () => forged(proof, (_, lines) => void lines.splice(0))],
+    [
+      'with a line that is in no tree',
+      () => forged(proof, (_, lines) => void lines.push(invented({ stream: 'job-a', revision: 3, type: 'NameTaken' }))),
+    ],
+    [
+      'with one of several events hidden as if its job had been removed',
+      () => forged(whole, (_, lines) => hide(lines)),
+    ],
     ['of another job', () => forged(proof, (manifest) => void Object.assign(manifest, { filter: { job: 'b' } }))],
     [
       'of another event',
