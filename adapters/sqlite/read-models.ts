@@ -62,6 +62,8 @@ export class SqliteReadModels implements ReadModels {
   /** Undefined: what is in memory is seen by this process alone, or the program is not there. */
   readonly #pool: QueryPool | undefined
   #handles: Handles
+  /** Its WAL, which could not be emptied. */
+  #keepsErased = false
   /** One save at a time. */
   #saving: Promise<unknown> = Promise.resolve()
   readonly #answering = new Set<Promise<unknown>>()
@@ -191,8 +193,8 @@ export class SqliteReadModels implements ReadModels {
     }
     await this.#write(writer, changes, checkpoint)
     writes.exec('COMMIT')
-    // What was erased is still in the WAL.
-    if (changes.expunged.length + changes.removed.length > 0) emptyWal(writes)
+    // What was erased is still in the WAL; a query that takes long may keep it there.
+    if (this.#keepsErased || changes.expunged.length + changes.removed.length > 0) this.#keepsErased = !emptyWal(writes)
     return true
   }
 

@@ -58,13 +58,14 @@ export function leaveNoBytes(db: Database, on: boolean): void {
 
 /**
  * The pages as they were are still in the WAL file until it is emptied. A long read of another process may hold that back;
- * standing still for it would stop this process, so it then waits for the next call, or for the last handle to close.
+ * standing still for it would stop this process, so it then waits for the next call, or for the last handle to close. False: so it is.
  */
-export function emptyWal(db: Database): void {
+export function emptyWal(db: Database): boolean {
   const patience = db.pragma('busy_timeout', { simple: true })
   db.pragma(`busy_timeout = ${CHECKPOINT_PATIENCE_MS}`)
   try {
-    db.pragma('wal_checkpoint(TRUNCATE)')
+    const busy = db.pragma('wal_checkpoint(TRUNCATE)', { simple: true })
+    return busy === 0
   } finally {
     db.pragma(`busy_timeout = ${patience}`)
   }

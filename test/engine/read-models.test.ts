@@ -1,6 +1,7 @@
 /** The tables for SQL as a ledger fills them: see also the suite of the port in test/conformance. */
 import { copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defineJob, type Ledger, openLedger, QueryInvalid, QueryWrites } from '../../index.js'
 import { temporaryFolder } from '../adapters/temporary-folder.js'
@@ -110,17 +111,19 @@ describe('what is in the tables', () => {
 })
 
 describe('what is erased leaves the tables', () => {
+  const bytesIn = (path: string): string =>
+    readdirSync(path)
+      .filter((file) => file.includes('-reports'))
+      .map((file) => readFileSync(join(path, file), 'latin1'))
+      .join('')
+
   test.each(['expunge', 'remove'] as const)('%s leaves no bytes of the message and of the payload', async (verb) => {
     const path = await folder()
     const ledger = await open(`sqlite:${join(path, 'jobs.db')}`)
     const id = await run(ledger, { customer: { id: 'zebrasecret' }, fail: 'quaggasecret' })
     const other = await run(ledger, { customer: { id: 'kept' }, fail: 'okapi' })
     expect(await count(ledger, 'payload_paths')).toBe(2)
-    const bytes = (): string =>
-      readdirSync(path)
-        .filter((file) => file.includes('-reports'))
-        .map((file) => readFileSync(join(path, file), 'latin1'))
-        .join('')
+    const bytes = (): string => bytesIn(path)
     expect(bytes()).toContain('quaggasecret')
     await ledger[verb](id)
     expect(await ledger.query('SELECT job_id FROM payload_paths')).toEqual([{ job_id: other }])
@@ -130,6 +133,24 @@ describe('what is erased leaves the tables', () => {
     expect(await count(ledger, 'jobs')).toBe(verb === 'expunge' ? 2 : 1)
     expect(await ledger.query('SELECT sum(queued) AS n FROM queue_minutes')).toEqual([{ n: 2 }])
   })
+})
+
+test('what is erased while somebody reads for long leaves the files with what is saved after that', async () => {
+  const path = await folder()
+  const ledger = await open(`sqlite:${join(path, 'jobs.db')}`)
+  const wal = (): string => readFileSync(join(path, 'jobs.db-reports-wal'), 'latin1')
+  const id = await run(ledger, { customer: { id: 1 }, fail: 'quaggasecret' })
+  expect(await count(ledger, 'jobs')).toBe(1)
+  const reader = new Database(join(path, 'jobs.db-reports'), { readonly: true })
+  reader.exec('BEGIN')
+  reader.prepare('SELECT * FROM jobs').all()
+  await ledger.expunge(id)
+  expect(await count(ledger, 'jobs')).toBe(1)
+  expect(wal()).toContain('quaggasecret')
+  reader.close()
+  await run(ledger, { customer: { id: 2 } })
+  expect(await count(ledger, 'jobs')).toBe(2)
+  expect(wal()).not.toContain('quaggasecret')
 })
 
 describe('what is kept', () => {
