@@ -176,7 +176,8 @@ def look(path, held, keys, sealed, check):
             check(not unsealed, where + ": is proven, and stands behind what is said to have come after the checkpoint")
         unsealed += not cut and "path" not in event
     for where in erased.values(): check(False, where + ": its body is gone, and nothing on record says so")
-    check(manifest["format"] == "jobledger/1" and end, "not a whole file of format jobledger/1")
+    is_known = manifest["format"] == "jobledger/1" and kind in ("proof", "export", "segment")
+    check(is_known and end, "not a whole file of format jobledger/1")
     check(end.get("sha256") == digest.hexdigest(), "the file is not as it was written: its end has another hash of its bytes")
     is_so = (events, events, len(revisions)) == (manifest["events"], end.get("events"), manifest["streams"])
     check(is_so, "the file holds %d events of %d streams, and announces others" % (events, len(revisions)))
@@ -185,8 +186,8 @@ def look(path, held, keys, sealed, check):
         is_sealed = {hashlib.sha256(open(path, "rb").read()).hexdigest(), end.get("sha256")} & sealed
         print("  sealed:", "as a proof given says" if is_sealed else "no proof given says so")
     check(kind != "proof" or placed == events > 0, "%d of %d events are not proven" % (events - placed, events))
-    if note is None:
-        return print("  proven: that the file is as it was written, and nothing more. " + manifest.get("unproven", ""))
+    check(note or not held and not cut, "it has no checkpoint that could follow from one that is held, or have a slice")
+    if note is None: return print("  proven: that the file is as it was written, and nothing more. " + manifest.get("unproven", ""))
     check(manifest.get("origin", note["origin"]) == note["origin"], "the checkpoint is of another log: " + note["origin"])
     is_said = kind != "export" or cut or unsealed == manifest.get("unsealed", 0)
     check(is_said, "%d events are not proven, and not as many are said to have come after the checkpoint" % unsealed)

@@ -92,9 +92,10 @@ class Examination {
   }
 
   #checked(manifest: Manifest): Manifest {
-    const { kind, filter } = manifest
+    const { kind, filter, checkpoint, slice } = manifest
     if (kind !== 'export') throw this.#partial(`it is of kind ${kind}`)
     if (filter !== undefined) throw this.#partial(`it was filtered by ${JSON.stringify(filter)}`)
+    if (checkpoint !== undefined && slice?.index !== 0) throw this.#partial('it does not begin with the first leaf')
     return manifest
   }
 

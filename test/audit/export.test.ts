@@ -174,6 +174,12 @@ describe('a byte that was changed is found, and where', () => {
       (text) => text.replace(/,"index":\d+,"path":\[[^\]]*\]/, ''),
       /stands behind what is said to have come after/,
     ],
+    [
+      'no checkpoint',
+      () => whole,
+      (text) => text.replace('"checkpoint":', '"chequepoint":'),
+      /bare leaves are not proven|no checkpoint that could follow/,
+    ],
   ]
   test.each(cases)('%s', async (_, made, change, where) => {
     const file = await changed(made(), change)
@@ -216,7 +222,8 @@ test.each([
   expect(await ledger.export({ to: again })).toMatchObject({ proven: 'whole', removed })
   expect(await ours(again)).toMatchObject({ ok: true, size })
   await ledger.close()
-  for (const { file } of [middle, filtered])
+  const unsaid = await changed(filtered, (text) => text.replace('"filter":', '"f":'))
+  for (const file of [middle.file, filtered.file, unsaid])
     expect(await rejection(importInto(new MemoryEventStore(), file))).toMatchObject({ code: 'IMPORT_PARTIAL' })
 })
 
