@@ -193,7 +193,7 @@ function forged(text: string, change: (manifest: Record<string, unknown>, lines:
   lines.pop()
   change(manifest, lines)
   const events = lines.filter((line) => line.includes('"stream"')).length
-  const streams = new Set(lines.map((line) => (JSON.parse(line) as { stream?: string }).stream)).size
+  const streams = new Set(lines.flatMap((line) => (JSON.parse(line) as { stream?: string }).stream ?? [])).size
   const before = [JSON.stringify({ ...manifest, events, streams }), ...lines, ''].join('\n')
   return before + endLine(events, nodeDigest.sha256(before))
 }
