@@ -1,6 +1,5 @@
 /** Wires what a ledger is made of, and brings it up and down in order. What it offers is in `ledger.ts`. */
 import { firstValueFrom } from 'rxjs'
-import { isJobStream, jobIdOf } from '../domain/job/events.js'
 import { Archive } from './archive/archive.js'
 import { Keeper } from './archive/keeper.js'
 import { Auditor } from './audit/auditor.js'
@@ -124,7 +123,7 @@ export class Engine {
     const appending = store.capabilities.atomicGroups ? streams : this.#ordered
     this.journal = new Journal({
       ...{ store: appending, memory: feed, clock, ids },
-      segmentOf: async (stream) => (isJobStream(stream) ? this.queries.segmentOf(jobIdOf(stream)) : undefined),
+      burnt: (stream) => this.queries.burnt(stream),
     })
     const { journal } = this
     this.checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })

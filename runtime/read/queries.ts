@@ -1,8 +1,10 @@
+import { isJobStream, jobIdOf } from '../../domain/job/events.js'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { JobArchived, JobRemoved, JobUnknown } from '../../domain/rejection.js'
 import type { AttemptRecord } from '../../projections/attempts.js'
 import { attemptsOf } from '../../projections/attempts.js'
 import { fromRow } from '../../projections/job-row.js'
+import { StreamRemoved } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { EventStore, LogReader } from '../ports/event-store.js'
 import type { JobRow, JobRowFilter, Views } from '../ports/views.js'
@@ -101,6 +103,12 @@ export class Queries {
     const removed = board.removed(id)
     const name = removed === undefined ? (await this.#views.segments([id])).get(id) : removed.segment
     return name && (state.segments.get(name)?.name ?? name)
+  }
+
+  /** Why nobody may begin this stream: its job was removed, or is archived. */
+  async burnt(stream: string): Promise<StreamRemoved> {
+    const segment = isJobStream(stream) ? await this.segmentOf(jobIdOf(stream)).catch(() => undefined) : undefined
+    return new StreamRemoved(stream, segment)
   }
 
   /** As `read`, of a job that something is to be done to. Throws JobUnknown, JobRemoved, JobArchived. */

@@ -1,7 +1,6 @@
 import type { Metadata } from '../../domain/event.js'
 import type { ArchivedFilter, ArchivedRow, Views } from '../ports/views.js'
 import type { Removal } from './removal.js'
-import type { RetentionCounts } from './retention.js'
 
 /** Jobs that are taken out of a segment at once: what is said of them is one event. */
 const AT_ONCE = 2_000
@@ -12,7 +11,7 @@ export interface ArchivedRun {
   readonly filter: ArchivedFilter
   readonly signal: AbortSignal | undefined
   readonly metadata: Metadata | undefined
-  readonly tell: (more: Partial<RetentionCounts>) => void
+  readonly tell: (more: { readonly removed?: number; readonly expunged?: number; readonly kept: number }) => void
 }
 
 /** Takes jobs that are due out of their segments, or their bodies: segment by segment, so that each is written anew once. */

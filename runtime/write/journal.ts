@@ -34,8 +34,8 @@ export interface JournalOptions {
   readonly memory: Memory
   readonly clock: Clock
   readonly ids: Ids
-  /** The segment of the archive that this stream has left the log for, if that is why its name is burnt. */
-  readonly segmentOf?: (stream: string) => Promise<string | undefined>
+  /** Says of a stream why its name is burnt, and does not fail. */
+  readonly burnt?: (stream: string) => Promise<StreamRemoved>
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -49,7 +49,7 @@ export class Journal {
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #judging: Judging
-  readonly #segmentOf: (stream: string) => Promise<string | undefined>
+  readonly #burnt: NonNullable<JournalOptions['burnt']>
   readonly #overlap: Overlap
   /** A group of several streams is more than one append. */
   readonly #inOrder: boolean
@@ -72,12 +72,11 @@ export class Journal {
     this.#store = options.store
     this.#memory = options.memory
     this.#clock = options.clock
-    this.#segmentOf = options.segmentOf ?? (async () => undefined)
+    this.#burnt = options.burnt ?? (async (stream) => new StreamRemoved(stream))
     const { overlap = NO_OVERLAP, atomicGroups } = options.store.capabilities
     this.#overlap = overlap
     this.#inOrder = !atomicGroups
-    const { memory, clock, ids } = options
-    this.#judging = { memory, clock, ids }
+    this.#judging = options
   }
 
   /**
@@ -386,13 +385,7 @@ export class Journal {
       this.#launch(rest)
       this.#again.push(rest)
     }
-    for (const { reject } of group.commands.filter(guilty)) {
-      // Nobody else waits for what is only a better word.
-      void this.#segmentOf(stream).then(
-        (segment) => reject(new StreamRemoved(stream, segment)),
-        () => reject(new StreamRemoved(stream)),
-      )
-    }
+    for (const { reject } of group.commands.filter(guilty)) void this.#burnt(stream).then(reject)
   }
 
   #launch(group: Group): void {
