@@ -70,7 +70,7 @@ function tables(schema: string): string {
   ${index('jobs_channel_state', 'jobs (channel, state, seq)', ofChannel)}
   ${index('jobs_queued', 'jobs (queued_at, seq)')}
   ${index('jobs_started', 'jobs (started_at, seq, type, queue, channel, state)', 'started_at IS NOT NULL')}
-  ${index('jobs_tried', 'jobs (started_at, seq, type, queue, channel)', "started_at IS NOT NULL AND state IN ('waiting', 'held')")}
+  ${index('jobs_tried', 'jobs (started_at, seq, type, queue, channel, state)', "started_at IS NOT NULL AND state IN ('waiting', 'held', 'cancelled')")}
   ${index('jobs_ended', 'jobs (ended_at, seq, type, queue, channel, state, started_at)', 'ended_at IS NOT NULL')}
   ${index('jobs_error_text', 'jobs USING gin (error_text)', 'error IS NOT NULL')}
   ${table(ATTEMPTS)};

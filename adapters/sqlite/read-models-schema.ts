@@ -33,7 +33,7 @@ function tableSql(table: Table): string {
  * `seq` is the rowid, so each index has it already, in 8 bytes, and is in the order of `seq` for equal values: a page of what
  * is looked for is a piece of one index. Most jobs have no channel, and pay nothing for its indexes. The instants of a run carry
  * along what else may be asked for: whoever walks them need not look at each job. Among the many that have begun those few are
- * found by an index of their own that wait again.
+ * found by an index of their own that wait again, or were cancelled: most of those had never begun.
  * The full-text index holds no text of its own; `secure-delete` makes it forget what is taken out.
  */
 const TABLES = `
@@ -55,7 +55,7 @@ const TABLES = `
   CREATE INDEX jobs_queued ON jobs (queued_at);
   CREATE INDEX jobs_started ON jobs (started_at, type, queue, channel, state) WHERE started_at IS NOT NULL;
   CREATE INDEX jobs_tried ON jobs (started_at, type, queue, channel, state)
-    WHERE started_at IS NOT NULL AND state IN ('waiting', 'held');
+    WHERE started_at IS NOT NULL AND state IN ('waiting', 'held', 'cancelled');
   CREATE INDEX jobs_ended ON jobs (ended_at, type, queue, channel, state, started_at) WHERE ended_at IS NOT NULL;
   ${tableSql(ATTEMPTS)};
   CREATE INDEX attempts_started ON attempts (started_at);

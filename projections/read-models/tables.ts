@@ -15,7 +15,7 @@ export interface Table {
 }
 
 /** Raise it when a table changes, or the meaning of what is in one: what is kept is then built again from the log. */
-export const READ_MODELS_VERSION = 3
+export const READ_MODELS_VERSION = 4
 
 /** Beside these an adapter keeps `seq` (the order in which jobs were queued in the log) and `archived`. */
 export const JOBS: Table = {

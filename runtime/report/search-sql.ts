@@ -126,12 +126,15 @@ function picked(rare: Source, conditions: Conditions): Walk {
   return { from, seq: 'jobs.seq' }
 }
 
+/** Most jobs in these states have never begun: those that have are an index of their own (`jobs_tried`). */
+const SELDOM_STARTED: readonly string[] = ['waiting', 'held', 'cancelled']
+
 /** Which table is walked, newest first. Full text of PostgreSQL has no order of its own. */
 function walked({ sort, words, payload, equal }: Wanted, dialect: SqlDialect, conditions: Conditions): Walk {
   if (sort !== 'seq') {
-    const isTried = sort === 'started_at' && (equal.state === 'waiting' || equal.state === 'held')
-    // SQLite uses the index only where its very condition is asked for.
-    if (isTried) conditions.and("jobs.state IN ('waiting', 'held')")
+    const isTried = sort === 'started_at' && SELDOM_STARTED.includes(equal.state ?? '')
+    // The index is used only where its very condition is asked for.
+    if (isTried) conditions.and(`jobs.state IN ('${SELDOM_STARTED.join("', '")}')`)
     const index = isTried ? 'jobs_tried' : sort === 'ended_at' ? 'jobs_ended' : 'jobs_started'
     return { from: dialect === 'sqlite' ? `jobs INDEXED BY ${index}` : 'jobs', seq: 'jobs.seq' }
   }
