@@ -20,10 +20,8 @@ def point(data):
     sign, y = y >> 255, y & (2 ** 255 - 1)
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(square, (P + 3) // 8, P)
-    if (x * x - square) % P:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    if y >= P or (x * x - square) % P or (x == 0 and sign):
-        return None
+    if (x * x - square) % P: x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or (x * x - square) % P or (x == 0 and sign): return None
     x = P - x if x & 1 != sign else x
     return (x, y, 1, x * y % P)
 def add(p, q):
@@ -40,8 +38,7 @@ BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 def is_signed(public, message, signature):
     a, r = point(public), point(signature[:32])
     s = int.from_bytes(signature[32:], "little")
-    if len(signature) != 64 or a is None or r is None or s >= L:
-        return False
+    if len(signature) != 64 or a is None or r is None or s >= L: return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
     left, right = multiply(s, BASE), add(r, multiply(h, a))
     return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
@@ -77,11 +74,15 @@ def seal_of(event):
     return sha256(base64.b64decode(event["salt"]), content).hex()
 def leaf_of(event):
     if "leaf" in event and len(event["leaf"]) == 64: return bytes.fromhex(event["leaf"])
-    if type(event["at"]) is not int or type(event["revision"]) is not int:
-        raise ValueError("revision and at are numbers")
+    if type(event["at"]) is not int or type(event["revision"]) is not int: raise ValueError("revision and at are numbers")
     texts = [str(event[name]) for name in ("stream", "revision", "id", "type", "at", "data")]
     content = sha256(*map(field, texts[2:] + [event.get("metadata"), seal_of(event)]))
     return sha256(b"\x00", *map(field, texts[:2]), content)
+def excused_by(event):
+    """Leaves of the jobs that a JobsRemoved of the audit stream names."""
+    facts, body = json.loads(event["data"]), base64.b64decode(event["bytes"])
+    places = [("job-" + job["id"], str(at)) for job, had in zip(facts["jobs"], facts["events"]) for at in range(had)]
+    return {sha256(b"\x00", *map(field, place), body[32 * n: 32 * n + 32]) for n, place in enumerate(places)}
 def is_leaf(line): return "leaf" in line or "stream" in line and line["stream"][:6] != "batch-" and line["type"] != "NameTaken"
 def words(line, number):
     what = ("a bare leaf",) if "leaf" in line else (line["type"], "at revision %d of" % line["revision"], line["stream"])
@@ -101,7 +102,6 @@ def root_by_path(leaf, index, start, end, path):
     at, rest, other = middle(start, end), path[:-1], path[-1]
     below = root_by_path(leaf, index, *((start, at) if index < at else (at, end)), rest)
     return below and (node(below, other) if index < at else node(other, below))
-
 def root_of(leaves, first, start, end, outside):
     """Over leaves from `first` on, and the roots of what is outside of them from left to right; None: too few of either."""
     if end <= first or start >= first + len(leaves): return next(outside, None)
@@ -109,7 +109,6 @@ def root_of(leaves, first, start, end, outside):
     at = middle(start, end)
     left, right = root_of(leaves, first, start, at, outside), root_of(leaves, first, at, end, outside)
     return left and right and node(left, right)
-
 def roots_by_consistency(old, old_root, start, end, proof, is_old):
     """The old root and the new one over leaves start to end; `proof` is used up from its end."""
     if end == old: return [old_root if is_old else proof.pop()] * 2
@@ -122,7 +121,6 @@ def is_consistent(old, new, proof):
     if not 0 < old["size"] < new["size"]: return old["size"] == 0
     roots = roots_by_consistency(old["size"], old["root"], 0, new["size"], proof, True) if proof else ()
     return not proof and tuple(roots) == (old["root"], new["root"])
-
 def locate(path, index, end, kept, check):
     """The root says only that a slice differs: names lines that are not what the log kept of them, as far as the file has that."""
     known, named = {start + at // 32: page[at: at + 32] for start, page in kept for at in range(0, len(page), 32)}, 0
@@ -139,19 +137,18 @@ def look(path, held, keys, sealed, check):
     kind, cut, of = manifest["kind"], manifest.get("slice"), manifest.get("filter") or {}
     job, one = (of.get("job"), of.get("event") or {}) if kind == "proof" else (None, {})
     note = read_note(manifest["checkpoint"]) if "checkpoint" in manifest else None
-    leaves, revisions, erased, kept, bare, events, placed, unsealed = [], {}, {}, [], 0, 0, 0, 0
+    leaves, revisions, erased, kept, bare, excused, events, placed, unsealed = [], {}, {}, [], [], set(), 0, 0, 0
     for number, line in enumerate(lines, 2):
         event = json.loads(line)
         check(not end, "line %d stands behind the end" % number)
         if event.get("end") is True:
-            end = event
-            continue
+            end = event; continue
         digest.update(line)
         where = words(event, number)
         if "leaf" in event:
             check(cut and event["index"] == cut["index"] + len(leaves), where + ": is not proven, or another one than it says")
             leaves.append(leaf_of(event))
-            bare += 1
+            bare.append(leaves[-1])
             continue
         events, stream, revision = events + 1, event["stream"], event["revision"]
         check(revision > revisions.get(stream, -1), where + ": out of order")
@@ -167,6 +164,7 @@ def look(path, held, keys, sealed, check):
         if event["type"] == "SegmentSealed" and "path" in event: sealed.add(json.loads(event["data"])["sha256"])
         if cut and (stream, event["type"]) == ("audit", "LeavesHashed"):
             kept.append((json.loads(event["data"])["from"], base64.b64decode(event["bytes"])))
+        if (stream, event["type"]) == ("audit", "JobsRemoved") and "bytes" in event: excused.update(excused_by(event))
         if not is_leaf(event): continue
         leaves.append(leaf_of(event))
         if note and not cut and "path" in event:
@@ -175,6 +173,8 @@ def look(path, held, keys, sealed, check):
             check(root == note["root"], where + ": is not leaf %d of the checkpoint" % event["index"])
             check(not unsealed, where + ": is proven, and stands behind what is said to have come after the checkpoint")
         unsealed += not cut and "path" not in event
+    hidden = set(bare) - excused if kind == "export" and not of and cut and cut["index"] == 0 else ()
+    check(not hidden, "%d of %d bare leaves are of no job that was removed on record" % (len(hidden), len(bare)))
     for where in erased.values(): check(False, where + ": its body is gone, and nothing on record says so")
     is_known = manifest["format"] == "jobledger/1" and kind in ("proof", "export", "segment")
     check(is_known and end, "not a whole file of format jobledger/1")
@@ -191,7 +191,7 @@ def look(path, held, keys, sealed, check):
     check(manifest.get("origin", note["origin"]) == note["origin"], "the checkpoint is of another log: " + note["origin"])
     is_said = kind != "export" or cut or unsealed == manifest.get("unsealed", 0)
     check(is_said, "%d events are not proven, and not as many are said to have come after the checkpoint" % unsealed)
-    loose = events + bare - len(leaves)
+    loose = events + len(bare) - len(leaves)
     if cut:
         unsealed = max(0, cut["index"] + len(leaves) - note["size"])
         leaves = leaves[: len(leaves) - unsealed]
@@ -206,7 +206,7 @@ def look(path, held, keys, sealed, check):
     what = "all leaves from %d on" % cut["index"] if cut else "each event" if placed else "nothing"
     what += ", but for the last %d" % unsealed if unsealed else ""
     what += ". By its own word %d more came later" % manifest["later"] if manifest.get("later") else ""
-    what += ". Bare leaves of removed events: %d" % bare if bare else ""
+    what += ". Bare leaves of removed events: %d" % len(bare) if bare else ""
     what += ". Of batches, which are in no tree: %d" % loose if loose else ""
     by = by or ("of no key given" if keys else "not checked, no --key")
     print("  checkpoint: %d leaves of %s, root %s\n  signature: %s" % (note["size"], note["origin"], note["root"].hex(), by))
@@ -223,8 +223,7 @@ def follows(mine, note, manifest, leaves):
     if mine["origin"] != note["origin"]: return False
     if 0 < mine["size"] <= len(leaves):
         return root_of(leaves[: mine["size"]], 0, 0, mine["size"], iter([])) == mine["root"]
-    if mine["size"] == note["size"]:
-        return mine["root"] == note["root"]
+    if mine["size"] == note["size"]: return mine["root"] == note["root"]
     return is_consistent(mine, note, hashes(manifest.get("consistency", {}).get("proof", [])))
 
 def main():

@@ -3,6 +3,7 @@
 import type { BundleKind, BundleLine, Manifest } from '../../domain/audit/bundle.js'
 import { readLine, readManifest } from '../../domain/audit/bundle.js'
 import { fromBase64, sameBytes, toBase64 } from '../../domain/audit/encoding.js'
+import { AUDIT_STREAM } from '../../domain/audit/events.js'
 import { isLeaf, LeafHasher } from '../../domain/audit/leaf.js'
 import type { NodeHash, Span } from '../../domain/audit/merkle.js'
 import { isConsistent, nodeHasher, rootByInclusion, SliceTree } from '../../domain/audit/merkle.js'
@@ -10,9 +11,12 @@ import type { Checkpoint, VerifierKey } from '../../domain/audit/note.js'
 import { parseCheckpoint, parseNote, verifierText } from '../../domain/audit/note.js'
 import type { EventTexts } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
+import { contentOf } from './facts.js'
 import type { AuditFinding } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
+import { LeafSet } from './leaf-set.js'
 import { Redactions } from './redactions.js'
+import { RemovedStreams } from './removed-streams.js'
 import type { Held, KeyTools } from './signer.js'
 import { signedBy } from './signer.js'
 import { type KeptPage, keptIn } from './slice-locator.js'
@@ -65,6 +69,9 @@ export class BundleCheck {
   readonly #beginnings = new Map<number, Uint8Array | undefined>()
   /** Leaf hashes that the file itself has of what was signed. */
   readonly kept: KeptPage[] = []
+  /** Of a whole log: bare leaves, and those that its removals account for. */
+  readonly #bare = new LeafSet()
+  readonly #removals: RemovedStreams
   #slice: SliceTree | undefined
   #differs = false
   #manifest: Manifest | undefined
@@ -82,6 +89,7 @@ export class BundleCheck {
     this.#options = options
     this.#node = nodeHasher(tools.digest.hash)
     this.#hasher = new LeafHasher(tools.digest.hash)
+    this.#removals = new RemovedStreams(tools.digest.hash)
   }
 
   /** Throws BundleUnreadable, NoteUnreadable. */
@@ -111,6 +119,7 @@ export class BundleCheck {
 
   #takeBare({ index, leaf }: Extract<BundleLine, { kind: 'leaf' }>): void {
     this.#removed += 1
+    if (isWholeLog(this.#manifest)) this.#bare.add(leaf)
     const expected = (this.#slice?.to ?? 0) + this.#unsealed
     if (this.#slice !== undefined && index !== expected)
       this.#tell('moved', `line ${this.#line} is said to be leaf ${index}, and stands where leaf ${expected} does`)
@@ -134,6 +143,7 @@ export class BundleCheck {
     const { stream, revision } = event
     this.#events += 1
     this.#redactions.follow(event)
+    if (isWholeLog(this.#manifest)) this.#noteRemoval(event)
     const before = this.#streams.get(stream)
     if (before !== undefined && revision <= before)
       this.#tell('moved', `${wordsOf(event)} stands behind revision ${before}`, event)
@@ -155,6 +165,21 @@ export class BundleCheck {
     }
     if (index === undefined || path === undefined || this.#checkpoint === undefined) this.#takeUnproven(event)
     else this.#place(event, { leaf, index, path }, this.#checkpoint)
+  }
+
+  #noteRemoval(event: EventTexts): void {
+    const hashes = event.stream === AUDIT_STREAM && event.type === 'JobsRemoved' ? contentOf(event) : undefined
+    if (hashes !== undefined && !this.#removals.add(event, hashes))
+      this.#tell('record', `${wordsOf(event)} does not hold as many hashes as it says of the jobs that it names`, event)
+  }
+
+  /** A whole log says itself what has left it. */
+  #checkBare(): void {
+    this.#bare.close()
+    this.#removals.close()
+    const hidden = this.#bare.countBeyond(this.#removals.leaves)
+    if (hidden > 0)
+      this.#tell('dropped', `${hidden} of ${this.#removed} bare leaves are of no job that was removed on record`)
   }
 
   #place(
@@ -227,6 +252,7 @@ export class BundleCheck {
     const key = this.#checkSignature(manifest)
     this.#checkSlice(manifest)
     this.#checkUnsealed(manifest)
+    this.#checkBare()
     const held = this.#checkHeld(manifest)
     if (manifest.kind === 'proof' && this.#events === 0) this.#tell('record', 'the file proves nothing')
     if (this.#slice === undefined && this.#removed > 0)
@@ -319,6 +345,10 @@ export class BundleCheck {
   #tell(kind: AuditFinding['kind'], message: string, event?: EventTexts): void {
     this.#findings.push({ kind, message, ...(event && placeOf(event)) })
   }
+}
+
+function isWholeLog(manifest: Manifest | undefined): boolean {
+  return manifest?.kind === 'export' && manifest.filter === undefined && manifest.slice?.index === 0
 }
 
 /** A whole stream, from its beginning on. */

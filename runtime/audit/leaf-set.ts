@@ -39,6 +39,17 @@ export class LeafSet {
     return low < this.#count && this.#values[low] === wanted ? low : -1
   }
 
+  /** How many of these are not among those. Both are closed. */
+  countBeyond(others: LeafSet): number {
+    let [count, next] = [0, 0]
+    for (let at = 0; at < this.#count; at += 1) {
+      const value = this.#values[at] as number
+      while (next < others.#count && (others.#values[next] as number) < value) next += 1
+      if (next === others.#count || others.#values[next] !== value) count += 1
+    }
+    return count
+  }
+
   #enlarge(): void {
     const more = new Float64Array(this.#values.length * 2)
     more.set(this.#values)

@@ -201,9 +201,10 @@ function forged(text: string, change: (manifest: Record<string, unknown>, lines:
 const invented = (more: object = {}): string =>
   JSON.stringify({ stream: 'job-z', revision: 0, position: '', id: 'z', type: 'Queued', at: 1, data: '{}', ...more })
 
-/** Of the second event of job a nothing but the leaf. */
-function hide(lines: string[]): void {
-  const at = lines.findIndex((line) => line.includes('"stream":"job-a","revision":1'))
+/** Of an event of job a, the second or the last, nothing but the leaf. */
+function hide(lines: string[], which: 'second' | 'last'): void {
+  const ofA = lines.flatMap((line, at) => (line.includes('"stream":"job-a"') ? [at] : []))
+  const at = (which === 'second' ? ofA[1] : ofA.at(-1)) as number
   const [hidden, ...before] = [lines[at] as string, ...lines.slice(0, at)].map(readLine)
   const index = before.filter((line) => line.kind === 'leaf' || (line.kind === 'event' && isLeaf(line.event))).length
   const { event } = hidden as Extract<BundleLine, { kind: 'event' }>
@@ -245,7 +246,11 @@ describe.each([
     ],
     [
       'with one of several events hidden as if its job had been removed',
-      () => forged(whole, (_, lines) => hide(lines)),
+      () => forged(whole, (_, lines) => hide(lines, 'second')),
+    ],
+    [
+      'with the end of a stream hidden as if its job had been removed',
+      () => forged(whole, (_, lines) => hide(lines, 'last')),
     ],
     ['of another job', () => forged(proof, (manifest) => void Object.assign(manifest, { filter: { job: 'b' } }))],
     [
