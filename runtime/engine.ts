@@ -213,7 +213,7 @@ export class Engine {
     const { clock, host, store } = this.ports
     const { feed, journal, queries } = this
     await this.checkpointer.load()
-    await this.archive.load(feed)
+    if (!(await this.archive.load(feed))) this.checkpointer.startOver()
     await this.#catchUp()
     const duties = standingDuties({
       ...{ feed, journal, queries, clock, host, log: this.#log },

@@ -41,9 +41,17 @@ export class Archive {
     return { log, lost, isLost: (name) => names.has(catalogue.get(name)?.name ?? '') }
   }
 
-  /** Before anything is folded. Where nothing was restored, from the log itself. */
-  async load(feed: Feed): Promise<void> {
-    if (feed.position === START) await this.catalogue.discover()
-    else this.catalogue.take(feed.state.segments)
+  /**
+   * Before anything is folded. Where nothing was restored, from the log itself. False: what was restored is older than beginnings of
+   * streams that have left the log since, and would never hear of them.
+   */
+  async load(feed: Feed): Promise<boolean> {
+    if (feed.position === START) {
+      await this.catalogue.discover()
+      return true
+    }
+    this.catalogue.take(feed.state.segments)
+    await this.catalogue.refresh()
+    return !this.catalogue.all.some(({ cut, to }) => cut !== undefined && to > feed.position)
   }
 }

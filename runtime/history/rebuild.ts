@@ -160,21 +160,30 @@ class Rebuild {
     const now = this.#world.ports.clock.now()
     const gone = this.#rebuilt.board.takeRemoved()
     this.#ended.forget(gone.keys())
-    const apart = apartOf(live, gone)
-    const entry = (name: string, hashes: { readonly live: string; readonly rebuilt: string }): RebuiltProjection => ({
+    const removed = new Map([...gone].filter(([, { segment }]) => segment === undefined))
+    const apart = apartOf([live], removed)
+    // Views that were built anew have not read the archive either.
+    const more = gone.size === removed.size ? undefined : apartOf([live, this.#rebuilt], gone)
+    const entry = (name: string, { live, rebuilt, apart }: Hashes): RebuiltProjection => ({
       ...{ name, version: JOB_BOARD_VERSION, position, events: this.#events },
-      ...{ identical: hashes.live === hashes.rebuilt, ...hashes },
+      ...{ identical: live === rebuilt, live, rebuilt, ...(apart !== undefined && { apart }) },
     })
     const told: RebuiltProjection[] = []
     for (const name of PROJECTIONS) {
-      const why = apartIn(name, apart)
-      const hashes = {
-        live: await this.#hash(canonicalLines(live, name, now, apart)),
-        rebuilt: await this.#hash(canonicalLines(this.#rebuilt, name, now, apart)),
-      }
-      told.push({ ...entry(name, hashes), ...(why !== undefined && { apart: why }) })
+      const strict = entry(name, await this.#hashes(name, live, now, apart))
+      const lax =
+        strict.identical || more === undefined ? strict : entry(name, await this.#hashes(name, live, now, more))
+      told.push(lax.identical ? lax : strict)
     }
     return [...told, entry('ended', await this.#ended.compare(position, this.#signal))]
+  }
+
+  async #hashes(name: ProjectionName, live: LedgerState, now: number, apart: Apart): Promise<Hashes> {
+    return {
+      live: await this.#hash(canonicalLines(live, name, now, apart)),
+      rebuilt: await this.#hash(canonicalLines(this.#rebuilt, name, now, apart)),
+      apart: apartIn(name, apart),
+    }
   }
 
   async #hash(lines: Iterable<string>): Promise<string> {
@@ -198,19 +207,24 @@ class Rebuild {
   }
 }
 
-/** Jobs that were removed took their events with them; those that were archived did not. */
-function apartOf(live: LedgerState, gone: ReadonlyMap<string, ArchivedJob>): Apart {
-  const removed = new Map([...gone].filter(([, job]) => job.segment === undefined))
+interface Hashes {
+  readonly live: string
+  readonly rebuilt: string
+  readonly apart?: string | undefined
+}
+
+/** Jobs that were removed took their events with them; those that were archived only from who does not read the archive. */
+function apartOf(states: readonly LedgerState[], gone: ReadonlyMap<string, ArchivedJob>): Apart {
   return {
-    records: recordsOf(live, (id) => removed.has(id)),
-    signs: removed.size > 0,
-    types: [...removed.values()].some(({ type }) => type === undefined),
+    records: new Set(states.flatMap((state) => [...recordsOf(state, (id) => gone.has(id))])),
+    signs: gone.size > 0,
+    types: [...gone.values()].some(({ type }) => type === undefined),
   }
 }
 
 function apartIn(name: ProjectionName, { records, signs, types }: Apart): string | undefined {
   if (name === 'triggers' && records.size > 0)
-    return `what jobs that were removed had come to, of ${records.size} triggers`
-  if (name === 'workers' && signs) return 'when workers were last seen: it may have been at a job that was removed'
+    return `what jobs that have left the log had come to, of ${records.size} triggers`
+  if (name === 'workers' && signs) return 'when workers were last seen: it may have been at a job that has left the log'
   return name === 'totals' && types ? 'types: some jobs were removed before their types were recorded' : undefined
 }

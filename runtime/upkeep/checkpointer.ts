@@ -66,6 +66,13 @@ export class Checkpointer {
     await this.#keeper.load()
   }
 
+  /** Nothing that was restored is of use. */
+  startOver(): void {
+    this.#log.info({ since: this.#since }, 'views are older than what was archived: they are built again')
+    this.#since = 'all'
+    this.#feed.startOver()
+  }
+
   async #loadFrom(kept: Kept): Promise<void> {
     const checkpoint = await kept.checkpoint()
     if (checkpoint === undefined) return

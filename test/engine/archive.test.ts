@@ -2,6 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { MemoryViews } from '../../adapters/memory/views.js'
 import { eventLine } from '../../domain/audit/bundle.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { Ledger } from '../../runtime/ledger.js'
@@ -109,6 +110,26 @@ describe.each(KINDS)('an archived log (%s)', (kind) => {
 })
 
 describe.each(NEAR)('an archived log (%s), wherever it is,', (kind) => {
+  it('is known to views that are older than what has left the log', async () => {
+    await using world = await archiveWorld(kind)
+    const old = new MemoryViews()
+    const early = world.clock(LATER - 99 * 86_400_000)
+    const first = await world.open(early, { views: old, scheduler: false })
+    await first.enqueue(work, 'x', { id: 'first', held: true })
+    await close(first, early)
+    const { ledger: archiving, clock: then } = await archived(world)
+    await close(archiving, then)
+    // What the first run has recorded leaves the log with the second.
+    const clock = world.clock(LATER + 100 * 86_400_000)
+    const ledger = await world.open(clock, { scheduler: false })
+    expect((await ledger.archive.run(DUE)).cut).toBeGreaterThan(0)
+    const late = await world.open(clock, { views: old, scheduler: false })
+    expect((await late.rebuild()).filter(({ identical }) => !identical)).toEqual([])
+    expect(await late.triggers.get('minutely')).toEqual(await ledger.triggers.get('minutely'))
+    expect((await late.history('a')).length).toBeGreaterThan(2)
+    for (const each of [ledger, late]) await close(each, clock)
+  })
+
   it('is left alone by who counts only', async () => {
     await using world = await archiveWorld(kind)
     await longAgo(world)
