@@ -8,6 +8,7 @@ import { drainTogether, rateOf, shareOf, sum } from '../fleet-drain.js'
 import { wakeCaller, wakeListener } from '../fleet-wake.js'
 import type { Meeting } from '../meeting.js'
 import { tickets } from '../meeting.js'
+import { searchFigures } from '../search.js'
 import { verify } from '../task.js'
 import { GROUP, prepare } from '../workload.js'
 import { storeBulk, storeSingle } from './enqueue.js'
@@ -74,6 +75,7 @@ export function storeCases(store: string): ReadonlyMap<string, StoreCase> {
   ]
   if (store === 'postgres') {
     cases.splice(3, 0, ['drain-analyzed', (bench, place) => drainCase(bench, place, kind, 1, analyze)])
+    cases.push(['search', (bench, place) => searchFigures(bench, place.fresh())])
   }
   return new Map(cases.map(([name, run]) => [`${store}/${name}`, run]))
 }

@@ -109,18 +109,24 @@ export async function newest(models: Tables, options: { readonly limit?: number 
   let group = await nextGroup(tables, '', '')
   while (group !== undefined && found.length < GROUPS_MAX) {
     const { type, state } = group
-    const { rows } = await tables.query(OF_GROUP, [type, state, limit], { limit })
+    // A server takes its time for each of them, not for both.
+    const [{ rows }, next] = await Promise.all([
+      tables.query(OF_GROUP, [type, state, limit], { limit }),
+      nextGroup(tables, type, state),
+    ])
     found.push({ type, state, jobs: rows.map(foundJob) })
-    group = await nextGroup(tables, type, state)
+    group = next
   }
   return found
 }
 
 /** From one to the next by its index, however many jobs there are in between. */
 async function nextGroup(tables: ReadModels, type: string, state: string): Promise<Omit<Newest, 'jobs'> | undefined> {
-  const inType = (await tables.query(NEXT_STATE, [type, state], { limit: 1 })).rows[0]
-  const next = inType ?? (await tables.query(NEXT_TYPE, [type], { limit: 1 })).rows[0]
-  return next as Omit<Newest, 'jobs'> | undefined
+  const [inType, inNext] = await Promise.all([
+    tables.query(NEXT_STATE, [type, state], { limit: 1 }),
+    tables.query(NEXT_TYPE, [type], { limit: 1 }),
+  ])
+  return (inType.rows[0] ?? inNext.rows[0]) as Omit<Newest, 'jobs'> | undefined
 }
 
 const NEXT_STATE = 'SELECT type, state FROM jobs WHERE type = $1 AND state > $2 ORDER BY state LIMIT 1'
