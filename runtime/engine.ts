@@ -121,10 +121,7 @@ export class Engine {
     const { feed } = this
     this.#ordered = new OrderedAppends({ store: streams, known: feed, clock, ids })
     const appending = store.capabilities.atomicGroups ? streams : this.#ordered
-    this.journal = new Journal({
-      ...{ store: appending, memory: feed, clock, ids },
-      burnt: (stream) => this.queries.burnt(stream),
-    })
+    this.journal = new Journal({ store: appending, memory: feed, clock, ids })
     const { journal } = this
     this.checkpointer = new Checkpointer({ store: streams, views, feed, clock, logger })
     this.queries = new Queries({ store, log, views, feed, clock, sync: () => this.checkpointer.rowsLeft() })
@@ -139,6 +136,7 @@ export class Engine {
       ...{ journal, clock, ids, maxBodyBytes, codeVersion, queues, strict, conceal },
       ...{ definitions: types.definitions, overrides: types.overrides },
       removed: (ids) => queries.removed(ids),
+      burnt: (stream) => queries.burnt(stream),
       onSubmitted: (job) => this.#fleet.anticipate(job),
     })
     this.retrier = new Retrier(journal, queries)

@@ -178,10 +178,12 @@ export class StreamRemoved extends JobledgerError {
   readonly family = 'job'
   /** The segment of the archive that a job has left the log for, where that was looked up. */
   readonly segment: string | undefined
+  readonly stream: string
   constructor(stream: string, segment?: string) {
     const why = segment === undefined ? 'was removed' : `is archived (segment ${segment})`
     const what = isJobStream(stream) ? `Job ${jobIdOf(stream)} ${why}; its id` : `Stream ${stream} ${why}; its name`
     super(`${what} cannot be used again.`)
+    this.stream = stream
     this.segment = segment
   }
 }

@@ -14,6 +14,7 @@ import type { Ids } from '../ports/ids.js'
 import type { Folder } from '../ports/segments.js'
 import type { Views } from '../ports/views.js'
 import type { Feed } from '../read/feed.js'
+import { textsOf } from '../read/texts.js'
 import { restate } from '../trigger/commands.js'
 import type { Removal } from '../upkeep/removal.js'
 import type * as commands from '../write/commands.js'
@@ -23,7 +24,6 @@ import type { Catalogue } from './catalogue.js'
 import type { Keeper } from './keeper.js'
 import { byStream, statesOf } from './segment-reader.js'
 import { Gathered, SegmentWriter } from './segment-writer.js'
-import { textsOf } from './whole-log.js'
 
 export interface ArchiveRun {
   /** Archive what is older than this: jobs that ended, and events of triggers, workers and audit that were recorded, longer ago. */

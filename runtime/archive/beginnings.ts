@@ -5,8 +5,9 @@ import { isTriggerStream, triggerIdOf, triggerStream } from '../../domain/trigge
 import { workerStream } from '../../domain/worker/events.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Feed } from '../read/feed.js'
+import { toTexts } from '../read/texts.js'
 import type { Catalogue } from './catalogue.js'
-import { Gathered, toTexts } from './segment-writer.js'
+import { Gathered } from './segment-writer.js'
 
 /** Streams that go on for as long as the ledger does. */
 const STREAMS = [AUDIT_STREAM, triggerStream(''), workerStream('')]

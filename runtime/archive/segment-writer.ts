@@ -2,7 +2,7 @@ import type { Manifest } from '../../domain/audit/bundle.js'
 import { BUNDLE_FORMAT, endLine, eventLine, manifestLine } from '../../domain/audit/bundle.js'
 import type { SegmentDropped, SegmentSealed } from '../../domain/audit/events.js'
 import { AUDIT_STREAM } from '../../domain/audit/events.js'
-import type { Draft, EventTexts, Metadata, RecordedEvent } from '../../domain/event.js'
+import type { Draft, EventTexts, Metadata } from '../../domain/event.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
 import type { Folder } from '../ports/segments.js'
@@ -117,12 +117,3 @@ export class SegmentWriter {
 }
 
 const day = (at: number): string => new Date(at).toISOString().slice(0, 10).replaceAll('-', '')
-
-/** What our codec wrote reads back, and is written again, byte for byte. */
-export function toTexts({ data, metadata, ...event }: RecordedEvent): EventTexts {
-  return {
-    ...event,
-    data: JSON.stringify(data),
-    ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
-  }
-}

@@ -1,4 +1,5 @@
 /** The log and its archive, read as one. */
+
 import { EntryWriter, lastOf } from '../../domain/audit/entries.js'
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
@@ -12,10 +13,10 @@ import type {
   ReadStreamOptions,
   ReadTextsOptions,
 } from '../ports/event-store.js'
+import { textsOf } from '../read/texts.js'
 import { ArchivedEvents } from './archived-events.js'
 import type { SegmentSource } from './lost-segments.js'
 import { toRecorded } from './segment-reader.js'
-import { toTexts } from './segment-writer.js'
 
 /** After every position. */
 const END = '\u{10FFFF}'
@@ -255,19 +256,6 @@ const max = (a: Position, b: Position = START): Position => (a > b ? a : b)
 type Placed = Pick<EventTexts, 'position'>
 
 const same = (texts: EventTexts): EventTexts => texts
-
-/** As they are stored, whether the store can say so or not. */
-export async function* textsOf(store: EventStore, options: ReadTextsOptions): AsyncGenerator<EventTexts[], void> {
-  if (store.readTexts !== undefined) {
-    yield* store.readTexts(options)
-    return
-  }
-  const pages =
-    'stream' in options
-      ? store.readStream(options.stream, { bodies: true })
-      : store.readAll({ ...options, bodies: true })
-  for await (const page of pages) yield page.map(toTexts)
-}
 
 /** What a read of the log has to take from the archive. */
 class Share<Event extends Placed> {

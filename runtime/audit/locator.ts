@@ -3,12 +3,12 @@ import { fromHex, toHex } from '../../domain/audit/encoding.js'
 import { HASH_BYTES, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
+import { textsOf } from '../read/texts.js'
 import type { AuditFinding, Named } from './findings.js'
 import { about, leavesWords, placeOf, wordsOf } from './findings.js'
 import type { Losses, Missing } from './losses.js'
 import { keptLeaves, type Reckoning } from './reckoning.js'
 import type { RemovedStreams } from './removed-streams.js'
-import { textsOf } from './texts.js'
 import type { LeafFilter } from './trail.js'
 
 /** An event of which no leaf is kept. */

@@ -8,12 +8,12 @@ import { checkpointText } from '../../domain/audit/note.js'
 import type { Position } from '../../domain/event.js'
 import type { Clock } from '../ports/clock.js'
 import type { LogReader } from '../ports/event-store.js'
+import { entriesOf } from '../read/texts.js'
 import type { Journal } from '../write/journal.js'
 import { begin, keepLeaves, sign } from './commands.js'
 import { LogDiffers } from './errors.js'
 import type { KeyTools, Signer } from './signer.js'
 import { signedNote } from './signer.js'
-import { entriesOf } from './texts.js'
 import { entryFilter, lastSigned, positionOf, type Signed } from './trail.js'
 
 /** Leaves that one event keeps at most: 256 KiB. */

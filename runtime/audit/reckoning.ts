@@ -10,13 +10,13 @@ import { parseCheckpoint, parseNote } from '../../domain/audit/note.js'
 import type { EventTexts, Position } from '../../domain/event.js'
 import { START } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
+import { textsOf } from '../read/texts.js'
 import { contentOf, factsOf } from './facts.js'
 import type { AuditFinding } from './findings.js'
 import { leavesWords, placeOf } from './findings.js'
 import { grown } from './notary.js'
 import { RemovedStreams } from './removed-streams.js'
 import type { Held } from './signer.js'
-import { textsOf } from './texts.js'
 
 /** Of one signed checkpoint, what its range has: by which event it was begun, and how many leaves it came to. */
 interface SignedRange {

@@ -7,6 +7,7 @@ import type { Expunged } from '../../domain/job/events.js'
 import { isJobStream, jobStream } from '../../domain/job/events.js'
 import { endsWindow, replacesPayload } from '../../domain/trigger/decide.js'
 import { isTriggerStream, triggerStream } from '../../domain/trigger/events.js'
+import { factsOf } from './facts.js'
 import type { AuditFinding, Named } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 
@@ -31,7 +32,7 @@ export class Redactions {
       const open = this.#open.get(stream) ?? new Map()
       this.#open.set(stream, open.set(event.revision, { event: placeOf(event), hash: toHex(body.hash) }))
     } else if (isTriggerStream(stream)) this.#follow(event)
-    else if (type === 'Expunged') this.#close(stream, factsIn<Expunged>(event).hashes)
+    else if (type === 'Expunged') this.#close(stream, factsOf<Partial<Expunged>>(event)?.hashes)
     else if (type === 'SegmentSealed' && stream === AUDIT_STREAM)
       for (const { id, hashes } of expungedIn(event)) this.#close(jobStream(id), hashes)
   }
@@ -40,7 +41,7 @@ export class Redactions {
   #follow(event: EventTexts): void {
     const open = this.#open.get(event.stream)
     if (open === undefined) return
-    const told = { type: event.type, data: factsIn<object>(event) }
+    const told = { type: event.type, data: factsOf<object>(event) ?? {} }
     const isGone = told.type === 'TriggerRemoved'
     for (const [revision, { event: before }] of open) {
       const isOver = before.type.startsWith('Debounce') ? endsWindow(told) : replacesPayload(told)
@@ -75,18 +76,9 @@ const mayClose = (entry: Entries): boolean =>
 
 /** What it carried for others is in its place: then it is cleared away. */
 const isCarrier = (event: EventTexts): boolean =>
-  !isJobStream(event.stream) && factsIn<{ readonly rest: unknown }>(event).rest !== undefined
+  !isJobStream(event.stream) && factsOf<{ readonly rest?: unknown }>(event)?.rest !== undefined
 
 function expungedIn(event: EventTexts): ExpungedJobs['jobs'] {
-  const { jobs } = factsIn<SegmentSealed>(event).expunged ?? {}
+  const { jobs } = factsOf<Partial<SegmentSealed>>(event)?.expunged ?? {}
   return Array.isArray(jobs) ? jobs : []
-}
-
-/** None where somebody has written something else there: then they are missed. */
-function factsIn<Facts>({ data }: EventTexts): Partial<Facts> {
-  try {
-    return JSON.parse(data) as Partial<Facts>
-  } catch {
-    return {}
-  }
 }

@@ -8,7 +8,7 @@ import { jobStream } from '../../domain/job/events.js'
 import type { Digest } from '../ports/digest.js'
 import type { EventStore, LogReader } from '../ports/event-store.js'
 import type { Feed } from '../read/feed.js'
-import { textsOf } from './texts.js'
+import { textsOf } from '../read/texts.js'
 import { hasBegun } from './trail.js'
 
 /** Of one stream, as long as its last event has this revision. */

@@ -6,11 +6,11 @@ import { HASH_BYTES, LeafHasher, type Sha256 } from '../../domain/audit/leaf.js'
 import type { EventTexts } from '../../domain/event.js'
 import { jobStream } from '../../domain/job/events.js'
 import type { LogReader } from '../ports/event-store.js'
+import { textsOf } from '../read/texts.js'
 import { contentOf, factsOf } from './facts.js'
 import type { AuditFinding } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
 import { LeafSet } from './leaf-set.js'
-import { textsOf } from './texts.js'
 
 interface Removed {
   /** How many events it had. */

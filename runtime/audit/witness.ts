@@ -8,6 +8,7 @@ import type { VerifierKey } from '../../domain/audit/note.js'
 import type { EventTexts } from '../../domain/event.js'
 import type { LogReader } from '../ports/event-store.js'
 import type { FindFile, Folder } from '../ports/segments.js'
+import { entriesOf, textsOf } from '../read/texts.js'
 import { BundleCheck } from './bundle-check.js'
 import type { AuditFinding } from './findings.js'
 import { placeOf, wordsOf } from './findings.js'
@@ -15,7 +16,6 @@ import { LeafSet } from './leaf-set.js'
 import type { RemovedStreams } from './removed-streams.js'
 import type { Held, KeyTools } from './signer.js'
 import { toHeld } from './signer.js'
-import { entriesOf, textsOf } from './texts.js'
 
 /** More of them say nothing more. */
 const MOST = 1_000

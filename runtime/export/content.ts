@@ -1,15 +1,16 @@
 /** What an export has, and how it is proven. */
+
 import type { Manifest } from '../../domain/audit/bundle.js'
 import type { EventTexts, Position, RecordedEvent } from '../../domain/event.js'
 import { NAME_TAKEN } from '../../domain/job/events.js'
 import { upcast } from '../../domain/upcast.js'
-import { toTexts } from '../archive/segment-writer.js'
 import type { Placed } from '../audit/prover.js'
 import { type Gone, goneFrom } from '../copy/removed.js'
 import type { CheckedRange } from '../history/checks.js'
 import { readingOf, Sieve } from '../history/replay.js'
 import type { LedgerPorts } from '../ledger-ports.js'
 import type { LogReader } from '../ports/event-store.js'
+import { toTexts } from '../read/texts.js'
 
 /** A line. */
 export type Item =

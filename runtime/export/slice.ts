@@ -8,10 +8,10 @@ import { LogDiffers } from '../audit/errors.js'
 import { wordsOf } from '../audit/findings.js'
 import type { Prover } from '../audit/prover.js'
 import { RemovedStreams } from '../audit/removed-streams.js'
-import { textsOf } from '../audit/texts.js'
 import { type LeafFilter, leafFilter } from '../audit/trail.js'
 import type { Gone } from '../copy/removed.js'
 import type { Digest } from '../ports/digest.js'
+import { textsOf } from '../read/texts.js'
 import type { Content, Item, Proof, Selection } from './content.js'
 
 export class Slice implements Content {

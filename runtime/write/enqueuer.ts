@@ -7,7 +7,7 @@ import type { Queued } from '../../domain/job/events.js'
 import type { Outcome } from '../../domain/job/evolve.js'
 import { DependencyUnknown, RateLimited } from '../../domain/rejection.js'
 import { checkKeys, toName } from '../checks.js'
-import { RoleRequired, UnknownType } from '../errors.js'
+import { RoleRequired, StreamRemoved, UnknownType } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { TransactionalAppend } from '../ports/event-store.js'
 import type { Ids } from '../ports/ids.js'
@@ -62,6 +62,8 @@ export interface EnqueuerOptions {
   readonly conceal: boolean
   /** How those of these jobs ended that were removed. */
   removed(ids: readonly string[]): Promise<ReadonlyMap<string, Outcome>>
+  /** Says of a stream why its name is burnt, and does not fail. */
+  burnt(stream: string): Promise<StreamRemoved>
   /** Told of each job in the tick in which it was submitted, before it is decided. */
   onSubmitted(job: NewJob): void
 }
@@ -84,10 +86,10 @@ export class Enqueuer {
       payloads.push(checked instanceof Promise ? await checked : checked)
     }
     const jobs = this.#commands(specs, speaker, path)
-    if (!specs.some(({ job }) => this.#beforeOf(job as JobDefinition))) return this.#submit(jobs, speaker)
+    if (!specs.some(({ job }) => this.#beforeOf(job as JobDefinition))) return this.#submitted(jobs, speaker)
     const skipped = await drive(unwanted(this.#candidates(specs, jobs, payloads, path), false))
     const kept = without(jobs, skipped)
-    return withSkipped(jobs, skipped, kept.length === 0 ? [] : await this.#submit(kept, speaker))
+    return withSkipped(jobs, skipped, kept.length === 0 ? [] : await this.#submitted(kept, speaker))
   }
 
   /** Whether this speaker may have jobs of this type. Throws UnknownType, RoleRequired. */
@@ -112,6 +114,14 @@ export class Enqueuer {
     const candidates = this.#candidates([spec], [job], [spec.payload], () => path)
     const skipped = await drive(unwanted(candidates, false))
     return skipped.size === 0 ? job : undefined
+  }
+
+  async #submitted(jobs: readonly NewJob[], speaker: Speaker): Promise<readonly Enqueued[]> {
+    try {
+      return await this.#submit(jobs, speaker)
+    } catch (error) {
+      throw error instanceof StreamRemoved ? await this.#options.burnt(error.stream) : error
+    }
   }
 
   #submit(jobs: readonly NewJob[], speaker: Speaker): readonly Enqueued[] | Promise<readonly Enqueued[]> {

@@ -34,8 +34,6 @@ export interface JournalOptions {
   readonly memory: Memory
   readonly clock: Clock
   readonly ids: Ids
-  /** Says of a stream why its name is burnt, and does not fail. */
-  readonly burnt?: (stream: string) => Promise<StreamRemoved>
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -49,7 +47,6 @@ export class Journal {
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #judging: Judging
-  readonly #burnt: NonNullable<JournalOptions['burnt']>
   readonly #overlap: Overlap
   /** A group of several streams is more than one append. */
   readonly #inOrder: boolean
@@ -72,11 +69,11 @@ export class Journal {
     this.#store = options.store
     this.#memory = options.memory
     this.#clock = options.clock
-    this.#burnt = options.burnt ?? (async (stream) => new StreamRemoved(stream))
     const { overlap = NO_OVERLAP, atomicGroups } = options.store.capabilities
     this.#overlap = overlap
     this.#inOrder = !atomicGroups
-    this.#judging = options
+    const { memory, clock, ids } = options
+    this.#judging = { memory, clock, ids }
   }
 
   /**
@@ -385,7 +382,7 @@ export class Journal {
       this.#launch(rest)
       this.#again.push(rest)
     }
-    for (const { reject } of group.commands.filter(guilty)) void this.#burnt(stream).then(reject)
+    for (const { reject } of group.commands.filter(guilty)) reject(new StreamRemoved(stream))
   }
 
   #launch(group: Group): void {

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openLedger } from '../../adapters/open-ledger.js'
+import type { VirtualClock } from '../../adapters/testing/virtual-clock.js'
 import { eventLine } from '../../domain/audit/bundle.js'
+import type { Ledger } from '../../runtime/ledger.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../runtime/ports/event-store.js'
 import type { ArchiveWorld } from './archive-world.js'
 import { archiveWorld, close, LATER, longAgo, NEAR, wordsOf } from './archive-world.js'
@@ -138,27 +140,35 @@ describe.each(['expunge', 'remove'] as const)('who archives dies, then somebody 
   })
 })
 
+/** A log that was archived, and a ledger on it that dies once it has recorded an event of this type. */
+async function archivedAndDying(
+  world: ArchiveWorld,
+  type: string,
+): Promise<{ readonly clock: VirtualClock; readonly ledger: Ledger; readonly died: Promise<void> }> {
+  await longAgo(world)
+  const clock = world.clock(LATER)
+  const first = await world.open(clock, { scheduler: false })
+  await first.archive.run(DUE)
+  await close(first, clock)
+  const died = gate()
+  const isLast = after(type)
+  const handle = mortal(world.store, (...call) => {
+    if (!isLast(...call)) return false
+    died.open()
+    return true
+  })
+  return { clock, ledger: await world.open(clock, { scheduler: false, handle }), died: died.promise }
+}
+
 describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who takes a job out of a segment dies (%s)', (kind) => {
   it.each([
     ['remove', 'JobsRemoved'],
     ['expunge', 'SegmentSealed'],
   ] as const)('when that is on record, before the old file is gone: %s', async (deed, type) => {
     await using world = await archiveWorld(kind)
-    await longAgo(world)
-    const clock = world.clock(LATER)
-    const first = await world.open(clock, { scheduler: false })
-    await first.archive.run(DUE)
-    await close(first, clock)
-    const died = gate()
-    const isLast = after(type)
-    const handle = mortal(world.store, (...call) => {
-      if (!isLast(...call)) return false
-      died.open()
-      return true
-    })
-    const mortalLedger = await world.open(clock, { scheduler: false, handle })
-    void mortalLedger[deed]('a')
-    await died.promise
+    const { clock, ledger, died } = await archivedAndDying(world, type)
+    void ledger[deed]('a')
+    await died
     const holds = async (): Promise<number> => (await world.segments.list()).length
     expect(await holds()).toBe(3)
     const next = await world.open(clock, { scheduler: false })
@@ -177,21 +187,9 @@ describe.each(NEAR.filter((kind) => kind !== 'sqlite'))('who applies rules to an
   const rules = [{ name: 'law', maxCount: 0, queue: 'q' }]
   it.each(['SegmentBegun', 'JobsRemoved'])('after it has recorded %s', async (type) => {
     await using world = await archiveWorld(kind)
-    await longAgo(world)
-    const clock = world.clock(LATER)
-    const first = await world.open(clock, { scheduler: false })
-    await first.archive.run(DUE)
-    await close(first, clock)
-    const died = gate()
-    const isLast = after(type)
-    const handle = mortal(world.store, (...call) => {
-      if (!isLast(...call)) return false
-      died.open()
-      return true
-    })
-    const mortalLedger = await world.open(clock, { scheduler: false, handle })
-    void mortalLedger.retention.run({ rules })
-    await died.promise
+    const { ledger, died } = await archivedAndDying(world, type)
+    void ledger.retention.run({ rules })
+    await died
     const later = world.clock(LATER + 3_600_000)
     const next = await world.open(later, { scheduler: false })
     expect((await next.retention.run({ rules })).removed).toBe(type === 'SegmentBegun' ? 3 : 0)

@@ -1,9 +1,11 @@
 /** Two runtimes on one log whose jobs are unique by a few keys: enqueued, ended, sent round again, removed, all at once. */
+
 import { MemoryEventStore } from '../../../adapters/memory/event-store.js'
 import { MemoryViews } from '../../../adapters/memory/views.js'
 import { JobledgerError } from '../../../domain/errors.js'
 import { jobIdOf } from '../../../domain/job/events.js'
 import type { Outcome } from '../../../domain/job/evolve.js'
+import { StreamRemoved } from '../../../runtime/errors.js'
 import type { Cancel, Clock } from '../../../runtime/ports/clock.js'
 import type { AppendGroup, AppendOutcome } from '../../../runtime/ports/event-store.js'
 import { silentLogger } from '../../../runtime/ports/logger.js'
@@ -169,6 +171,7 @@ class Runtime {
         conceal: false,
       },
       removed: (names) => this.#queries.removed(names),
+      burnt: async (stream) => new StreamRemoved(stream),
       onSubmitted: () => {},
     })
     this.#retrier = new Retrier(this.#journal, this.#queries)

@@ -2,12 +2,14 @@
  * Runtimes on one log that all see to the same triggers, each by a clock of its own, behind bad weather; some stop dead between
  * a firing and its job.
  */
+
 import { setMaxListeners } from 'node:events'
 import { MemoryEventStore } from '../../../adapters/memory/event-store.js'
 import { VirtualClock } from '../../../adapters/testing/virtual-clock.js'
 import type { RecordedEvent } from '../../../domain/event.js'
 import type { Definition } from '../../../domain/trigger/decide.js'
 import type { TriggerFacts, TriggerFired } from '../../../domain/trigger/events.js'
+import { StreamRemoved } from '../../../runtime/errors.js'
 import type { Cancel, Clock } from '../../../runtime/ports/clock.js'
 import type { AppendGroup, AppendOutcome, EventStore } from '../../../runtime/ports/event-store.js'
 import { silentLogger } from '../../../runtime/ports/logger.js'
@@ -186,7 +188,13 @@ class Runtime {
     const own = { maxBodyBytes: 100_000, definitions: new Map(), log: silentLogger }
     const enqueuer = new Enqueuer({
       ...{ journal, clock, ids, ...own, codeVersion: undefined, queues: new Map(), overrides: new Map() },
-      ...{ strict: false, conceal: false, removed: async () => new Map(), onSubmitted: () => {} },
+      ...{
+        strict: false,
+        conceal: false,
+        removed: async () => new Map(),
+        burnt: async (stream: string) => new StreamRemoved(stream),
+        onSubmitted: () => {},
+      },
     })
     const firer = new Firer({ store, journal, feed, enqueuer, missed: new MissedCounts(clock), ...own })
     this.#scheduler = new Scheduler({ feed, clock, ...own, firer, runtime: name })

@@ -23,9 +23,11 @@ async function* writtenAgain(log: LogReader, options: ReadTextsOptions): AsyncGe
   for await (const page of pages) yield page.map(toTexts)
 }
 
-/** What our codec wrote and what was read of it are the same text. */
-const toTexts = ({ data, metadata, ...rest }: RecordedEvent): EventTexts => ({
-  ...rest,
-  data: JSON.stringify(data),
-  metadata: metadata && JSON.stringify(metadata),
-})
+/** What our codec wrote reads back, and is written again, byte for byte. */
+export function toTexts({ data, metadata, ...event }: RecordedEvent): EventTexts {
+  return {
+    ...event,
+    data: JSON.stringify(data),
+    ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+  }
+}
